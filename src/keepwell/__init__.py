@@ -1,0 +1,1 @@
+"""Keepwell: a multi-tenant health-information backend that keeps what it is told, proves it, and watches itself."""

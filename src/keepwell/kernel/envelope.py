@@ -1,0 +1,93 @@
+"""What travels the command path: who asks, through which door, for what; and what came of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from keepwell.kernel.problems import Refusal
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks for one change of one aggregate. `id` names the aggregate; a creating command brings a fresh one."""
+
+    id: UUID
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who acts, in which clinic, with which scopes.
+
+    `credential` is the session that must still be live when the command or read runs; None only for the system itself.
+    `subject` is the FHIR reference of the actor's own compartment, such as `Patient/<id>`.
+    """
+
+    tenant: UUID
+    id: UUID
+    role: str
+    scopes: tuple[str, ...]
+    credential: UUID | None = None
+    subject: str | None = None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a command came from. None of it is health information; all of it reaches journal and logs."""
+
+    door: str
+    request_id: str
+    traceparent: str | None = None
+    purpose: str = "TREAT"
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One command on its way. The same envelope always gets the same treatment, whatever door made it."""
+
+    command: Command
+    actor: Actor
+    origin: Origin
+    if_match: int | None = None
+    idempotency_key: str | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """An aggregate at one version. `head` is the hash of its newest journal entry."""
+
+    kind: str
+    id: UUID
+    version: int
+    state: Any
+    created_at: datetime
+    updated_at: datetime
+    head: bytes
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of an envelope: a refusal, or the aggregate's id, version and view.
+
+    `body` is the JSON of the room's view of the aggregate at `version`; a replayed outcome carries the first one's bytes.
+    """
+
+    kind: str
+    id: UUID
+    version: int = 0
+    body: bytes = b""
+    refusal: Refusal | None = None
+    replayed: bool = False
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Another aggregate a decision needs to see. `fresh` asks for its stored state even when a cached one would do."""
+
+    kind: str
+    id: UUID
+    fresh: bool = False
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a decision may know besides state and command: the instant, the actor, the referenced aggregates."""
+
+    now: datetime
+    actor: Actor
+    references: Mapping[tuple[str, UUID], Snapshot]
+    derived: Mapping[tuple[str, UUID], Any]
