@@ -1,0 +1,1 @@
+"""The rooms: one folder a capability, each with the same furniture."""

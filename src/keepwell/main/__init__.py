@@ -1,0 +1,1 @@
+"""Composition only: builds the parts, joins them, starts the processes."""
