@@ -23,6 +23,7 @@ class CommandType(msgspec.Struct, frozen=True):
     `name` is the stable name in journal, metrics and idempotency scope, such as `responses.patch`.
     `guard` says whether the state allows the command at all; it runs before the version is compared (409 before 412).
     `decide` says what happens; it runs after. Both are pure.
+    `made_by_door` names further fields that hold fresh ids, which a retry will not repeat.
     `creates`: the aggregate must not exist yet. `guarded`: the caller must name the version it saw (`If-Match`).
     """
 
@@ -34,6 +35,12 @@ class CommandType(msgspec.Struct, frozen=True):
     creates: bool = False
     guarded: bool = True
     references: Callable[[Any, Any], tuple[Reference, ...]] | None = None
+    made_by_door: tuple[str, ...] = ()
+
+    @property
+    def volatile(self) -> tuple[str, ...]:
+        """The fields that differ between a request and its retry: ids that the door made."""
+        return ("id", *self.made_by_door) if self.creates else self.made_by_door
 
 
 class Lookup(msgspec.Struct, frozen=True):

@@ -65,13 +65,9 @@ INVALID_PARAMETER = ProblemType(
 UNAUTHENTICATED = ProblemType(
     "unauthenticated", 401, "No valid credentials", "Log in, or refresh the session, and send the access token."
 )
-FORBIDDEN = ProblemType(
-    "forbidden", 403, "Not allowed", "Ask an administrator of the clinic for the permission this needs."
-)
+FORBIDDEN = ProblemType("forbidden", 403, "Not allowed", "Ask an administrator of the clinic for the permission this needs.")
 NOT_FOUND = ProblemType("not-found", 404, "Not found", "Check the address and the id.")
-METHOD_NOT_ALLOWED = ProblemType(
-    "method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."
-)
+METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header.")
 CONFLICT = ProblemType("conflict", 409, "The request conflicts with what is stored", "Read the current state and decide again.")
 IDEMPOTENCY_KEY_IN_USE = ProblemType(
     "idempotency-key-in-use", 409, "A request with this key is still running", "Send the same request again after Retry-After."
@@ -80,9 +76,7 @@ VERSION_CONFLICT = ProblemType(
     "version-conflict", 412, "Somebody else changed it", "Read the current version, reapply your change, send If-Match with it."
 )
 BODY_TOO_LARGE = ProblemType("body-too-large", 413, "The body is too large", "Send less at once; the limit is in the detail.")
-UNSUPPORTED_MEDIA_TYPE = ProblemType(
-    "unsupported-media-type", 415, "The content type is not supported", "Send application/json."
-)
+UNSUPPORTED_MEDIA_TYPE = ProblemType("unsupported-media-type", 415, "The content type is not supported", "Send application/json.")
 INVALID_BODY = ProblemType("invalid-body", 422, "The body has wrong fields", "Correct the fields listed in errors.")
 IDEMPOTENCY_KEY_REUSED = ProblemType(
     "idempotency-key-reused", 422, "The key was used for another request", "Use a new Idempotency-Key for a new request."

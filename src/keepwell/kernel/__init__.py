@@ -1,0 +1,35 @@
+"""The command path: one way in for every change and every read, with permission, tenancy, audit and proof built in."""
+
+from keepwell.kernel.aggregate import Aggregate, Catalog, CommandType, Decision, Lookup
+from keepwell.kernel.envelope import Actor, Command, Context, Envelope, Origin, Outcome, Reference, Snapshot
+from keepwell.kernel.journal import Entry, fold
+from keepwell.kernel.permissions import Permission
+from keepwell.kernel.problems import Fault, ProblemType, Refusal, Refused
+from keepwell.kernel.service import Kernel, Limits, Read, Search
+
+__all__ = [
+    "Actor",
+    "Aggregate",
+    "Catalog",
+    "Command",
+    "CommandType",
+    "Context",
+    "Decision",
+    "Entry",
+    "Envelope",
+    "Fault",
+    "Kernel",
+    "Limits",
+    "Lookup",
+    "Origin",
+    "Outcome",
+    "Permission",
+    "ProblemType",
+    "Read",
+    "Reference",
+    "Refusal",
+    "Refused",
+    "Search",
+    "Snapshot",
+    "fold",
+]

@@ -1,0 +1,59 @@
+"""What happens to an envelope before anything is loaded: permission, preconditions, and its idempotency fingerprint."""
+
+from hashlib import sha256
+
+import msgspec
+
+from keepwell.kernel.aggregate import Aggregate, Catalog, CommandType
+from keepwell.kernel.envelope import Envelope
+from keepwell.kernel.permissions import Grant, grant
+from keepwell.kernel.problems import FORBIDDEN, PRECONDITION_REQUIRED, Refusal
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """An envelope that may go on. `key` and `fingerprint` are empty without an idempotency key."""
+
+    envelope: Envelope
+    aggregate: Aggregate
+    command_type: CommandType
+    grant: Grant | None
+    refusal: Refusal | None = None
+    key: bytes = b""
+    fingerprint: bytes = b""
+
+
+def admit(catalog: Catalog, envelope: Envelope) -> Admitted:
+    """Checks what needs no state. A refusal here is recorded but never kept for replay."""
+    aggregate, command_type = catalog.commands[type(envelope.command)]
+    granted = grant(envelope.actor.scopes, command_type.permission)
+    refusal = None
+    if granted is None:
+        refusal = Refusal(FORBIDDEN, f"This needs {command_type.permission.resource}.{command_type.permission.action}.")
+    elif command_type.guarded and envelope.if_match is None:
+        refusal = Refusal(PRECONDITION_REQUIRED, "Send If-Match with the version you saw.")
+    if refusal is not None or envelope.idempotency_key is None:
+        return Admitted(envelope, aggregate, command_type, granted, refusal)
+    return Admitted(
+        envelope,
+        aggregate,
+        command_type,
+        granted,
+        key=_key(envelope, command_type),
+        fingerprint=_fingerprint(envelope, command_type),
+    )
+
+
+def _key(envelope: Envelope, command_type: CommandType) -> bytes:
+    """A key belongs to actor and command (and, by its row, to the tenant); else one client could read another's answer."""
+    scope = f"{envelope.actor.id}\0{command_type.name}\0{envelope.idempotency_key}"
+    return sha256(scope.encode()).digest()
+
+
+def _fingerprint(envelope: Envelope, command_type: CommandType) -> bytes:
+    """What a retry must have in common with the first: the command, but for an id that the door made for a creation."""
+    body = msgspec.structs.asdict(envelope.command)
+    for field in command_type.volatile:
+        del body[field]
+    return sha256(_encode(body)).digest()

@@ -1,0 +1,265 @@
+"""Running batches of commands: load, decide, store, and what to do when any of these fails.
+
+A batch that lost a race is decided again, the tenant that lost it under row locks. A batch that a statement refused is
+halved until the poison command stands alone. Nothing in flight is ever cancelled.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from keepwell.kernel import lookups, store
+from keepwell.kernel.admission import Admitted
+from keepwell.kernel.envelope import Outcome
+from keepwell.kernel.gather import Gatherable
+from keepwell.kernel.journal import StoredAccess
+from keepwell.kernel.keys import KeyRing, TenantKeys
+from keepwell.kernel.plan import Environment, NeedMoreError, Plan, Target
+from keepwell.kernel.problems import (
+    CONFLICT,
+    IDEMPOTENCY_KEY_IN_USE,
+    INTERNAL,
+    OUTCOME_UNKNOWN,
+    OVERLOADED,
+    UNAVAILABLE,
+    Refusal,
+    Refused,
+)
+from keepwell.kernel.store import Loaded, StaleBatchError, Wanted
+from keepwell.platform.postgres import Database, DatabaseUnavailable
+
+Change = tuple[UUID, str, UUID, int]
+"""Tenant, kind, id and new version of an aggregate that changed."""
+
+_ATTEMPTS = 8
+_RACES = (StaleBatchError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError, TimeoutError)
+
+
+class Parcel(Gatherable):
+    """Commands of one tenant that travel together, and access records to write with them."""
+
+    __slots__ = ("admitted", "atomic", "dry_run", "records")
+
+    def __init__(
+        self,
+        tenant: UUID,
+        admitted: Sequence[Admitted],
+        *,
+        atomic: bool = False,
+        dry_run: bool = False,
+        records: Sequence[StoredAccess] = (),
+    ) -> None:
+        super().__init__(tenant, max(1, len(admitted)))
+        self.admitted = admitted
+        self.atomic = atomic
+        self.dry_run = dry_run
+        self.records = records
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Settles it with nothing done. Records without commands have no outcome to carry a refusal: their writer gets it raised."""
+        if not self.admitted:
+            self.fail(Refused(refusal))
+            return
+        self.resolve([Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in self.admitted])
+
+
+class DerivedCache:
+    """What was derived from immutable aggregates, such as compiled questionnaires. Holds no health information."""
+
+    def __init__(self, most: int = 2_000) -> None:
+        self._found: OrderedDict[Target, Any] = OrderedDict()
+        self._most = most
+
+    def get(self, target: Target) -> Any:
+        found = self._found.get(target)
+        if found is not None:
+            self._found.move_to_end(target)
+        return found
+
+    def put(self, target: Target, found: Any) -> None:
+        self._found[target] = found
+        if len(self._found) > self._most:
+            self._found.popitem(last=False)
+
+
+class Executor:
+    """Runs gathered parcels against one database. `committed` is told the changed aggregates after each commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        ring: KeyRing,
+        environment: Environment,
+        committed: Callable[[Sequence[Change]], None],
+    ) -> None:
+        self._database = database
+        self._ring = ring
+        self._environment = environment
+        self._committed = committed
+
+    async def run(self, parcels: Sequence[Parcel]) -> None:
+        """Settles every parcel."""
+        await self._attempt(parcels, attempt=0)
+
+    async def _attempt(self, parcels: Sequence[Parcel], *, attempt: int) -> None:
+        writing = False
+
+        def on_write() -> None:
+            nonlocal writing
+            writing = True
+
+        try:
+            # Locks are taken once a race was lost: then nobody can win another one against this batch.
+            answers = await self._once(parcels, lock=attempt > 0, on_write=on_write)
+        except _RACES as race:
+            await self._again(parcels, race, attempt + 1)
+        except asyncpg.LockNotAvailableError:
+            await self._waited_too_long(parcels)
+        except DatabaseUnavailable as unavailable:
+            _refuse_all(parcels, Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=unavailable.retry_after))
+        except (asyncpg.QueryCanceledError, asyncpg.InsufficientResourcesError):
+            # Both mean that the statement was rolled back.
+            _refuse_all(parcels, Refusal(UNAVAILABLE, "The database took too long.", retry_after=2))
+        except _LOST:
+            lost = Refusal(OUTCOME_UNKNOWN if writing else UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
+            _refuse_all(parcels, lost)
+        except asyncpg.PostgresError as error:
+            await self._isolate(parcels, error, attempt)
+        else:
+            for parcel, outcomes in answers:
+                parcel.resolve(outcomes)
+
+    async def _again(self, parcels: Sequence[Parcel], race: Exception, attempt: int) -> None:
+        if attempt >= _ATTEMPTS:
+            _refuse_all(parcels, Refusal(OVERLOADED, "Too many writers at once.", retry_after=1))
+            return
+        loser = race.tenant if isinstance(race, StaleBatchError) else None
+        losers = [parcel for parcel in parcels if loser is None or parcel.tenant == loser]
+        others = [parcel for parcel in parcels if loser is not None and parcel.tenant != loser]
+        if others:
+            await self._attempt(others, attempt=0)
+        await self._attempt(losers, attempt=attempt)
+
+    async def _waited_too_long(self, parcels: Sequence[Parcel]) -> None:
+        if len(parcels) > 1:
+            for parcel in parcels:
+                await self._attempt([parcel], attempt=0)
+        elif any(each.key for each in parcels[0].admitted):
+            _refuse_all(parcels, Refusal(IDEMPOTENCY_KEY_IN_USE, retry_after=1))
+        else:
+            _refuse_all(parcels, Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1))
+
+    async def _isolate(self, parcels: Sequence[Parcel], error: asyncpg.PostgresError, attempt: int) -> None:
+        if len(parcels) > 1:
+            half = len(parcels) // 2
+            await self._attempt(parcels[:half], attempt=attempt)
+            await self._attempt(parcels[half:], attempt=attempt)
+            return
+        (parcel,) = parcels
+        if len(parcel.admitted) > 1 and not parcel.atomic:
+            await self._one_by_one(parcel)
+            return
+        refusal = self._violation(parcel, error)
+        if refusal is None:
+            for each in parcel.admitted[:1]:
+                self._environment.report(error, each)
+            refusal = Refusal(INTERNAL)
+        parcel.refuse(refusal)
+
+    async def _one_by_one(self, parcel: Parcel) -> None:
+        alone = [Parcel(parcel.tenant, [each], dry_run=parcel.dry_run) for each in parcel.admitted]
+        for each in alone:
+            await self._attempt([each], attempt=0)
+        parcel.resolve([each.future.result()[0] for each in alone])
+
+    def _violation(self, parcel: Parcel, error: asyncpg.PostgresError) -> Refusal | None:
+        if not isinstance(error, asyncpg.UniqueViolationError | asyncpg.CheckViolationError):
+            return None
+        name = error.constraint_name or ""
+        for each in parcel.admitted:
+            lookup = each.aggregate.lookup
+            if lookup is not None and name in lookup.violations:
+                return Refusal(lookup.violations[name])
+        return Refusal(CONFLICT) if isinstance(error, asyncpg.UniqueViolationError) else None
+
+    async def _once(
+        self, parcels: Sequence[Parcel], *, lock: bool, on_write: Callable[[], None]
+    ) -> list[tuple[Parcel, list[Outcome]]]:
+        async with self._database.connection() as connection:
+            keys = {parcel.tenant: await self._ring.get(connection, parcel.tenant) for parcel in parcels}
+            if lock:
+                async with connection.transaction():
+                    plan, answers = await self._decide(connection, parcels, keys, lock=True)
+                    on_write()
+                    changed = await self._store(connection, plan, parcels, in_transaction=True)
+            else:
+                plan, answers = await self._decide(connection, parcels, keys, lock=False)
+                on_write()
+                changed = await self._store(connection, plan, parcels, in_transaction=False)
+        if changed:
+            self._committed(changed)
+        return answers
+
+    async def _decide(
+        self, connection: Any, parcels: Sequence[Parcel], keys: dict[UUID, TenantKeys], *, lock: bool
+    ) -> tuple[Plan, list[tuple[Parcel, list[Outcome]]]]:
+        moment = self._environment.clock.now()
+        wanted = _wanted(parcels)
+        loaded = Loaded({}, {}, set())
+        if wanted:
+            loaded = await store.load(connection, wanted, moment, lock=lock)
+        known = {(tenant, *target) for tenant, want in wanted.items() for target in want.aggregates}
+        while True:
+            plan = Plan(self._environment, keys, loaded, known, moment)
+            try:
+                answers = [(each, plan.decide(each.admitted, atomic=each.atomic, dry_run=each.dry_run)) for each in parcels]
+            except NeedMoreError as need:
+                more: dict[UUID, Wanted] = {}
+                for tenant, kind, id_ in need.targets:
+                    more.setdefault(tenant, Wanted(set(), set(), set())).aggregates.add((kind, id_))
+                loaded.aggregates.update((await store.load(connection, more, moment, lock=False)).aggregates)
+                known |= need.targets
+                continue
+            return plan, answers
+
+    async def _store(self, connection: Any, plan: Plan, parcels: Sequence[Parcel], *, in_transaction: bool) -> list[Change]:
+        looked_up = plan.lookup_rows()
+        if looked_up and not in_transaction:
+            async with connection.transaction():
+                return await self._store(connection, plan, parcels, in_transaction=True)
+        states = plan.state_rows()
+        records = [*plan.records, *(record for parcel in parcels for record in parcel.records)]
+        if states or plan.key_rows or records:
+            await store.write(connection, states, plan.entries, plan.key_rows, records)
+        if looked_up:
+            await lookups.save(connection, self._environment.catalog, looked_up)
+        return [(row.tenant, row.kind, row.id, row.version) for row in states]
+
+
+def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
+    wanted: dict[UUID, Wanted] = {}
+    for parcel in parcels:
+        for each in parcel.admitted:
+            if each.refusal is not None:
+                continue
+            want = wanted.get(parcel.tenant)
+            if want is None:
+                want = wanted[parcel.tenant] = Wanted(set(), set(), set())
+            want.aggregates.add((each.aggregate.kind, each.envelope.command.id))
+            if each.key:
+                want.keys.add(each.key)
+            if each.envelope.actor.credential is not None:
+                want.credentials.add(each.envelope.actor.credential)
+    return wanted
+
+
+def _refuse_all(parcels: Sequence[Parcel], refusal: Refusal) -> None:
+    for parcel in parcels:
+        parcel.refuse(refusal)
+
+
+__all__ = ["Change", "DerivedCache", "Executor", "Parcel"]

@@ -1,0 +1,362 @@
+"""Deciding a batch, in memory, between the load and the write. No input or output happens here.
+
+A plan starts from what was loaded, decides each command in order on the state the commands before it left, and ends as the
+rows to store. Commands of one parcel that must go together are taken back together.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from keepwell.kernel import journal
+from keepwell.kernel.admission import Admitted
+from keepwell.kernel.aggregate import Aggregate, Catalog
+from keepwell.kernel.codec import Codec, view_json
+from keepwell.kernel.envelope import Context, Outcome, Reference, Snapshot
+from keepwell.kernel.journal import GENESIS, StoredAccess, StoredEntry
+from keepwell.kernel.keys import TenantKeys
+from keepwell.kernel.problems import (
+    CONFLICT,
+    FORBIDDEN,
+    IDEMPOTENCY_KEY_REUSED,
+    INTERNAL,
+    NOT_FOUND,
+    UNAUTHENTICATED,
+    VERSION_CONFLICT,
+    Refusal,
+)
+from keepwell.kernel.store import KeyRow, Loaded, StateRow
+from keepwell.kit.ids import new_id
+from keepwell.kit.time import Clock
+from keepwell.platform.crypto import UnreadableError
+
+Target = tuple[UUID, str, UUID]
+CREDENTIAL_KIND = "session"
+_NEVER_KEPT = frozenset({UNAUTHENTICATED.code, FORBIDDEN.code, INTERNAL.code, IDEMPOTENCY_KEY_REUSED.code})
+
+
+class NeedMoreError(Exception):
+    """A decision needs aggregates that were not loaded. Load them too and plan again."""
+
+    def __init__(self, targets: set[Target]) -> None:
+        super().__init__("more aggregates are needed")
+        self.targets = targets
+
+
+class LookupRow(NamedTuple):
+    """A row of a room's look-up table to store: the values of `Lookup.columns`, in order."""
+
+    kind: str
+    tenant: UUID
+    id: UUID
+    values: tuple[Any, ...]
+
+
+class Environment(NamedTuple):
+    """What every plan of a process shares. `derived` is the process's cache over immutable aggregates."""
+
+    catalog: Catalog
+    codec: Codec
+    clock: Clock
+    lifetime: timedelta
+    derived: Any
+    report: Callable[[BaseException, Admitted], None]
+
+
+class _Mark(NamedTuple):
+    states: dict[Target, Snapshot]
+    claimed: dict[tuple[UUID, bytes], tuple[bytes, Outcome]]
+    entries: int
+    keys: int
+
+
+class Plan:
+    """The decisions over one batch."""
+
+    def __init__(
+        self, environment: Environment, keys: Mapping[UUID, TenantKeys], loaded: Loaded, known: set[Target], moment: datetime
+    ) -> None:
+        self._environment = environment
+        self._keys = keys
+        self._loaded = loaded
+        self._known = known
+        self._moment = moment
+        self._before: dict[Target, Snapshot | None] = {}
+        self._states: dict[Target, Snapshot] = {}
+        self._claimed: dict[tuple[UUID, bytes], tuple[bytes, Outcome]] = {}
+        self.entries: list[StoredEntry] = []
+        self.key_rows: list[KeyRow] = []
+        self.records: list[StoredAccess] = []
+
+    def decide(self, parcel: Sequence[Admitted], *, atomic: bool, dry_run: bool) -> list[Outcome]:
+        """One outcome for each command, in order. With `atomic`, one refusal takes all back; with `dry_run`, all are taken back.
+
+        Raises:
+            NeedMoreError: something referenced was not loaded.
+        """
+        mark = self._mark() if atomic or dry_run else None
+        outcomes = [self._one(admitted, dry_run=dry_run) for admitted in parcel]
+        if mark is None:
+            return outcomes
+        refused = any(outcome.refusal for outcome in outcomes)
+        if dry_run or (atomic and refused):
+            self._take_back(mark)
+        if atomic and refused:
+            aborted = Refusal(CONFLICT, "Another operation of this atomic call was refused.")
+            return [outcome if outcome.refusal else Outcome(outcome.kind, outcome.id, refusal=aborted) for outcome in outcomes]
+        return outcomes
+
+    def state_rows(self) -> list[StateRow]:
+        """The aggregates to store, sealed; each once, however many commands changed it."""
+        return [self._state_row(target, snapshot) for target, snapshot in self._states.items()]
+
+    def lookup_rows(self) -> list[LookupRow]:
+        """The look-up rows that the changes touch."""
+        rows: list[LookupRow] = []
+        for (tenant, kind, id_), snapshot in self._states.items():
+            lookup = self._environment.catalog.kinds[kind].lookup
+            if lookup is None:
+                continue
+            blind = self._keys[tenant].blind
+            before = self._before.get((tenant, kind, id_))
+            values = lookup.row(snapshot, blind)
+            if before is None or lookup.row(before, blind) != values:
+                rows.append(LookupRow(kind, tenant, id_, values))
+        return rows
+
+    def _mark(self) -> _Mark:
+        return _Mark(dict(self._states), dict(self._claimed), len(self.entries), len(self.key_rows))
+
+    def _take_back(self, mark: _Mark) -> None:
+        self._states = mark.states
+        self._claimed = mark.claimed
+        del self.entries[mark.entries :]
+        del self.key_rows[mark.keys :]
+
+    def _one(self, admitted: Admitted, *, dry_run: bool) -> Outcome:
+        try:
+            outcome = self._outcome(admitted)
+        except NeedMoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one faulty command or unreadable row must not take its neighbours down
+            self._environment.report(error, admitted)
+            outcome = _refused(admitted, Refusal(INTERNAL))
+        if outcome.refusal is not None:
+            self._record(admitted, outcome.refusal.code, outcome.version)
+        elif outcome.replayed or dry_run:
+            self._record(admitted, "replayed" if outcome.replayed else "dry-run", outcome.version)
+        return outcome
+
+    def _outcome(self, admitted: Admitted) -> Outcome:
+        if admitted.refusal is not None:
+            return _refused(admitted, admitted.refusal)
+        actor = admitted.envelope.actor
+        if actor.credential is not None and not self._live(actor.tenant, actor.credential):
+            return _refused(admitted, Refusal(UNAUTHENTICATED, "The session has ended."))
+        if not admitted.key:
+            return self._decided(admitted)
+        earlier = self._earlier(actor.tenant, admitted.key)
+        if earlier is not None:
+            if earlier[0] != admitted.fingerprint:
+                return _refused(admitted, Refusal(IDEMPOTENCY_KEY_REUSED))
+            return earlier[1]
+        outcome = self._decided(admitted)
+        if outcome.refusal is None or outcome.refusal.code not in _NEVER_KEPT:
+            self._claim(actor.tenant, admitted, outcome)
+        return outcome
+
+    def _live(self, tenant: UUID, credential: UUID) -> bool:
+        snapshot = self._states.get((tenant, CREDENTIAL_KIND, credential))
+        if snapshot is None:
+            return (tenant, credential) in self._loaded.credentials
+        valid_until = self._environment.catalog.kinds[CREDENTIAL_KIND].valid_until
+        until = valid_until(snapshot.state) if valid_until else None
+        return until is not None and until > self._moment
+
+    def _earlier(self, tenant: UUID, key: bytes) -> tuple[bytes, Outcome] | None:
+        if (claimed := self._claimed.get((tenant, key))) is not None:
+            return claimed[0], msgspec.structs.replace(claimed[1], replayed=True)
+        row = self._loaded.keys.get((tenant, key))
+        if row is None:
+            return None
+        return row["fingerprint"], self._environment.codec.open_outcome(self._keys[tenant], key, row["body"])
+
+    def _claim(self, tenant: UUID, admitted: Admitted, outcome: Outcome) -> None:
+        sealed = self._environment.codec.seal_outcome(self._keys[tenant], admitted.key, outcome)
+        expires = self._moment + self._environment.lifetime
+        self.key_rows.append(KeyRow(tenant, admitted.key, admitted.fingerprint, sealed, self._moment, expires))
+        self._claimed[tenant, admitted.key] = (admitted.fingerprint, outcome)
+
+    def _decided(self, admitted: Admitted) -> Outcome:
+        envelope, aggregate, command_type = admitted.envelope, admitted.aggregate, admitted.command_type
+        target = (envelope.actor.tenant, aggregate.kind, envelope.command.id)
+        snapshot = self._current(target)
+        if refusal := _existence(admitted, snapshot) or _compartment(admitted, snapshot):
+            return _refused(admitted, refusal)
+        state = None if snapshot is None else snapshot.state
+        context = self._context(admitted, snapshot)
+        if command_type.guard is not None and (refusal := command_type.guard(state, envelope.command, context)):
+            return _refused(admitted, refusal, snapshot)
+        if refusal := _version(admitted, snapshot):
+            return _refused(admitted, refusal, snapshot)
+        events = command_type.decide(state, envelope.command, context)
+        if isinstance(events, Refusal):
+            return _refused(admitted, events, snapshot)
+        after, entries = self._evolve(admitted, snapshot, events, context.now)
+        if after is None:
+            raise ValueError(f"{command_type.name} produced no event for a new aggregate")
+        if command_type.creates and (refusal := _compartment(admitted, after)):
+            return _refused(admitted, refusal)
+        if entries:
+            self._states[target] = after
+            self.entries.extend(entries)
+        return Outcome(aggregate.kind, after.id, after.version, view_json(aggregate, after))
+
+    def _current(self, target: Target) -> Snapshot | None:
+        if (snapshot := self._states.get(target)) is not None:
+            return snapshot
+        if target in self._before:
+            return self._before[target]
+        row = self._loaded.aggregates.get(target)
+        tenant, kind, id_ = target
+        snapshot = None
+        if row is not None:
+            snapshot = self._environment.codec.snapshot(self._keys[tenant], kind, id_, row, row["body"])
+        self._before[target] = snapshot
+        return snapshot
+
+    def _context(self, admitted: Admitted, snapshot: Snapshot | None) -> Context:
+        envelope = admitted.envelope
+        # An aggregate's instants never run backwards, even when this machine's clock is behind the one that wrote last.
+        now = self._moment if snapshot is None else max(self._moment, snapshot.updated_at)
+        references: dict[tuple[str, UUID], Snapshot] = {}
+        derived: dict[tuple[str, UUID], Any] = {}
+        if admitted.command_type.references is not None:
+            state = None if snapshot is None else snapshot.state
+            for reference in admitted.command_type.references(state, envelope.command):
+                found = self._referenced(envelope.actor.tenant, reference)
+                if found is not None:
+                    references[reference.kind, reference.id], derived[reference.kind, reference.id] = found
+        return Context(now, envelope.actor, references, derived)
+
+    def _referenced(self, tenant: UUID, reference: Reference) -> tuple[Snapshot, Any] | None:
+        target = (tenant, reference.kind, reference.id)
+        cache = self._environment.derived
+        if not reference.fresh and (cached := cache.get(target)) is not None:
+            return cached
+        if target not in self._known and target not in self._states:
+            raise NeedMoreError({target})
+        snapshot = self._current(target)
+        if snapshot is None:
+            return None
+        aggregate = self._environment.catalog.kinds[reference.kind]
+        if aggregate.derive is None:
+            return snapshot, None
+        immutable = aggregate.immutable is not None and aggregate.immutable(snapshot.state)
+        if immutable and (cached := cache.get(target)) is not None:
+            return snapshot, cached[1]
+        found = (snapshot, aggregate.derive(snapshot.state))
+        if immutable and target not in self._states:
+            cache.put(target, found)
+        return found
+
+    def _evolve(
+        self, admitted: Admitted, snapshot: Snapshot | None, events: tuple[Any, ...], now: datetime
+    ) -> tuple[Snapshot | None, list[StoredEntry]]:
+        aggregate, envelope = admitted.aggregate, admitted.envelope
+        entries: list[StoredEntry] = []
+        for event in events:
+            state = aggregate.evolve(None if snapshot is None else snapshot.state, event)
+            version = 1 if snapshot is None else snapshot.version + 1
+            entry = self._entry(admitted, version, GENESIS if snapshot is None else snapshot.head, event, now)
+            entries.append(entry)
+            created = now if snapshot is None else snapshot.created_at
+            snapshot = Snapshot(aggregate.kind, envelope.command.id, version, state, created, now, entry.hash)
+        return snapshot, entries
+
+    def _entry(self, admitted: Admitted, version: int, previous: bytes, event: Any, now: datetime) -> StoredEntry:
+        actor, origin, kind, id_ = (
+            admitted.envelope.actor,
+            admitted.envelope.origin,
+            admitted.aggregate.kind,
+            admitted.envelope.command.id,
+        )
+        payload = self._environment.codec.seal_event(self._keys[actor.tenant], kind, id_, version, event)
+        name, command = journal.event_name(event), admitted.command_type.name
+        who = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
+        hash_ = journal.entry_hash(previous, actor.tenant, kind, id_, version, now, name, command, *who, payload)
+        return StoredEntry(actor.tenant, kind, id_, version, now, name, command, *who, payload, previous, hash_)
+
+    def _record(self, admitted: Admitted, outcome: str, version: int) -> None:
+        envelope = admitted.envelope
+        self.records.append(
+            access_record(
+                envelope, admitted.aggregate.kind, envelope.command.id, self._moment, admitted.command_type.name, outcome, version
+            )
+        )
+
+    def _state_row(self, target: Target, snapshot: Snapshot) -> StateRow:
+        tenant, kind, id_ = target
+        aggregate, keys = self._environment.catalog.kinds[kind], self._keys[tenant]
+        before = self._before.get(target)
+        return StateRow(
+            tenant,
+            kind,
+            id_,
+            0 if before is None else before.version,
+            snapshot.version,
+            compartment(aggregate, snapshot.state, keys),
+            None if aggregate.valid_until is None else aggregate.valid_until(snapshot.state),
+            snapshot.created_at,
+            snapshot.updated_at,
+            snapshot.head,
+            self._environment.codec.seal_state(keys, kind, id_, snapshot.version, snapshot.state),
+        )
+
+
+def compartment(aggregate: Aggregate, state: Any, keys: TenantKeys) -> bytes | None:
+    """The blind index of the person an aggregate is about, as its `compartment` column holds it."""
+    subject = None if aggregate.subject is None else aggregate.subject(state)
+    return None if subject is None else keys.blind(subject)
+
+
+def access_record(who: Any, kind: str, entity: UUID, at: datetime, action: str, outcome: str, version: int = 0) -> StoredAccess:
+    """An access record of what `who` (anything with an actor and an origin) did or was refused."""
+    actor, origin, id_ = who.actor, who.origin, new_id()
+    agent = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
+    digest = journal.access_digest(actor.tenant, entity, at, id_, kind, action, *agent)
+    hash_ = journal.access_hash(digest, version, outcome)
+    return StoredAccess(actor.tenant, entity, at, id_, kind, version, action, outcome, *agent, hash_)
+
+
+def _refused(admitted: Admitted, refusal: Refusal, snapshot: Snapshot | None = None) -> Outcome:
+    version = 0 if snapshot is None else snapshot.version
+    return Outcome(admitted.aggregate.kind, admitted.envelope.command.id, version, refusal=refusal)
+
+
+def _existence(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
+    if admitted.command_type.creates:
+        return None if snapshot is None else Refusal(CONFLICT, "It exists already.")
+    return Refusal(NOT_FOUND) if snapshot is None else None
+
+
+def _compartment(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
+    if snapshot is None or admitted.grant is None or not admitted.grant.own_compartment_only:
+        return None
+    subject = None if admitted.aggregate.subject is None else admitted.aggregate.subject(snapshot.state)
+    if subject is not None and subject == admitted.envelope.actor.subject:
+        return None
+    return Refusal(FORBIDDEN, "It belongs to another person.")
+
+
+def _version(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
+    wanted = admitted.envelope.if_match
+    if snapshot is None or wanted is None or wanted == snapshot.version:
+        return None
+    return Refusal(VERSION_CONFLICT, f"It is at version {snapshot.version} now.", extra={"current_version": snapshot.version})
+
+
+__all__ = ["Environment", "LookupRow", "NeedMoreError", "Plan", "Target", "UnreadableError", "access_record", "compartment"]

@@ -1,0 +1,179 @@
+"""The kernel's front door: `execute`, `read`, `history`, `search`, `record`. Every change and every read goes through here."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from keepwell.kernel.admission import Admitted, admit
+from keepwell.kernel.aggregate import Catalog
+from keepwell.kernel.codec import Codec
+from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
+from keepwell.kernel.execute import Change, DerivedCache, Executor, Parcel
+from keepwell.kernel.gather import Lane, OverloadedError
+from keepwell.kernel.journal import Entry
+from keepwell.kernel.keys import KeyRing
+from keepwell.kernel.permissions import Grant, Permission, grant
+from keepwell.kernel.plan import Environment, access_record
+from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
+from keepwell.kernel.read import PendingRead, Read, Reader, Search
+from keepwell.kit.time import Clock
+from keepwell.platform.postgres import Database
+
+Found = TypeVar("Found")
+_NEWEST = 2**31 - 1
+_log = structlog.get_logger("keepwell.kernel")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much a process takes on. `batch` 1 turns gathering off; `patience` is in seconds; `queue` counts commands."""
+
+    batch: int = 64
+    patience: float = 2.0
+    queue: int = 5_000
+    idempotency_lifetime: timedelta = timedelta(hours=24)
+
+
+class _Agent(msgspec.Struct, frozen=True):
+    actor: Actor
+    origin: Origin
+
+
+class Kernel:
+    """One per process. Safe to call from any number of tasks of its event loop."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        ring: KeyRing,
+        clock: Clock,
+        limits: Limits,
+        committed: Callable[[Sequence[Change]], None] = lambda _: None,
+    ) -> None:
+        self.catalog = catalog
+        self.clock = clock
+        self.ring = ring
+        self.database = database
+        self.codec = Codec(catalog)
+        self._limits = limits
+        environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, DerivedCache(), _report)
+        executor = Executor(database, ring, environment, committed)
+        self._reader = Reader(database, ring, self.codec, clock)
+        bounds = {"most": limits.batch, "patience": limits.patience, "capacity": limits.queue}
+        self.writes: Lane[Parcel] = Lane(executor.run, **bounds)
+        self.reads: Lane[PendingRead] = Lane(self._reader.run, **bounds)
+
+    async def execute(self, envelopes: Sequence[Envelope], *, dry_run: bool = False, atomic: bool = False) -> list[Outcome]:
+        """One outcome for each envelope, in order. A refused command changes nothing; with `atomic`, nor do the others.
+
+        A list longer than a batch is run in batches, each committed before the next unless `atomic`. With `dry_run`
+        everything is decided as it would be and nothing but the record of the attempt is stored.
+        """
+        admitted = [admit(self.catalog, envelope) for envelope in envelopes]
+        outcomes: list[Outcome] = []
+        for tenant, chunk in _chunks(admitted, len(admitted) if atomic or dry_run else self._limits.batch):
+            parcel = Parcel(tenant, chunk, atomic=atomic, dry_run=dry_run)
+            try:
+                outcomes.extend(await self.writes.submit(parcel))
+            except OverloadedError:
+                refusal = Refusal(OVERLOADED, retry_after=1)
+                outcomes.extend(Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in chunk)
+        return outcomes
+
+    async def read(self, read: Read) -> Snapshot:
+        """The aggregate as it is now. Its access record is durable when this returns.
+
+        Raises:
+            Refused: `not-found`, `forbidden`, `unauthenticated`, `overloaded` or `temporarily-unavailable`.
+        """
+        granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
+        try:
+            return await self.reads.submit(PendingRead(read, own_compartment_only=granted.own_compartment_only))
+        except OverloadedError as error:
+            raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
+
+    async def history(self, read: Read, *, most: int = _NEWEST) -> list[Entry]:
+        """The aggregate's entries up to version `most`, oldest first, recorded like a read. Raises as `read` does."""
+        granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
+        _, entries = await self._reader.history(read, own_compartment_only=granted.own_compartment_only, most=most)
+        return entries
+
+    async def search(self, search: Search, query: Callable[[Any], Awaitable[Found]]) -> Found:
+        """What `query` finds when given a connection that sees the actor's clinic only. Recorded; raises as `read` does.
+
+        `query` reads the room's own tables. When `compartment_of` gives one, it must filter by it.
+        """
+        granted = await self._granted(search, search.permission, search.kind, UUID(int=0), search.action)
+        return await self._reader.search(search, own_compartment_only=granted.own_compartment_only, query=query)
+
+    def compartment_of(self, actor: Actor, permission: Permission) -> bytes | None:
+        """The blind index that a search by `actor` must be held to; None when the whole clinic is open to it."""
+        granted = grant(actor.scopes, permission)
+        if granted is not None and not granted.own_compartment_only:
+            return None
+        return self.blind(actor.tenant)(actor.subject or "")
+
+    async def record(self, actor: Actor, origin: Origin, action: str, kind: str, entity: UUID, outcome: str) -> None:
+        """Writes an access record of something that was no command, such as a failed login; durable when this returns."""
+        record = access_record(_Agent(actor, origin), kind, entity, self.clock.now(), action, outcome)
+        try:
+            await self.writes.submit(Parcel(actor.tenant, (), records=(record,)))
+        except OverloadedError as error:
+            raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
+
+    async def open_keys(self, tenant: UUID) -> None:
+        """Opens (or makes) a tenant's keys, so that `blind` can be used."""
+        async with self.database.connection() as connection:
+            await self.ring.get(connection, tenant)
+
+    def blind(self, tenant: UUID) -> Callable[[str], bytes]:
+        """The tenant's blind index function. Its keys must be open, which any command or read of the tenant sees to.
+
+        Raises:
+            LookupError: they are not open yet.
+        """
+        keys = self.ring.cached(tenant)
+        if keys is None:
+            raise LookupError("the tenant's keys are not open in this process")
+        return keys.blind
+
+    async def close(self) -> None:
+        """Waits for what was accepted."""
+        await self.writes.close()
+        await self.reads.close()
+
+    async def _granted(self, who: Any, permission: Permission, kind: str, entity: UUID, action: str) -> Grant:
+        granted = grant(who.actor.scopes, permission)
+        if granted is None:
+            await self.record(who.actor, who.origin, action, kind, entity, FORBIDDEN.code)
+            raise Refused(Refusal(FORBIDDEN, f"This needs {permission.resource}.{permission.action}."))
+        return granted
+
+
+def _chunks(admitted: Sequence[Admitted], size: int) -> list[tuple[UUID, list[Admitted]]]:
+    """Runs of commands of one tenant, in order, none longer than `size`."""
+    chunks: list[tuple[UUID, list[Admitted]]] = []
+    for each in admitted:
+        tenant = each.envelope.actor.tenant
+        if not chunks or chunks[-1][0] != tenant or len(chunks[-1][1]) >= size:
+            chunks.append((tenant, []))
+        chunks[-1][1].append(each)
+    return chunks
+
+
+def _report(error: BaseException, admitted: Admitted) -> None:
+    """Logs a fault of ours: which command, which kind of error, where. Never a value."""
+    _log.error(
+        "command failed",
+        command=admitted.command_type.name,
+        kind=admitted.aggregate.kind,
+        request_id=admitted.envelope.origin.request_id,
+        exc_info=error,
+    )
+
+
+__all__ = ["Kernel", "Limits", "Read", "Search"]
