@@ -60,7 +60,7 @@ class Parcel(Gatherable):
         self.records = records
 
     def refuse(self, refusal: Refusal) -> None:
-        """Settles it with nothing done. Records without commands have no outcome to carry a refusal: their writer gets it raised."""
+        """Settles it with nothing done. Records alone have no outcome to carry the refusal: it is raised."""
         if not self.admitted:
             self.fail(Refused(refusal))
             return
@@ -179,7 +179,7 @@ class Executor:
     def _violation(self, parcel: Parcel, error: asyncpg.PostgresError) -> Refusal | None:
         if not isinstance(error, asyncpg.UniqueViolationError | asyncpg.CheckViolationError):
             return None
-        name = error.constraint_name or ""
+        name = str(getattr(error, "constraint_name", ""))
         for each in parcel.admitted:
             lookup = each.aggregate.lookup
             if lookup is not None and name in lookup.violations:

@@ -6,7 +6,7 @@ Losing a tenant's rows of `tenant_key` destroys what was sealed under them.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +34,7 @@ class TenantKeys:
         index = keys[_INDEX]
         self._sealers = {version: Sealer(key, version) for version, key in keys.items() if version != _INDEX}
         self.current = self._sealers[max(self._sealers)]
-        self.blind: Callable[[str], bytes] = lru_cache(maxsize=1024)(lambda text: crypto.blind(index, text))
+        self.blind: Callable[[str], bytes] = lru_cache(maxsize=1024)(partial(crypto.blind, index))
 
     def seal(self, plaintext: bytes, table: str, column: str, row: str) -> bytes:
         return self.current.seal(plaintext, place(self.tenant, table, column, row))

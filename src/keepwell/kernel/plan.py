@@ -137,6 +137,7 @@ class Plan:
         del self.key_rows[mark.keys :]
 
     def _one(self, admitted: Admitted, *, dry_run: bool) -> Outcome:
+        entries = len(self.entries)
         try:
             outcome = self._outcome(admitted)
         except NeedMoreError:
@@ -146,8 +147,9 @@ class Plan:
             outcome = _refused(admitted, Refusal(INTERNAL))
         if outcome.refusal is not None:
             self._record(admitted, outcome.refusal.code, outcome.version)
-        elif outcome.replayed or dry_run:
-            self._record(admitted, "replayed" if outcome.replayed else "dry-run", outcome.version)
+        elif outcome.replayed or dry_run or len(self.entries) == entries:
+            # It shows what is stored, like a read, and left no journal entry to tell of it.
+            self._record(admitted, "replayed" if outcome.replayed else "dry-run" if dry_run else "unchanged", outcome.version)
         return outcome
 
     def _outcome(self, admitted: Admitted) -> Outcome:

@@ -63,9 +63,9 @@ class Kernel:
         environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, DerivedCache(), _report)
         executor = Executor(database, ring, environment, committed)
         self._reader = Reader(database, ring, self.codec, clock)
-        bounds = {"most": limits.batch, "patience": limits.patience, "capacity": limits.queue}
-        self.writes: Lane[Parcel] = Lane(executor.run, **bounds)
-        self.reads: Lane[PendingRead] = Lane(self._reader.run, **bounds)
+        most, patience, capacity = limits.batch, limits.patience, limits.queue
+        self.writes: Lane[Parcel] = Lane(executor.run, most=most, patience=patience, capacity=capacity)
+        self.reads: Lane[PendingRead] = Lane(self._reader.run, most=most, patience=patience, capacity=capacity)
 
     async def execute(self, envelopes: Sequence[Envelope], *, dry_run: bool = False, atomic: bool = False) -> list[Outcome]:
         """One outcome for each envelope, in order. A refused command changes nothing; with `atomic`, nor do the others.

@@ -92,7 +92,8 @@ _first = itemgetter(0)
 
 
 def _call(function: str, parameters: int) -> str:
-    return f"SELECT * FROM {function}({', '.join(f'${n}' for n in range(1, parameters + 1))})"
+    # The name comes from the three constants below.
+    return f"SELECT * FROM {function}({', '.join(f'${n}' for n in range(1, parameters + 1))})"  # noqa: S608
 
 
 _LOAD = _call("kernel_load", 10)
@@ -175,8 +176,9 @@ async def write(
     try:
         await connection.execute(_WRITE, *arguments)
     except PostgresError as error:
-        if error.sqlstate == _STALE:
-            raise StaleBatchError(UUID(error.detail)) from error
+        # asyncpg sets the fields of the server's message by name at run time.
+        if getattr(error, "sqlstate", None) == _STALE:
+            raise StaleBatchError(UUID(getattr(error, "detail", ""))) from error
         raise
 
 
