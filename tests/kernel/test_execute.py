@@ -7,10 +7,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.clock import ManualClock
 
 from keepwell.kernel import Kernel, Permission, Read, Refused, Search
 from keepwell.kit.ids import new_id
-from tests.support.clock import ManualClock
 from tests.support.notes import (
     OTHER_TENANT,
     TENANT,
@@ -34,7 +34,7 @@ async def one(kernel: Kernel, command: Any, **options: Any) -> Any:
 
 
 async def count(owner: asyncpg.Connection, table: str) -> int:
-    return await owner.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name from this file
+    return await owner.fetchval(f"SELECT count(*) FROM {table}")
 
 
 class TestOneCommand:
@@ -100,9 +100,7 @@ class TestOneCommand:
             await kernel.read(Read("note", foreign.id, patient, origin(), READ))
         assert refused.value.refusal.code == "forbidden"
 
-    async def test_an_ended_or_expired_session_may_do_nothing_more(
-        self, kernel: Kernel, manual_clock: ManualClock
-    ) -> None:
+    async def test_an_ended_or_expired_session_may_do_nothing_more(self, kernel: Kernel, manual_clock: ManualClock) -> None:
         session = new_id()
         who = actor(credential=session)
         note = written()
@@ -225,18 +223,19 @@ class TestIdempotency:
         await one(kernel, note, key="k")
         other = await one(kernel, written("u"), who=actor(id=new_id()), key="k")
         closing = await one(kernel, CloseNote(note.id), key="k")
-        assert other.refusal is None and not other.replayed
-        assert closing.refusal is None and not closing.replayed
+        assert other.refusal is None
+        assert not other.replayed
+        assert closing.refusal is None
+        assert not closing.replayed
 
     async def test_a_key_can_be_used_anew_after_its_lifetime(self, kernel: Kernel, manual_clock: ManualClock) -> None:
         await one(kernel, written("first day"), key="k")
         manual_clock.advance(timedelta(hours=25))
         outcome = await one(kernel, written("second day"), key="k")
-        assert outcome.refusal is None and not outcome.replayed
+        assert outcome.refusal is None
+        assert not outcome.replayed
 
-    async def test_twins_through_two_processes_are_applied_once(
-        self, make_kernel: MakeKernel, owner: asyncpg.Connection
-    ) -> None:
+    async def test_twins_through_two_processes_are_applied_once(self, make_kernel: MakeKernel, owner: asyncpg.Connection) -> None:
         left, right = make_kernel(), make_kernel()
         sends = [one(side, written(f"t{n}"), key=f"k{n}") for n in range(50) for side in (left, right) for _ in range(4)]
         outcomes = await asyncio.gather(*sends)
@@ -294,7 +293,9 @@ class TestReads:
         note = written()
         await one(kernel, note)
         await asyncio.gather(*(kernel.read(Read("note", note.id, actor(), origin(f"r{n}"), READ)) for n in range(40)))
-        rows = await owner.fetch("SELECT request_id FROM access_record WHERE outcome = 'ok' AND version = 1 AND entity = $1", note.id)
+        rows = await owner.fetch(
+            "SELECT request_id FROM access_record WHERE outcome = 'ok' AND version = 1 AND entity = $1", note.id
+        )
         assert {row[0] for row in rows} == {f"r{n}" for n in range(40)}
 
     async def test_a_read_of_what_is_not_there_is_recorded_too(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
@@ -303,7 +304,6 @@ class TestReads:
         assert await owner.fetchval("SELECT outcome FROM access_record") == "not-found"
 
     async def test_a_search_sees_only_the_own_clinic(self, kernel: Kernel) -> None:
-
 
         await one(kernel, written("mine"))
         await one(kernel, written("theirs"), who=actor(OTHER_TENANT))

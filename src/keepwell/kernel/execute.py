@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from keepwell.kernel import lookups, store
+from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
 from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.gather import Gatherable
@@ -137,6 +137,7 @@ class Executor:
         if attempt >= _ATTEMPTS:
             _refuse_all(parcels, Refusal(OVERLOADED, "Too many writers at once.", retry_after=1))
             return
+        metrics.REDONE.labels("race").inc()
         loser = race.tenant if isinstance(race, StaleBatchError) else None
         losers = [parcel for parcel in parcels if loser is None or parcel.tenant == loser]
         others = [parcel for parcel in parcels if loser is not None and parcel.tenant != loser]
@@ -154,6 +155,7 @@ class Executor:
             _refuse_all(parcels, Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1))
 
     async def _isolate(self, parcels: Sequence[Parcel], error: asyncpg.PostgresError, attempt: int) -> None:
+        metrics.REDONE.labels("isolated").inc()
         if len(parcels) > 1:
             half = len(parcels) // 2
             await self._attempt(parcels[:half], attempt=attempt)

@@ -11,6 +11,8 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from keepwell.kernel import metrics
+
 _SWEEP_SECONDS = 0.1
 _SMOOTHING = 0.2
 
@@ -46,13 +48,14 @@ class Lane(Generic[Item]):
     """Runs batches one after another. `run` must settle every item's future; what it leaves open fails with its exception.
 
     `most` bounds a batch's weight (one heavier item still goes, alone), `patience` the seconds an item may wait in the queue,
-    `capacity` the queued weight whatever the rate.
+    `capacity` the queued weight whatever the rate. `name` labels the lane in metrics.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Awaitable[None]],
         *,
+        name: str,
         most: int,
         patience: float,
         capacity: int,
@@ -65,6 +68,10 @@ class Lane(Generic[Item]):
         self._task: asyncio.Task[None] | None = None
         self._rate = 0.0
         self.queued = 0
+        self._sizes = metrics.BATCH.labels(name)
+        self._seconds = metrics.BATCH_SECONDS.labels(name)
+        self._shed = metrics.SHED.labels(name)
+        metrics.QUEUED.labels(name).set_function(lambda: self.queued)
 
     async def submit(self, item: Item) -> Any:
         """The item's result.
@@ -73,6 +80,7 @@ class Lane(Generic[Item]):
             OverloadedError: it was not started; the caller should come back later.
         """
         if self.queued and self.queued + item.weight > self.limit:
+            self._shed.inc(item.weight)
             raise OverloadedError
         queue = self._queues.get(item.tenant)
         if queue is None:
@@ -114,7 +122,10 @@ class Lane(Generic[Item]):
         for item in batch:
             if not item.future.done():
                 item.fail(error or RuntimeError("the batch left an item without a result"))
-        rate = sum(item.weight for item in batch) / max(monotonic() - started, 1e-6)
+        weight, seconds = sum(item.weight for item in batch), monotonic() - started
+        self._sizes.observe(weight)
+        self._seconds.observe(seconds)
+        rate = weight / max(seconds, 1e-6)
         self._rate = rate if not self._rate else self._rate + _SMOOTHING * (rate - self._rate)
 
     def _take(self) -> list[Item]:
@@ -138,7 +149,7 @@ class Lane(Generic[Item]):
                 if item.future.done():
                     continue
                 if item.since < late:
-                    item.fail(OverloadedError())
+                    self._drop(item)
                     continue
                 batch.append(item)
                 weight += item.weight
@@ -151,6 +162,11 @@ class Lane(Generic[Item]):
             while queue and (queue[0].since < late or queue[0].future.done()):
                 item = queue.popleft()
                 self.queued -= item.weight
-                item.fail(OverloadedError())
+                self._drop(item)
             if not queue:
                 del self._queues[tenant]
+
+    def _drop(self, item: Item) -> None:
+        if not item.future.done():
+            self._shed.inc(item.weight)
+            item.fail(OverloadedError())

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from keepwell.kernel import metrics
 from keepwell.kernel.admission import Admitted, admit
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.codec import Codec
@@ -64,8 +65,8 @@ class Kernel:
         executor = Executor(database, ring, environment, committed)
         self._reader = Reader(database, ring, self.codec, clock)
         most, patience, capacity = limits.batch, limits.patience, limits.queue
-        self.writes: Lane[Parcel] = Lane(executor.run, most=most, patience=patience, capacity=capacity)
-        self.reads: Lane[PendingRead] = Lane(self._reader.run, most=most, patience=patience, capacity=capacity)
+        self.writes: Lane[Parcel] = Lane(executor.run, name="write", most=most, patience=patience, capacity=capacity)
+        self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", most=most, patience=patience, capacity=capacity)
 
     async def execute(self, envelopes: Sequence[Envelope], *, dry_run: bool = False, atomic: bool = False) -> list[Outcome]:
         """One outcome for each envelope, in order. A refused command changes nothing; with `atomic`, nor do the others.
@@ -82,6 +83,9 @@ class Kernel:
             except OverloadedError:
                 refusal = Refusal(OVERLOADED, retry_after=1)
                 outcomes.extend(Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in chunk)
+        for each, outcome in zip(admitted, outcomes, strict=True):
+            code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
+            metrics.COMMANDS.labels(each.command_type.name, code).inc()
         return outcomes
 
     async def read(self, read: Read) -> Snapshot:
@@ -92,9 +96,15 @@ class Kernel:
         """
         granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
         try:
-            return await self.reads.submit(PendingRead(read, own_compartment_only=granted.own_compartment_only))
+            snapshot = await self.reads.submit(PendingRead(read, own_compartment_only=granted.own_compartment_only))
         except OverloadedError as error:
+            metrics.READS.labels(read.kind, OVERLOADED.code).inc()
             raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
+        except Refused as refused:
+            metrics.READS.labels(read.kind, refused.refusal.code).inc()
+            raise
+        metrics.READS.labels(read.kind, "ok").inc()
+        return snapshot
 
     async def history(self, read: Read, *, most: int = _NEWEST) -> list[Entry]:
         """The aggregate's entries up to version `most`, oldest first, recorded like a read. Raises as `read` does."""

@@ -1,0 +1,20 @@
+"""What the command path tells Prometheus. Labels are names from the code, never anything a caller sent."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+COMMANDS = Counter(
+    "keepwell_commands_total", "Commands run, by what came of them (ok, replayed, or a problem code).", ["command", "outcome"]
+)
+READS = Counter("keepwell_reads_total", "Reads of aggregates, by what came of them.", ["kind", "outcome"])
+BATCH = Histogram(
+    "keepwell_batch_size", "Commands or reads that shared one round trip.", ["lane"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 1024)
+)
+BATCH_SECONDS = Histogram(
+    "keepwell_batch_seconds",
+    "Time one batch took, load to commit.",
+    ["lane"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+QUEUED = Gauge("keepwell_lane_queued", "Commands or reads waiting for the next batch.", ["lane"])
+SHED = Counter("keepwell_lane_shed_total", "Commands or reads told to come back later.", ["lane"])
+REDONE = Counter("keepwell_batches_redone_total", "Batches decided again, by why (race, isolated).", ["reason"])
