@@ -1,0 +1,89 @@
+"""People who log in: accounts, passwords, sessions, tokens, and what each role may do."""
+
+from keepwell.domains.identity.models import (
+    ChangeUser,
+    CreateUser,
+    EndSession,
+    RefreshSession,
+    Role,
+    Session,
+    SessionEvent,
+    SessionLimits,
+    SetPassword,
+    StartSession,
+    User,
+    UserEvent,
+    UserView,
+)
+from keepwell.domains.identity.rules import people, sessions
+from keepwell.domains.identity.rules.people import SCOPES
+from keepwell.domains.identity.service import IdentityService, Settings
+from keepwell.domains.identity.store import SESSIONS, USERS
+from keepwell.kernel import Aggregate, CommandType, Permission
+
+
+def _user(action: str) -> Permission:
+    return Permission("User", action)
+
+
+def _session(action: str) -> Permission:
+    return Permission("Session", action)
+
+
+AGGREGATES: tuple[Aggregate, ...] = (
+    Aggregate(
+        kind="user",
+        resource="User",
+        state=User,
+        event=UserEvent,
+        evolve=people.evolve,
+        view=people.view,
+        commands=(
+            CommandType(
+                "users.create",
+                CreateUser,
+                _user("c"),
+                people.decide_create,
+                creates=True,
+                guarded=False,
+                made_by_door=("password_hash",),
+            ),
+            CommandType("users.change", ChangeUser, _user("u"), people.decide_change),
+            CommandType("users.set-password", SetPassword, _user("u"), people.decide_set_password, guarded=False),
+        ),
+        lookup=USERS,
+        subject=people.subject,
+    ),
+    Aggregate(
+        kind="session",
+        resource="Session",
+        state=Session,
+        event=SessionEvent,
+        evolve=sessions.evolve,
+        view=sessions.view,
+        commands=(
+            CommandType(
+                "sessions.start",
+                StartSession,
+                _session("c"),
+                sessions.decide_start,
+                creates=True,
+                guarded=False,
+                references=sessions.start_references,
+            ),
+            CommandType(
+                "sessions.refresh",
+                RefreshSession,
+                _session("u"),
+                sessions.decide_refresh,
+                guarded=False,
+                references=sessions.refresh_references,
+            ),
+            CommandType("sessions.end", EndSession, _session("d"), sessions.decide_end, guarded=False),
+        ),
+        lookup=SESSIONS,
+        valid_until=sessions.expires_at,
+    ),
+)
+
+__all__ = ["AGGREGATES", "SCOPES", "IdentityService", "Role", "SessionLimits", "Settings", "UserView"]

@@ -1,0 +1,23 @@
+"""What can go wrong with logging in, sessions and accounts."""
+
+from keepwell.kernel.problems import ProblemType
+
+INVALID_CREDENTIALS = ProblemType(
+    "invalid-credentials",
+    401,
+    "The e-mail address or the password is wrong",
+    "Check both and try again. For safety the answer is the same whatever is wrong.",
+)
+EMAIL_TAKEN = ProblemType("email-taken", 409, "The clinic has an account with this e-mail address", "Use the account there is.")
+OWN_ACCOUNT = ProblemType(
+    "own-account", 409, "Nobody disables or demotes themselves", "Ask another administrator of the clinic to do it."
+)
+INVALID_USER = ProblemType("invalid-user", 422, "The account cannot be made like this", "Correct the fields listed in errors.")
+UNSUITABLE_PASSWORD = ProblemType(
+    "unsuitable-password",
+    422,
+    "The password cannot be used",
+    "Use 15 to 256 characters; a sentence is good. There are no rules about kinds of characters.",
+)
+
+PROBLEMS: tuple[ProblemType, ...] = (INVALID_CREDENTIALS, EMAIL_TAKEN, OWN_ACCOUNT, INVALID_USER, UNSUITABLE_PASSWORD)

@@ -1,0 +1,207 @@
+"""People who log in, and their sessions: states, commands, events, and what callers see of them."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from keepwell.kernel.envelope import Command
+
+Role = Literal["admin", "clinician", "patient"]
+EndReason = Literal[
+    "logout", "ended-by-user", "ended-by-admin", "user-disabled", "role-changed", "password-changed", "refresh-token-reused"
+]
+
+# -- users ------------------------------------------------------------------------------------------------------------
+
+
+class User(msgspec.Struct, frozen=True):
+    """A person's account in one clinic. `password_hash` is an Argon2id PHC string, None until a password is set.
+
+    `email_index` is the blind index of the normalised e-mail address under the installation-wide key: the directory finds
+    accounts over all clinics by it.
+    """
+
+    id: UUID
+    email: str
+    email_index: bytes
+    name: str
+    role: Role
+    created_at: datetime
+    password_hash: str | None = None
+    password_set_at: datetime | None = None
+    active: bool = True
+
+
+class CreateUser(Command, frozen=True):
+    """Makes an account. The service has normalised the address and hashed the password."""
+
+    email: str
+    email_index: bytes
+    name: str
+    role: Role
+    password_hash: str | None = None
+    password_mark: bytes = b""
+    """A keyed digest of the password: a retry hashes it with another salt, and must still be known as the same request."""
+
+
+class ChangeUser(Command, frozen=True):
+    """Changes what is given, leaves what is None."""
+
+    name: str | None = None
+    role: Role | None = None
+    active: bool | None = None
+
+
+class SetPassword(Command, frozen=True):
+    """Replaces the password by one already hashed."""
+
+    password_hash: str
+
+
+class UserCreated(msgspec.Struct, frozen=True, tag="user-created"):
+    """The first entry of an account."""
+
+    id: UUID
+    email: str
+    email_index: bytes
+    name: str
+    role: Role
+    at: datetime
+    password_hash: str | None = None
+
+
+class UserRenamed(msgspec.Struct, frozen=True, tag="user-renamed"):
+    """The person goes by another name."""
+
+    name: str
+
+
+class UserRoleChanged(msgspec.Struct, frozen=True, tag="user-role-changed"):
+    """The person may do other things from now on."""
+
+    role: Role
+
+
+class UserDisabled(msgspec.Struct, frozen=True, tag="user-disabled"):
+    """The person may not log in any more."""
+
+
+class UserEnabled(msgspec.Struct, frozen=True, tag="user-enabled"):
+    """The person may log in again."""
+
+
+class PasswordSet(msgspec.Struct, frozen=True, tag="password-set"):
+    """The password was replaced."""
+
+    password_hash: str
+    at: datetime
+
+
+UserEvent = UserCreated | UserRenamed | UserRoleChanged | UserDisabled | UserEnabled | PasswordSet
+
+
+class UserView(msgspec.Struct, frozen=True):
+    """An account as its owner and administrators see it."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    active: bool
+    created_at: datetime
+    version: int
+
+
+# -- sessions ---------------------------------------------------------------------------------------------------------
+
+
+class SessionLimits(msgspec.Struct, frozen=True):
+    """How long a session lives, in seconds; fixed when it starts.
+
+    `absolute` counts from login, `idle` from the latest refresh (NIST SP 800-63B-4, 2.2.3: at most 24 h and 1 h).
+    `grace`: how long after a refresh the token it replaced still gets the current one again.
+    """
+
+    absolute: int = 12 * 3600
+    idle: int = 3600
+    grace: int = 60
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One login of one person. It is the credential that the kernel checks with every command and read.
+
+    `generation` counts the refresh tokens given out: the newest is the current one.
+    """
+
+    user: UUID
+    role: Role
+    started_at: datetime
+    refreshed_at: datetime
+    limits: SessionLimits
+    generation: int = 0
+    ended_at: datetime | None = None
+    end_reason: EndReason | None = None
+
+
+class StartSession(Command, frozen=True):
+    """Logs a person in whose password, the one set at `password_set_at`, has just been verified."""
+
+    user: UUID
+    password_set_at: datetime
+    limits: SessionLimits
+
+
+class RefreshSession(Command, frozen=True):
+    """Presents the refresh token of one generation. The service has verified that it is ours."""
+
+    generation: int
+
+
+class EndSession(Command, frozen=True):
+    """Ends a session at once, on every node."""
+
+    reason: EndReason
+
+
+class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
+    """Somebody logged in."""
+
+    user: UUID
+    role: Role
+    limits: SessionLimits
+    at: datetime
+
+
+class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
+    """The next refresh token was given out, with the role the person has now."""
+
+    generation: int
+    role: Role
+    at: datetime
+
+
+class SessionEnded(msgspec.Struct, frozen=True, tag="session-ended"):
+    """The session is over. `presented` is the generation of the refresh token that gave a theft away."""
+
+    reason: EndReason
+    at: datetime
+    presented: int | None = None
+
+
+SessionEvent = SessionStarted | SessionRefreshed | SessionEnded
+
+
+class SessionView(msgspec.Struct, frozen=True):
+    """A session as the program answers about it; it holds no token and nothing one could be made of."""
+
+    id: UUID
+    user: UUID
+    role: Role
+    generation: int
+    started_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    end_reason: EndReason | None

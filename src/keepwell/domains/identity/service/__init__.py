@@ -1,0 +1,65 @@
+"""What identity does over more than one aggregate: logging in, refreshing, accounts, and the tokens all doors accept."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from keepwell.domains.identity.models import SessionLimits
+from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticService
+from keepwell.domains.identity.service.hashing import Hashing
+from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
+from keepwell.domains.identity.service.sessions import Me, SessionService, ending
+from keepwell.domains.identity.service.tokens import Tokens
+from keepwell.domains.identity.service.users import NewUser, UserService
+from keepwell.domains.tenants import TenantService
+from keepwell.kernel import Actor, Kernel
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How identity is set up. `access_seconds` is an access token's life; None in the last two: by the number of cores."""
+
+    access_seconds: int = 600
+    session: SessionLimits = SessionLimits()
+    hashing_threads: int | None = None
+    hashing_queue: int | None = None
+
+
+class IdentityService:
+    """All of identity, built once a process. `derive` gives 32 bytes under the master key for a label."""
+
+    def __init__(
+        self, kernel: Kernel, tenants: TenantService, derive: Callable[[str], bytes], settings: Settings | None = None
+    ) -> None:
+        chosen = settings or Settings()
+        self.tenants = tenants
+        self.hashing = Hashing(derive("keepwell password mark v1"), threads=chosen.hashing_threads, queue=chosen.hashing_queue)
+        self.tokens = Tokens(derive, kernel.clock, life=chosen.access_seconds)
+        self.users = UserService(kernel, self.hashing)
+        self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session)
+        self.sessions = SessionService(kernel, self.tokens, tenants, self.users)
+        self.diagnostics = DiagnosticService(kernel, self.hashing, self.tokens)
+
+    def authenticate(self, authorization: str) -> Actor:
+        """The actor an Authorization header speaks for: what every door calls.
+
+        Raises:
+            Refused: unauthenticated.
+        """
+        return self.tokens.authenticate(authorization)
+
+    def close(self) -> None:
+        """Ends the hashing threads."""
+        self.hashing.close()
+
+
+__all__ = [
+    "Diagnostic",
+    "IdentityService",
+    "LoggedIn",
+    "Me",
+    "NewUser",
+    "Pair",
+    "Person",
+    "Settings",
+    "ending",
+]

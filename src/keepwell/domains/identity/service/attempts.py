@@ -1,0 +1,85 @@
+"""What becomes visible of every attempt to log in or refresh: each step with outcome and duration, and why it failed.
+
+Addresses, names and passwords never appear here; reasons come from the fixed list below.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from keepwell.kernel import Actor, Kernel, Origin, Refused
+from keepwell.kit.ids import NIL
+
+Step = Literal["clinic", "account", "password", "session", "tokens", "refresh"]
+Reason = Literal[
+    "unknown-email",
+    "no-account-in-clinic",
+    "no-active-clinic",
+    "no-password-set",
+    "empty-password",
+    "wrong-password",
+    "user-disabled",
+]
+
+STEPS = Counter("keepwell_login_steps", "Steps of logging in and refreshing, by how they ended", ["step", "outcome"])
+SECONDS = Histogram(
+    "keepwell_login_step_duration_seconds",
+    "Time each step of logging in and refreshing took",
+    ["step"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_log = structlog.stdlib.get_logger("keepwell.identity")
+
+
+class Attempt:
+    """One attempt, from its first step to its end: `at` is the latest. `tenant` and `user` are filled in as they become known."""
+
+    def __init__(self, kernel: Kernel, origin: Origin, action: str) -> None:
+        self._kernel = kernel
+        self._origin = origin
+        self._action = action
+        self.tenant: UUID = NIL
+        self.user: UUID = NIL
+        self.at: Step = "clinic"
+
+    @contextmanager
+    def step(self, step: Step) -> Generator[None]:
+        """Times the step, counts and logs how it ended."""
+        self.at = step
+        started = monotonic()
+        outcome = "failed"
+        try:
+            yield
+            outcome = "ok"
+        except Refused as refused:
+            outcome = refused.refusal.code
+            raise
+        finally:
+            self._show(step, outcome, monotonic() - started)
+
+    async def refused(self, step: Step, reason: str, *, kind: str = "user") -> None:
+        """Records why the attempt failed, durably, before anybody is answered. The caller then raises the one answer all get.
+
+        Raises:
+            Refused: the record cannot be written now; that is the answer then.
+        """
+        self._show(step, reason, 0)
+        nobody = Actor(self.tenant, NIL, "anonymous", ())
+        await self._kernel.record(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
+
+    def _show(self, step: Step, outcome: str, seconds: float) -> None:
+        STEPS.labels(step, outcome).inc()
+        if seconds:
+            SECONDS.labels(step).observe(seconds)
+        _log.info(
+            f"{self._action}.step",
+            step=step,
+            outcome=outcome,
+            duration_ms=round(seconds * 1000, 3),
+            request_id=self._origin.request_id,
+        )

@@ -1,0 +1,171 @@
+"""Logging in: clinic, account, password, session, tokens, in this order; every failure recorded, all answered alike.
+
+An unknown address takes the same steps as a known one, with one Argon2 computation in each case, so that neither the answer
+nor its time tells which it was.
+"""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from keepwell.domains.identity.errors import INVALID_CREDENTIALS
+from keepwell.domains.identity.models import Role, SessionLimits, SessionView, StartSession, User
+from keepwell.domains.identity.rules.people import SCOPES, compartment
+from keepwell.domains.identity.service.attempts import Attempt, Reason
+from keepwell.domains.identity.service.directory import Found, look_up
+from keepwell.domains.identity.service.hashing import Hashing
+from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
+from keepwell.domains.identity.store import Account
+from keepwell.domains.tenants import Clinic, operator
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused
+from keepwell.kernel.problems import NOT_FOUND
+from keepwell.kit.ids import NIL, new_id
+
+_READ_USER = Permission("User", "r")
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Who is logged in."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A fresh access token, how many seconds it lives, and the refresh token for the next one."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - RFC 6750's own word
+    expires_in: int
+    refresh_token: str
+    session_id: UUID
+
+
+class LoggedIn(Pair, frozen=True, kw_only=True):
+    """The answer to a login."""
+
+    clinic: Clinic
+    user: Person
+
+
+def session_actor(tenant: UUID, session: SessionView) -> Actor:
+    """Whoever holds this session, with what their role may do."""
+    subject = compartment(session.user, session.role)
+    return Actor(tenant, session.user, session.role, SCOPES[session.role], session.id, subject)
+
+
+def token_pair(tokens: Tokens, tenant: UUID, session: SessionView, now: datetime) -> tuple[str, int, str]:
+    """Access token, its seconds, refresh token of a live session."""
+    access, seconds = tokens.access(session_actor(tenant, session), (session.expires_at - now).total_seconds())
+    return access, seconds, tokens.refresh(RefreshToken(tenant, session.id, session.user, session.generation))
+
+
+class LoginService:
+    """Turns an address and a password into a session."""
+
+    def __init__(self, kernel: Kernel, hashing: Hashing, tokens: Tokens, limits: SessionLimits) -> None:
+        self._kernel = kernel
+        self._hashing = hashing
+        self._tokens = tokens
+        self._limits = limits
+
+    async def login(self, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
+        """A new session of the person in the clinic named, or in their first active clinic when that one is not known.
+
+        Raises:
+            Refused: `invalid-credentials`; `overloaded`; the database is out of reach.
+        """
+        attempt = Attempt(self._kernel, origin, "login")
+        try:
+            return await self._attempt(attempt, email, password, clinic, origin)
+        except Refused as refused:
+            if refused.refusal.type != INVALID_CREDENTIALS:
+                await _keep(attempt, refused)
+            raise
+
+    async def _attempt(self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
+        with attempt.step("clinic"):
+            found = await look_up(self._kernel, email, origin, "login.clinic", clinic)
+        account = _choose(found)
+        with attempt.step("account"):
+            user = await self._user(account, origin)
+        if account is not None:
+            attempt.tenant, attempt.user = account.tenant, account.user
+        elif found.named is not None:
+            attempt.tenant = found.named.id
+        with attempt.step("password"):
+            verified = await self._hashing.verify(None if user is None else user.password_hash, password)
+        if account is None or user is None:
+            raise await self._invalid(attempt, _missing(found))
+        if not verified:
+            raise await self._invalid(attempt, _mismatch(user, password))
+        if not user.active or user.password_set_at is None:
+            raise await self._invalid(attempt, "user-disabled")
+        with attempt.step("session"):
+            session = await self._start(account, user, user.password_set_at, origin)
+        with attempt.step("tokens"):
+            access, seconds, refresh = token_pair(self._tokens, account.tenant, session, self._kernel.clock.now())
+        return LoggedIn(
+            access_token=access,
+            expires_in=seconds,
+            refresh_token=refresh,
+            session_id=session.id,
+            clinic=found.clinics[account.tenant],
+            user=Person(user.id, user.email, user.name, session.role),
+        )
+
+    async def _user(self, account: Account | None, origin: Origin) -> User | None:
+        """The account's state. An account that is not there is looked up all the same: it takes the same time."""
+        tenant, id_ = (NIL, new_id()) if account is None else (account.tenant, account.user)
+        try:
+            snapshot = await self._kernel.read(Read("user", id_, operator(tenant), origin, _READ_USER, "login.account"))
+        except Refused as refused:
+            if refused.refusal.type == NOT_FOUND:
+                return None
+            raise
+        return snapshot.state
+
+    async def _start(self, account: Account, user: User, password_set_at: datetime, origin: Origin) -> SessionView:
+        actor = Actor(account.tenant, user.id, user.role, ("system/Session.c",))
+        command = StartSession(new_id(), user.id, password_set_at, self._limits)
+        [outcome] = await self._kernel.execute([Envelope(command, actor, origin)])
+        if outcome.refusal is not None:
+            raise Refused(outcome.refusal)
+        return msgspec.json.decode(outcome.body, type=SessionView)
+
+    async def _invalid(self, attempt: Attempt, reason: Reason) -> Refused:
+        step = "password" if reason in ("wrong-password", "empty-password", "no-password-set") else "account"
+        await attempt.refused(step, reason)
+        return Refused(Refusal(INVALID_CREDENTIALS))
+
+
+def _choose(found: Found) -> Account | None:
+    """The account in the clinic named; when no clinic of that name is known, the first in an active clinic."""
+    open_accounts = [account for account in found.accounts if account.tenant in found.clinics]
+    if found.named is not None:
+        open_accounts = [account for account in open_accounts if account.tenant == found.named.id]
+    return open_accounts[0] if open_accounts else None
+
+
+def _missing(found: Found) -> Reason:
+    if not found.accounts:
+        return "unknown-email"
+    return "no-active-clinic" if found.named is None else "no-account-in-clinic"
+
+
+def _mismatch(user: User, password: str) -> Reason:
+    if user.password_hash is None:
+        return "no-password-set"
+    return "wrong-password" if password else "empty-password"
+
+
+async def _keep(attempt: Attempt, refused: Refused) -> None:
+    """Records an attempt that failed for our reasons, if it can be recorded; the log line of its step says it in any case."""
+    try:
+        await attempt.refused(attempt.at, refused.refusal.code)
+    except Refused:
+        return

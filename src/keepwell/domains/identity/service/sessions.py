@@ -1,0 +1,109 @@
+"""Sessions that exist: refreshing, listing, ending them."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from keepwell.domains.identity import store
+from keepwell.domains.identity.models import EndReason, EndSession, RefreshSession, SessionView
+from keepwell.domains.identity.service.attempts import Attempt
+from keepwell.domains.identity.service.login import Pair, Person, token_pair
+from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
+from keepwell.domains.identity.service.users import UserService
+from keepwell.domains.tenants import Clinic, TenantService
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Refusal, Refused, Search
+from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
+
+
+class Me(msgspec.Struct, frozen=True):
+    """Who the caller is, where, and what they may do."""
+
+    user: Person
+    clinic: Clinic
+    role: str
+    scopes: tuple[str, ...]
+    session_id: UUID | None
+
+
+class SessionService:
+    """What people do with their sessions."""
+
+    def __init__(self, kernel: Kernel, tokens: Tokens, tenants: TenantService, users: UserService) -> None:
+        self._kernel = kernel
+        self._tokens = tokens
+        self._tenants = tenants
+        self._users = users
+
+    async def refresh(self, text: str, origin: Origin) -> Pair:
+        """The next pair of tokens, or the current one again for a reply that was lost a moment ago.
+
+        Raises:
+            Refused: `unauthenticated`: the token is not ours, the session is over, or it just ended because the token had been
+                used before; or the database is out of reach.
+        """
+        attempt = Attempt(self._kernel, origin, "refresh")
+        with attempt.step("refresh"):
+            session, token = await self._refreshed(text, origin)
+        with attempt.step("tokens"):
+            access, seconds, refresh = token_pair(self._tokens, token.tenant, session, self._kernel.clock.now())
+        return Pair(access_token=access, expires_in=seconds, refresh_token=refresh, session_id=session.id)
+
+    async def _refreshed(self, text: str, origin: Origin) -> tuple[SessionView, RefreshToken]:
+        token = self._tokens.read_refresh(text)
+        # The token itself says who acts: its MAC is ours, and nothing but this one session can be touched with it.
+        actor = Actor(token.tenant, token.user, "session", ("system/Session.u",))
+        [outcome] = await self._kernel.execute([Envelope(RefreshSession(token.session, token.generation), actor, origin)])
+        if outcome.refusal is not None:
+            gone = outcome.refusal.type == NOT_FOUND
+            raise Refused(Refusal(UNAUTHENTICATED, "The session is over.") if gone else outcome.refusal)
+        session = msgspec.json.decode(outcome.body, type=SessionView)
+        if session.ended_at is not None:
+            raise Refused(Refusal(UNAUTHENTICATED, _WHY.get(session.end_reason or "", "The session is over.")))
+        return session, token
+
+    async def live(self, actor: Actor, origin: Origin, before: UUID | None, limit: int) -> list[store.LiveSession]:
+        """The actor's own live sessions, the newest first, from behind `before`.
+
+        Raises:
+            Refused: as any read.
+        """
+
+        async def query(connection: Any) -> list[store.LiveSession]:
+            return await store.live_sessions(connection, actor.tenant, actor.id, self._kernel.clock.now(), before, limit)
+
+        return await self._kernel.search(Search("session", actor, origin, Permission("Session", "s")), query)
+
+    async def end(self, envelope: Envelope) -> None:
+        """Ends a session; whoever holds it is refused from the next request on.
+
+        Raises:
+            Refused: `not-found`: there is none, or it is another person's.
+        """
+        [outcome] = await self._kernel.execute([envelope])
+        if outcome.refusal is not None:
+            raise Refused(outcome.refusal)
+
+    async def me(self, actor: Actor, origin: Origin) -> Me:
+        """The caller as stored now, not as the token remembers. Raises `Refused` as any read does."""
+        user = await self._users.get(actor, actor.id, origin)
+        clinic = await self._tenants.own(actor, origin)
+        return Me(Person(user.id, user.email, user.name, user.role), clinic, actor.role, actor.scopes, actor.credential)
+
+
+_WHY: dict[str, str] = {
+    "refresh-token-reused": "The refresh token had been used before, so the session was ended for safety.",
+    "user-disabled": "The account is disabled.",
+}
+
+
+def ending(actor: Actor, session: UUID | None, reason: EndReason) -> EndSession:
+    """The command that ends a session: the actor's current one when none is named.
+
+    Raises:
+        Refused: the actor has none.
+    """
+    id_ = session or actor.credential
+    if id_ is None:
+        raise Refused(Refusal(UNAUTHENTICATED))
+    return EndSession(id_, reason)

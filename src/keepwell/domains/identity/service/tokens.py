@@ -1,0 +1,205 @@
+"""Tokens: short-lived signed access tokens that any node verifies by itself, and counted refresh tokens.
+
+An access token is a JWT (RFC 9068 shape, RFC 8725 practice): one algorithm, chosen here and never by the token. A refresh
+token names tenant, session, person and generation, authenticated by a MAC: a forged one is refused before any look-up, and
+the same generation always gives the same token, so the answer to a lost reply can be given again without storing it.
+"""
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
+from secrets import SystemRandom
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import GuestProtocol, OKPKey
+
+from keepwell.kernel.envelope import Actor
+from keepwell.kernel.problems import UNAUTHENTICATED, Refusal, Refused
+from keepwell.kit.time import Clock
+
+ISSUER = "keepwell"
+AUDIENCE = "keepwell"
+ALGORITHM = "Ed25519"  # RFC 9864: the fully specified name of what RFC 8037 called EdDSA
+_TYPE = "at+jwt"
+_MOST_CACHED = 10_000
+_LONGEST = 4096
+_SKEW_SECONDS = 10
+_JITTER = 0.05
+_REFRESH_PREFIX = "kwr_"
+_REFRESH_FORMAT = b"\x01"
+_MAC_BYTES = 32
+_BODY_BYTES = 1 + 3 * 16 + 4
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    iss: str
+    aud: str
+    sub: UUID
+    iat: int
+    exp: int
+    sid: UUID
+    tenant: UUID
+    role: str
+    scope: str
+    subject: str | None = None
+
+
+class RefreshToken(msgspec.Struct, frozen=True):
+    """What a genuine refresh token says."""
+
+    tenant: UUID
+    session: UUID
+    user: UUID
+    generation: int
+
+
+@lru_cache(maxsize=256)
+def _scopes(text: str) -> tuple[str, ...]:
+    """One tuple for all actors of a role, so that permission look-ups compare by identity."""
+    return tuple(text.split())
+
+
+def _unauthenticated(detail: str) -> Refused:
+    return Refused(Refusal(UNAUTHENTICATED, detail))
+
+
+class Tokens:
+    """Makes and checks tokens under keys derived from the master key. `life` is an access token's in seconds.
+
+    Each life is cut by up to a twentieth at random, so that clients which logged in together do not refresh together.
+    """
+
+    def __init__(self, derive: Callable[[str], bytes], clock: Clock, *, life: int = 600) -> None:
+        self._clock = clock
+        self._life = life
+        self._random = SystemRandom()
+        private = Ed25519PrivateKey.from_private_bytes(derive("keepwell access token signing v1"))
+        self._signing = OKPKey.import_key(private)
+        self._kid = self._signing.thumbprint()[:16]
+        self._verifying = {self._kid: OKPKey.import_key(private.public_key())}
+        self._mac_key = derive("keepwell refresh token v1")
+        self._verified: OrderedDict[str, tuple[int, Actor]] = OrderedDict()
+
+    # -- access tokens
+
+    def access(self, actor: Actor, session_seconds: float) -> tuple[str, int]:
+        """A token for this actor and the whole seconds it lives: never longer than its session.
+
+        Raises:
+            ValueError: the actor has no session.
+        """
+        if actor.credential is None:
+            raise ValueError("an access token belongs to a session")
+        life = int(min(self._life * (1 - self._random.uniform(0, _JITTER)), session_seconds))
+        now = int(self._clock.now().timestamp())
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(actor.id),
+            "iat": now,
+            "exp": now + life,
+            "sid": str(actor.credential),
+            "tenant": str(actor.tenant),
+            "role": actor.role,
+            "scope": " ".join(actor.scopes),
+        }
+        if actor.subject is not None:
+            claims["subject"] = actor.subject
+        header = {"alg": ALGORITHM, "kid": self._kid, "typ": _TYPE}
+        return jwt.encode(header, claims, self._signing, algorithms=[ALGORITHM]), life
+
+    def authenticate(self, authorization: str) -> Actor:
+        """The actor that an Authorization header value speaks for. Whether the session still lives is the kernel's question.
+
+        Raises:
+            Refused: unauthenticated.
+        """
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _unauthenticated("the Authorization header must carry a bearer token")
+        return self.verify(token.strip())
+
+    def verify(self, token: str) -> Actor:
+        """As `authenticate`, for a bare access token.
+
+        Raises:
+            Refused: unauthenticated.
+        """
+        now = self._clock.now().timestamp()
+        known = self._verified.get(token)
+        if known is None:
+            known = self._check(token, now)
+            self._verified[token] = known
+            if len(self._verified) > _MOST_CACHED:
+                self._verified.popitem(last=False)
+        else:
+            self._verified.move_to_end(token)
+        expires, actor = known
+        if expires <= now:
+            self._verified.pop(token, None)
+            raise _unauthenticated("the access token has expired")
+        return actor
+
+    def _check(self, token: str, now: float) -> tuple[int, Actor]:
+        if len(token) > _LONGEST:
+            raise _unauthenticated("the access token is not one of ours")
+        try:
+            decoded = jwt.decode(token, self._key, algorithms=[ALGORITHM])
+            claims = msgspec.convert(decoded.claims, _Claims)
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            raise _unauthenticated("the access token is not one of ours") from error
+        ours = decoded.header.get("typ") == _TYPE and claims.iss == ISSUER and claims.aud == AUDIENCE
+        if not ours or claims.iat > now + _SKEW_SECONDS:
+            raise _unauthenticated("the access token is not one of ours")
+        actor = Actor(claims.tenant, claims.sub, claims.role, _scopes(claims.scope), claims.sid, claims.subject)
+        return claims.exp, actor
+
+    def _key(self, token: GuestProtocol) -> OKPKey:
+        key = self._verifying.get(str(token.headers().get("kid")))
+        if key is None:
+            raise InvalidKeyIdError
+        return key
+
+    # -- refresh tokens
+
+    def refresh(self, token: RefreshToken) -> str:
+        """The text of a refresh token: always the same for the same content."""
+        body = b"".join(
+            (_REFRESH_FORMAT, token.tenant.bytes, token.session.bytes, token.user.bytes, token.generation.to_bytes(4, "big"))
+        )
+        return _REFRESH_PREFIX + urlsafe_b64encode(body + self._mac(body)).decode().rstrip("=")
+
+    def read_refresh(self, text: str) -> RefreshToken:
+        """What a refresh token says, once it is known to be ours.
+
+        Raises:
+            Refused: unauthenticated.
+        """
+        raw = _unarmoured(text)
+        body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(body)) or not body.startswith(_REFRESH_FORMAT):
+            raise _unauthenticated("the refresh token is not one of ours")
+        tenant, session, user = (UUID(bytes=body[at : at + 16]) for at in (1, 17, 33))
+        return RefreshToken(tenant, session, user, int.from_bytes(body[49:], "big"))
+
+    def _mac(self, body: bytes) -> bytes:
+        return hmac.digest(self._mac_key, body, hashlib.sha256)
+
+
+def _unarmoured(text: str) -> bytes:
+    body = text.removeprefix(_REFRESH_PREFIX)
+    if len(body) == len(text) or len(body) > _LONGEST or not body.isascii():
+        return b""
+    try:
+        return urlsafe_b64decode(body + "=" * (-len(body) % 4))
+    except (Base64Error, ValueError):
+        return b""

@@ -1,0 +1,145 @@
+"""Accounts: making, listing, changing them."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from keepwell.domains.identity import store
+from keepwell.domains.identity.errors import EMAIL_TAKEN, UNSUITABLE_PASSWORD
+from keepwell.domains.identity.models import ChangeUser, CreateUser, EndReason, EndSession, Role, SetPassword, UserView
+from keepwell.domains.identity.rules.people import password_fault, tidy_email, view
+from keepwell.domains.identity.service.directory import look_up
+from keepwell.domains.identity.service.hashing import Hashing
+from keepwell.domains.tenants import operator
+from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
+from keepwell.kernel.problems import NOT_FOUND
+from keepwell.kit.ids import new_id
+
+USER = "User"
+SESSION = "Session"
+
+
+class NewUser(msgspec.Struct, frozen=True):
+    """What an account is made from."""
+
+    email: str
+    name: str
+    role: Role
+    password: str | None = None
+
+
+class UserService:
+    """Accounts of one clinic at a time: the actor's."""
+
+    def __init__(self, kernel: Kernel, hashing: Hashing) -> None:
+        self._kernel = kernel
+        self._hashing = hashing
+
+    async def create_user(
+        self, tenant: UUID, email: str, name: str, role: Role, password: str | None, origin: Origin
+    ) -> UserView:
+        """The clinic's account with this address, made by the system when there is none; an existing one is left as it is.
+
+        Raises:
+            Refused: `invalid-user`, `unsuitable-password`, `overloaded`, or the database is out of reach.
+        """
+        actor = operator(tenant)
+        if (there := await self._existing(actor, email, origin)) is not None:
+            return there
+        command = await self.creation(actor, NewUser(email, name, role, password), origin)
+        [outcome] = await self._kernel.execute([Envelope(command, actor, origin)])
+        if outcome.refusal is None:
+            return msgspec.json.decode(outcome.body, type=UserView)
+        if outcome.refusal.type == EMAIL_TAKEN and (there := await self._existing(actor, email, origin)) is not None:
+            return there
+        raise Refused(outcome.refusal)
+
+    async def creation(self, actor: Actor, new: NewUser, origin: Origin) -> CreateUser:
+        """The command that makes an account: address normalised and indexed, password judged and hashed.
+
+        Raises:
+            Refused: `forbidden` before anything is computed; `unsuitable-password`, `overloaded`; the database is out of reach.
+        """
+        await self._kernel.search(Search("user", actor, origin, Permission(USER, "c"), "create-user"), _nothing)
+        hashed, mark = None, b""
+        if new.password is not None:
+            _require_suitable(new.password)
+            hashed, mark = await self._hashing.hash(new.password), self._hashing.mark(new.password)
+        found = await look_up(self._kernel, new.email, origin, "create-user")
+        return CreateUser(new_id(), tidy_email(new.email), found.email_index, new.name, new.role, hashed, mark)
+
+    async def set_password(self, tenant: UUID, email: str, password: str, origin: Origin) -> UserView:
+        """Sets the password of the clinic's account with this address, as the system, and ends its sessions.
+
+        Raises:
+            Refused: `not-found`, `unsuitable-password`, `overloaded`, or the database is out of reach.
+        """
+        _require_suitable(password)
+        actor = operator(tenant)
+        there = await self._existing(actor, email, origin)
+        if there is None:
+            raise Refused(Refusal(NOT_FOUND))
+        command = SetPassword(there.id, await self._hashing.hash(password))
+        outcome = await self._with_sessions_ended(Envelope(command, actor, origin), there.id, "password-changed")
+        return msgspec.json.decode(outcome.body, type=UserView)
+
+    async def change(self, envelope: Envelope, change: ChangeUser) -> Outcome:
+        """Changes an account. Disabling it or changing its role ends its sessions in the same commit.
+
+        Raises:
+            Refused: the change was refused; then no session ended either.
+        """
+        reason: EndReason | None = "role-changed" if change.role is not None else None
+        if change.active is False:
+            reason = "user-disabled"
+        return await self._with_sessions_ended(envelope, change.id, reason)
+
+    async def get(self, actor: Actor, user: UUID, origin: Origin) -> UserView:
+        """One account. Raises `Refused` as any read does."""
+        return view(await self._kernel.read(Read("user", user, actor, origin, Permission(USER, "r"))))
+
+    async def page(self, actor: Actor, origin: Origin, after: UUID | None, limit: int) -> list[UserView]:
+        """The clinic's accounts, the oldest first, from behind `after`; each counts as a read of that account.
+
+        Raises:
+            Refused: as any read.
+        """
+
+        async def query(connection: Any) -> list[UUID]:
+            return list(await store.user_page(connection, actor.tenant, after, limit))
+
+        ids = await self._kernel.search(Search("user", actor, origin, Permission(USER, "s")), query)
+        return list(await asyncio.gather(*(self.get(actor, id_, origin) for id_ in ids)))
+
+    async def _existing(self, actor: Actor, email: str, origin: Origin) -> UserView | None:
+        found = await look_up(self._kernel, email, origin, "find-user")
+        for account in found.accounts:
+            if account.tenant == actor.tenant:
+                return await self.get(actor, account.user, origin)
+        return None
+
+    async def _with_sessions_ended(self, envelope: Envelope, user: UUID, reason: EndReason | None) -> Outcome:
+        actor, origin = envelope.actor, envelope.origin
+        ends: list[Envelope] = []
+        if reason is not None:
+            search = Search("session", actor, origin, Permission(SESSION, "s"), "find-sessions")
+            now = self._kernel.clock.now()
+            live = await self._kernel.search(search, lambda c: store.live_sessions(c, actor.tenant, user, now))
+            commands: list[Command] = [EndSession(session.id, reason) for session in live]
+            ends = [Envelope(command, actor, origin) for command in commands]
+        outcome, *_ = await self._kernel.execute([envelope, *ends], atomic=bool(ends))
+        if outcome.refusal is not None:
+            raise Refused(outcome.refusal)
+        return outcome
+
+
+async def _nothing(_connection: Any) -> None:
+    """A search for the sake of its permission."""
+
+
+def _require_suitable(password: str) -> None:
+    fault = password_fault(password)
+    if fault is not None:
+        raise Refused(Refusal(UNSUITABLE_PASSWORD, faults=(fault,)))
