@@ -1,0 +1,102 @@
+"""One request as a handler sees it, and the answer a handler gives."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from keepwell.kernel.envelope import Actor, Command, Envelope, Origin, Outcome
+from keepwell.kernel.problems import Refused
+from keepwell.kit.ids import NIL
+
+if TYPE_CHECKING:
+    from keepwell.kernel.service import Kernel
+
+ANONYMOUS = Actor(tenant=NIL, id=NIL, role="anonymous", scopes=())
+"""Who calls a public route: nobody, in no clinic, allowed nothing."""
+
+
+class Call:
+    """One request, parsed: everything in it has been checked for form, nothing for permission.
+
+    `id` is the `{id}` of the path (`NIL` on paths without one), `path` every path parameter as text.
+    `query` and `body` are instances of the structs the endpoint declares.
+    """
+
+    __slots__ = (
+        "actor",
+        "body",
+        "id",
+        "idempotency_key",
+        "if_match",
+        "kernel",
+        "origin",
+        "path",
+        "query",
+        "raw_headers",
+        "versions_known",
+    )
+
+    def __init__(
+        self,
+        kernel: "Kernel",
+        actor: Actor,
+        origin: Origin,
+        raw_headers: Mapping[bytes, bytes],
+        path: Mapping[str, str],
+    ) -> None:
+        self.kernel = kernel
+        self.actor = actor
+        self.origin = origin
+        self.raw_headers = raw_headers
+        self.path = path
+        self.id: UUID = NIL
+        self.query: Any = None
+        self.body: Any = None
+        self.if_match: int | None = None
+        self.versions_known: tuple[int, ...] = ()
+        self.idempotency_key: str | None = None
+
+    @property
+    def if_none_match(self) -> int | None:
+        """The version the caller already has; of several, the first. The door itself turns a match into 304."""
+        return self.versions_known[0] if self.versions_known else None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request headers by lower-case name."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.raw_headers.items()}
+
+    def envelope(self, command: Command) -> Envelope:
+        return Envelope(command, self.actor, self.origin, self.if_match, self.idempotency_key)
+
+    async def execute(self, command: Command) -> Outcome:
+        """Runs one command.
+
+        Raises:
+            Refused: the command was not carried out.
+        """
+        [outcome] = await self.kernel.execute([self.envelope(command)])
+        if outcome.refusal is not None:
+            raise Refused(outcome.refusal)
+        return outcome
+
+
+class Answer(msgspec.Struct):
+    """What goes back: a struct is sent as JSON, bytes as they are, None as no body."""
+
+    status: int = 200
+    body: bytes | msgspec.Struct | None = None
+    headers: dict[str, str] = {}
+    content_type: str = "application/json"
+
+
+def answer(outcome: Outcome, status: int = 200, location: str | None = None) -> Answer:
+    """The aggregate an outcome left behind, with its ETag; a replayed outcome says so."""
+    headers = {"etag": f'"{outcome.version}"'}
+    if location is not None:
+        headers["location"] = location
+    if outcome.replayed:
+        headers["idempotency-replayed"] = "true"
+    return Answer(status, outcome.body, headers)

@@ -1,0 +1,115 @@
+"""The HTTP/1.1 connection under the door: uvicorn's, with bounds on what a caller may send before it is understood."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from keepwell.kernel.http import observe
+from keepwell.kernel.http.call import Answer
+from keepwell.kernel.http.errors import BAD_REQUEST, HEADERS_TOO_LARGE
+from keepwell.kernel.http.render import problem
+from keepwell.kernel.problems import ProblemType, Refusal
+from keepwell.kit.ids import new_id
+
+HEAD_BYTES = 32_768
+HEAD_SECONDS = 15.0
+DISCARD_BYTES = 64_000_000
+DISCARD_SECONDS = 30.0
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. A head (request line and headers) is at most `HEAD_BYTES` and takes at most `HEAD_SECONDS`.
+
+    What still arrives of a body after its request was answered is thrown away, so that the caller can read the answer
+    (closing at once would reset the connection under it), but only `DISCARD_BYTES` of it and for `DISCARD_SECONDS`.
+    """
+
+    _in_head = False
+    _head_bytes = 0
+    _discarded = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._arm(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        else:
+            self._head_bytes = len(data)
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse(HEADERS_TOO_LARGE)
+            elif self._deadline is None:
+                self._arm(HEAD_SECONDS)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._deadline is not None:
+            self._disarm()
+        if self._head_bytes > HEAD_BYTES and len(self.url) + sum(len(n) + len(v) for n, v in self.headers) > HEAD_BYTES:
+            self._refuse(HEADERS_TOO_LARGE)
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self.cycle.response_complete:
+            self._discard(len(body))
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._discarded = 0
+        if self._deadline is not None:
+            self._disarm()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words may quote what was sent
+        if not self.transport.is_closing():
+            self._refuse(BAD_REQUEST)
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > DISCARD_BYTES:
+            self.transport.close()
+        elif self._deadline is None:
+            self._arm(DISCARD_SECONDS)
+
+    def _arm(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self.transport.close)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, kind: ProblemType) -> None:
+        """Answers what cannot become a request, and ends the connection."""
+        request_id = str(new_id())
+        observe.count_unreadable(kind.status)
+        self.transport.write(_raw(problem(Refusal(kind), "/", request_id), request_id))
+        self.transport.close()
+
+
+def _raw(answer: Answer, request_id: str) -> bytes:
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    head = (
+        f"content-type: {answer.content_type}\r\ncontent-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+        "x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
+    )
+    return STATUS_LINE[answer.status] + head.encode("ascii") + body

@@ -1,0 +1,127 @@
+"""The table of the HTTP door: one `Endpoint` says all about one operation; server and document are both made from it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from keepwell.kernel.envelope import Actor, Origin
+from keepwell.kernel.http import headers as header
+from keepwell.kernel.http.body import check_media_type, decode, read_body
+from keepwell.kernel.http.call import ANONYMOUS, Answer, Call
+from keepwell.kernel.http.exchange import Exchange
+from keepwell.kernel.http.query import QueryReader
+from keepwell.kernel.http.render import not_modified, send_answer
+from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED, ProblemType, Refusal, Refused
+from keepwell.kit.ids import parse_id
+
+if TYPE_CHECKING:
+    from keepwell.kernel.service import Kernel
+
+Authenticator = Callable[[str], Actor]
+"""The value of an Authorization header to the actor it proves; raises `Refused(UNAUTHENTICATED)`. Pure computation."""
+
+BODY_SECONDS = 30.0
+SLOWEST_BYTES_PER_SECOND = 64_000
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One operation of the HTTP door.
+
+    `path` is in Starlette's syntax; `{id}` has to be a UUID and arrives as `Call.id`.
+    `body` and `query` are structs that forbid unknown fields. `answers` maps each status of success to what it carries.
+    `problems` lists the types beyond those that every route of its shape can have.
+    `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
+    `etag`: the answer carries its version, and `If-None-Match` turns an equal one into 304.
+    `hot` puts the route in front of the others. `vital` keeps it answering while others are shed under overload.
+    `body_limit` is in bytes. `media` is the content type of answers that are not JSON.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[Answer]]
+    summary: str
+    tag: str
+    body: type[Any] | None = None
+    query: type[Any] | None = None
+    answers: Mapping[int, Any] = msgspec.field(default_factory=lambda: {200: None})
+    problems: tuple[ProblemType, ...] = ()
+    public: bool = False
+    body_limit: int = 1_000_000
+    hot: bool = False
+    etag: bool = False
+    idempotent: bool = True
+    guarded: bool = False
+    vital: bool = False
+    media: str = "application/json"
+
+    @property
+    def writes(self) -> bool:
+        return self.method not in ("GET", "HEAD")
+
+
+class Operation:
+    """An endpoint ready to serve: an ASGI application with its decoders made beforehand.
+
+    It raises `Refused` for whatever it refuses; the door around it makes the problem document.
+    """
+
+    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator) -> None:
+        self.endpoint = endpoint
+        self._kernel = kernel
+        self._authenticate = authenticate
+        self._query = QueryReader(endpoint.query)
+        self._decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
+        self._body_seconds = BODY_SECONDS + endpoint.body_limit / SLOWEST_BYTES_PER_SECOND
+        self._has_id = "{id}" in endpoint.path
+        self._takes_key = endpoint.writes and endpoint.idempotent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = await self._call(scope, receive)
+        answer = await self.endpoint.handler(call)
+        if call.versions_known and not_modified(answer, call.versions_known):
+            answer = Answer(304, None, answer.headers)
+        await send_answer(answer, send)
+
+    async def _call(self, scope: Scope, receive: Receive) -> Call:
+        exchange: Exchange = scope["keepwell.exchange"]
+        headers = exchange.headers
+        actor = ANONYMOUS if self.endpoint.public else self._actor(headers)
+        origin = Origin("http", exchange.request_id, exchange.traceparent)
+        call = Call(self._kernel, actor, origin, headers, scope["path_params"])
+        if self._has_id:
+            call.id = _path_id(call.path)
+        call.query = self._query.read(scope["query_string"])
+        if b"if-match" in headers:
+            call.if_match = header.if_match(headers)
+        if b"if-none-match" in headers and not self.endpoint.writes:
+            call.versions_known = header.if_none_match(headers)
+        if self._takes_key:
+            call.idempotency_key = header.idempotency_key(headers)
+        if self._decoder is not None:
+            call.body = await self._body(headers, receive, self._decoder)
+        return call
+
+    def _actor(self, headers: Mapping[bytes, bytes]) -> Actor:
+        authorization = headers.get(b"authorization")
+        if authorization is None:
+            raise Refused(Refusal(UNAUTHENTICATED))
+        return self._authenticate(authorization.decode("latin-1"))
+
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, decoder: msgspec.json.Decoder[Any]) -> Any:
+        typed = b"content-type" in headers
+        if typed:
+            check_media_type(headers)
+        body = await read_body(receive, headers, self.endpoint.body_limit, self._body_seconds)
+        if body and not typed:
+            check_media_type(headers)
+        return decode(body, decoder)
+
+
+def _path_id(path: Mapping[str, str]) -> UUID:
+    found = parse_id(path["id"])
+    if found is None:
+        raise Refused(Refusal(NOT_FOUND))
+    return found

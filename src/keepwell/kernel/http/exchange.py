@@ -1,0 +1,69 @@
+"""One request and its answer on the wire: ids, timing, and the headers every answer carries."""
+
+from time import perf_counter
+
+from starlette.types import Message, Scope, Send
+
+from keepwell.kernel.http import headers as header
+
+_SAFETY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_SAFETY_NAMES = frozenset(name for name, _ in _SAFETY)
+
+
+class Exchange:
+    """What is known about one request while it is served. `route` is the template, never the address with its values.
+
+    `shed`: more is in flight than the process can carry. `close`: the connection ends after the answer.
+    """
+
+    __slots__ = (
+        "_send",
+        "close",
+        "headers",
+        "method",
+        "named_itself",
+        "request_id",
+        "route",
+        "shed",
+        "started",
+        "status",
+        "traceparent",
+    )
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._send = send
+        self.started = perf_counter()
+        self.method: str = scope["method"]
+        self.headers = header.scan(scope["headers"])
+        self.named_itself = b"x-request-id" in self.headers
+        self.request_id = header.request_id(self.headers)
+        self.traceparent = header.traceparent(self.headers)
+        self.route = "unmatched"
+        self.status = 0
+        self.shed = False
+        self.close = False
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent[3:35]
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return perf_counter() - self.started
+
+    async def send(self, message: Message) -> None:
+        """Passes a message on; the first one gets the headers that every answer carries."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers: list[tuple[bytes, bytes]] = message["headers"]
+            own = {name for name, _ in headers} & _SAFETY_NAMES
+            headers.append((b"x-request-id", self.request_id.encode("ascii")))
+            headers.extend(_SAFETY if not own else (pair for pair in _SAFETY if pair[0] not in own))
+            if self.close:
+                headers.append((b"connection", b"close"))
+        await self._send(message)

@@ -1,0 +1,111 @@
+"""What the door reads from request headers: each scanned once, each parsed by the letter of its standard."""
+
+import random
+import re
+from collections.abc import Iterable, Mapping
+
+from keepwell.kernel.problems import INVALID_HEADER, Refusal, Refused
+from keepwell.kit.ids import new_id
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_ENTITY_TAG = re.compile(rb'(?:W/)?"([0-9]{1,18})"')
+_ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
+_IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
+
+
+def scan(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers of an ASGI scope by lower-case name; repeated ones joined by a comma (RFC 9110, 5.3)."""
+    pairs = list(headers)
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        found.clear()
+        for name, value in pairs:
+            found[name] = found[name] + b", " + value if name in found else value
+    return found
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> str:
+    """The caller's `X-Request-ID` when it is 1-128 of `[A-Za-z0-9._-]`, else a fresh UUIDv7."""
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return str(new_id())
+
+
+def traceparent(headers: Mapping[bytes, bytes]) -> str:
+    """The W3C trace context for this request: the caller's trace id and flags with a span id of our own, or a new trace.
+
+    W3C Trace Context, section 3.2: version `ff`, all-zero ids, upper case and a version 00 with a tail are invalid, and
+    an invalid header is treated as absent. Versions after 00 are read as far as 00 goes.
+    """
+    span = random.getrandbits(64) or 1
+    given = headers.get(b"traceparent")
+    if given is not None:
+        match = _TRACEPARENT.fullmatch(given)
+        if match is not None and match[1] != b"ff" and (match[1] != b"00" or match[5] is None):
+            trace, parent = match[2].decode("ascii"), match[3]
+            if trace.strip("0") and parent.strip(b"0"):
+                return f"00-{trace}-{span:016x}-{int(match[4], 16) & 1:02x}"
+    trace_id = random.getrandbits(128) or 1
+    return f"00-{trace_id:032x}-{span:016x}-00"
+
+
+def if_match(headers: Mapping[bytes, bytes]) -> int | None:
+    """The one version `If-Match` names, strong or weak; None without the header.
+
+    Raises:
+        Refused: `invalid-header` for `*`, a list, or anything that is not an entity tag of ours.
+    """
+    given = headers.get(b"if-match")
+    if given is None:
+        return None
+    match = _ENTITY_TAG.fullmatch(given.strip())
+    if match is None:
+        raise Refused(Refusal(INVALID_HEADER, 'If-Match takes one ETag, such as "3" or W/"3"; * and lists are not accepted.'))
+    return int(match[1])
+
+
+def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[int, ...]:
+    """Every version `If-None-Match` names. Tags that are not ours match nothing, as RFC 9110, 13.1.2 wants.
+
+    Raises:
+        Refused: `invalid-header` when it is `*` or no list of entity tags.
+    """
+    given = headers.get(b"if-none-match")
+    if given is None:
+        return ()
+    if not _ENTITY_TAG_LIST.fullmatch(given):
+        raise Refused(Refusal(INVALID_HEADER, 'If-None-Match takes ETags, such as "3" or W/"3"; * is not accepted.'))
+    return tuple(int(version) for version in _ENTITY_TAG.findall(given))
+
+
+def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
+    """The `Idempotency-Key`: 1-255 visible ASCII characters; None without the header.
+
+    Raises:
+        Refused: `invalid-header` for anything else.
+    """
+    given = headers.get(b"idempotency-key")
+    if given is None:
+        return None
+    if not _IDEMPOTENCY_KEY.fullmatch(given):
+        raise Refused(Refusal(INVALID_HEADER, "Idempotency-Key takes 1 to 255 visible ASCII characters without spaces."))
+    return given.decode("ascii")
+
+
+def is_json(content_type: bytes | None) -> bool:
+    """Whether a Content-Type says JSON in UTF-8: `application/json` or `application/*+json`, and no other charset."""
+    if content_type is None:
+        return False
+    if content_type == b"application/json":
+        return True
+    media, *parameters = content_type.lower().split(b";")
+    media = media.strip()
+    if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
+        return False
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition(b"=")
+        if name.strip() == b"charset" and value.strip().strip(b'"') not in (b"utf-8", b"utf8"):
+            return False
+    return True

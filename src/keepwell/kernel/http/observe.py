@@ -1,0 +1,71 @@
+"""What the door counts and logs about every request. No address, no value, no body: route templates and ids only."""
+
+import traceback
+from pathlib import Path
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from keepwell.kernel.http.exchange import Exchange
+
+REQUESTS = Counter("keepwell_http_requests", "Requests answered", ["route", "method", "status"])
+SECONDS = Histogram(
+    "keepwell_http_request_duration_seconds",
+    "Time from the end of the headers to the end of the answer",
+    ["route", "method"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
+)
+IN_FLIGHT = Gauge("keepwell_http_requests_in_flight", "Requests being served now")
+WITHOUT_ID = Counter("keepwell_http_requests_without_id", "Requests that came without an X-Request-ID")
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SOURCE = str(Path(__file__).parents[2])
+_log = structlog.stdlib.get_logger("keepwell.http")
+
+
+def begin(exchange: Exchange) -> None:
+    """Lets every log line written while this request is served carry its ids."""
+    structlog.contextvars.bind_contextvars(request_id=exchange.request_id, trace_id=exchange.trace_id)
+    IN_FLIGHT.inc()
+
+
+def finish(exchange: Exchange) -> None:
+    """Counts one finished request and writes its log line."""
+    IN_FLIGHT.dec()
+    seconds = exchange.seconds
+    method = exchange.method if exchange.method in _METHODS else "OTHER"
+    REQUESTS.labels(exchange.route, method, exchange.status).inc()
+    SECONDS.labels(exchange.route, method).observe(seconds)
+    if not exchange.named_itself:
+        WITHOUT_ID.inc()
+    _log.info(
+        "http.request",
+        method=method,
+        route=exchange.route,
+        status=exchange.status,
+        duration_ms=round(seconds * 1000, 3),
+        request_id=exchange.request_id,
+        trace_id=exchange.trace_id,
+    )
+
+
+def record_bug(exchange: Exchange, error: Exception) -> None:
+    """Logs an exception nobody expected: its class and the lines of ours it went through, never its message or values."""
+    frames = [
+        f"{Path(frame.filename).relative_to(_SOURCE)}:{frame.lineno}:{frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith(_SOURCE)
+    ]
+    _log.error(
+        "http.bug",
+        error=type(error).__qualname__,
+        frames=frames,
+        route=exchange.route,
+        request_id=exchange.request_id,
+        trace_id=exchange.trace_id,
+    )
+
+
+def count_unreadable(status: int) -> None:
+    """Counts bytes that never became a request."""
+    REQUESTS.labels("unreadable", "OTHER", status).inc()

@@ -1,0 +1,64 @@
+"""Reading query parameters into a struct: every one known, sent once, of the right type."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from keepwell.kernel.http.body import fault
+from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
+
+MAX_PARAMETERS = 100
+
+
+class QueryReader:
+    """Reads query strings into one struct type; without a type it takes no parameters at all."""
+
+    def __init__(self, shape: type[Any] | None) -> None:
+        self._shape = shape
+        self._names = frozenset(field.encode_name for field in msgspec.structs.fields(shape)) if shape else frozenset[str]()
+
+    def read(self, query_string: bytes) -> Any:
+        """The struct for one query string, None when there is no type.
+
+        Instants in it are aware: one without an offset is refused.
+
+        Raises:
+            Refused: `invalid-parameter`, with a pointer such as `?limit` for each fault.
+        """
+        given = self._parse(query_string) if query_string else {}
+        if self._shape is None:
+            return None
+        try:
+            query = msgspec.convert(given, self._shape, strict=False)
+        except msgspec.ValidationError as error:
+            found = fault(str(error))
+            raise _invalid(Fault("?" + found.pointer.removeprefix("/"), found.code, found.message)) from None
+        for name in given:
+            value = getattr(query, name, None)
+            if isinstance(value, datetime) and value.tzinfo is None:
+                raise _invalid(Fault(f"?{name}", "invalid-value", "An instant needs Z or an offset from UTC"))
+        return query
+
+    def _parse(self, query_string: bytes) -> dict[str, str]:
+        try:
+            pairs = parse_qsl(
+                query_string.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict"
+            )
+        except ValueError:  # UnicodeDecodeError is one
+            raise Refused(Refusal(INVALID_PARAMETER, "The query string cannot be read as UTF-8 parameters.")) from None
+        given: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in self._names:
+                raise _invalid(Fault(f"?{name[:80]}", "unknown-parameter", "There is no such parameter here"))
+            if name in given:
+                raise _invalid(Fault(f"?{name}", "repeated-parameter", "Send this parameter once"))
+            if "\0" in value:
+                raise _invalid(Fault(f"?{name}", "nul-character", "Text may not contain the character NUL"))
+            given[name] = value
+        return given
+
+
+def _invalid(found: Fault) -> Refused:
+    return Refused(Refusal(INVALID_PARAMETER, "", (found,)))

@@ -1,0 +1,79 @@
+"""Answers and refusals as HTTP: status, headers, bytes. Every error of every route leaves through here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.types import Send
+
+from keepwell.kernel.http.call import Answer
+from keepwell.kernel.problems import IDEMPOTENCY_KEY_IN_USE, ProblemType, Refusal
+
+PROBLEM_JSON = "application/problem+json"
+_encode = msgspec.json.Encoder().encode
+_JSON_HEADER = (b"content-type", b"application/json")
+
+
+def problem(refusal: Refusal, instance: str, request_id: str) -> Answer:
+    """A refusal as a problem document (RFC 9457).
+
+    Statuses that mean "later" always say when (`Retry-After`, seconds); 401 names the scheme it wants (RFC 9110, 15.5.2).
+    """
+    kind = refusal.type
+    document: dict[str, Any] = {
+        **refusal.extra,
+        "type": f"/problems/{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": refusal.detail or kind.advice,
+        "instance": instance,
+        "code": kind.code,
+        "request_id": request_id,
+    }
+    if refusal.faults:
+        document["errors"] = refusal.faults
+    headers: dict[str, str] = {}
+    if refusal.retry_after is not None or needs_retry_after(kind):
+        headers["retry-after"] = str(max(1, refusal.retry_after or 1))
+    if kind.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Answer(kind.status, _encode(document), headers, PROBLEM_JSON)
+
+
+def needs_retry_after(kind: ProblemType) -> bool:
+    """Whether a problem of this type always carries `Retry-After`."""
+    return kind.status in (429, 503) or kind is IDEMPOTENCY_KEY_IN_USE
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Writes one answer as ASGI messages."""
+    body = answer.body
+    if body is None:
+        content = b""
+    elif isinstance(body, bytes):
+        content = body
+    else:
+        content = _encode(body)
+    headers: list[tuple[bytes, bytes]] = []
+    if body is not None:
+        json = answer.content_type == "application/json"
+        headers.append(_JSON_HEADER if json else (b"content-type", answer.content_type.encode("latin-1")))
+    if answer.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(content)))
+    for name, value in answer.headers.items():
+        headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def not_modified(answer: Answer, versions_known: tuple[int, ...]) -> bool:
+    """Whether the caller already has this version: compared weakly, as RFC 9110, 13.1.2 asks."""
+    return answer.status == 200 and _version(answer.headers) in versions_known
+
+
+def _version(headers: Mapping[str, str]) -> int | None:
+    for name, value in headers.items():
+        if name.lower() == "etag":
+            tag = value.removeprefix("W/").strip('"')
+            return int(tag) if tag.isdigit() else None
+    return None

@@ -1,0 +1,68 @@
+"""Serves an ASGI application on a real socket, inside the test's own event loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from keepwell.kernel.http.connection import Connection
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@asynccontextmanager
+async def serving(app: App, lifespan: str = "on") -> AsyncGenerator[str]:
+    """Yields the base address, such as `http://127.0.0.1:40123`; stops the server afterwards."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, http=Connection, lifespan="on" if lifespan == "on" else "off", log_config=None, server_header=False
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    async with asyncio.timeout(20):
+        ready = asyncio.create_task(server.ready.wait())
+        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            ready.cancel()
+            running.result()
+            raise RuntimeError("the server ended before it began")
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(20):
+            await running
+
+
+async def raw_exchange(base: str, data: bytes, seconds: float = 5) -> bytes:
+    """Sends bytes as they are and returns everything that comes back until the server closes, or `seconds` pass."""
+    host, port = base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    received = b""
+    try:
+        writer.write(data)
+        await writer.drain()
+        async with asyncio.timeout(seconds):
+            while chunk := await reader.read(65_536):
+                received += chunk
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+    return received
