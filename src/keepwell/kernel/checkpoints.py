@@ -20,6 +20,10 @@ SIGNING_KEY = "keepwell checkpoint signing v1"
 JOURNAL = "journal"
 ACCESS = "access"
 LOGS = (JOURNAL, ACCESS)
+TABLES = {JOURNAL: "journal_entry", ACCESS: "access_record"}
+
+PATIENCE = 24 * 3600.0
+"""Seconds a statement of a whole-table walk may take: the pool's own bound is for requests."""
 
 _PREFETCH = 2000
 
@@ -77,6 +81,14 @@ class StoredCheckpoint(msgspec.Struct, frozen=True):
         return Tree(self.size, self.frontier)
 
 
+async def unhurried(connection: Any) -> None:
+    """Lifts the time limits of requests for the current transaction, which walks whole tables."""
+    await connection.execute(
+        "SELECT set_config('statement_timeout', '0', true), set_config('transaction_timeout', '0', true), "
+        "set_config('idle_in_transaction_session_timeout', '60s', true), set_config('lock_timeout', '60s', true)"
+    )
+
+
 async def append(connection: Any, log: str, seed: bytes, clock: Clock) -> Checkpoint | None:
     """Signs and stores a checkpoint over all complete transactions; None when nothing came since the last one.
 
@@ -88,7 +100,8 @@ async def append(connection: Any, log: str, seed: bytes, clock: Clock) -> Checkp
     signer = Signer(seed)
     # Read committed: each statement after the lock must see what the last holder of the lock stored.
     async with connection.transaction(isolation="read_committed"):
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"keepwell.checkpoint.{log}")
+        await unhurried(connection)
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"keepwell.checkpoint.{log}", timeout=PATIENCE)
         tree, start = await _newest(connection, log, signer.verifier)
         below = await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         if below < start:
@@ -114,7 +127,7 @@ async def leaves(connection: Any, log: str, start: int, below: int | None) -> As
     """The log's leaves of transactions from `start` up to but without `below`, in order, in bounded memory."""
     condition = "xid >= $1" if below is None else "xid >= $1 AND xid < $2"
     arguments = (start,) if below is None else (start, below)
-    async for row in connection.cursor(_LEAVES[log].format(condition), *arguments, prefetch=_PREFETCH):
+    async for row in connection.cursor(_LEAVES[log].format(condition), *arguments, prefetch=_PREFETCH, timeout=PATIENCE):
         yield Leaf._make(row)
 
 
@@ -137,10 +150,15 @@ async def _newest(connection: Any, log: str, verifier: Verifier) -> tuple[Tree, 
 
 def _stored(row: Any) -> StoredCheckpoint:
     log, size, below, root, frontier, at, note = row
-    return StoredCheckpoint(log, size, below, root, tuple(node or b"" for node in frontier), at, note)
+    nodes = tuple(node if isinstance(node, bytes) else b"" for node in frontier)
+    return StoredCheckpoint(log, size, below, root, nodes, at, note)
 
 
-_COLUMNS = "SELECT log, size, below, root, frontier, at, note FROM checkpoint"
+# An instant that Python cannot hold was written by nobody; held to Python's range it differs from what was signed.
+_COLUMNS = (
+    "SELECT log, size, below, root, frontier, "
+    "least(greatest(at, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00'), note FROM checkpoint"
+)
 _NEWEST = f"{_COLUMNS} WHERE log = $1 ORDER BY size DESC LIMIT 1"
 _PAGE = f"{_COLUMNS} WHERE log = $1 AND size > $2 ORDER BY size LIMIT $3"
 _INSERT = "INSERT INTO checkpoint (log, size, below, root, frontier, at, note) VALUES ($1, $2, $3, $4, $5, $6, $7)"
