@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from math import ceil
 from threading import get_native_id
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -82,10 +82,12 @@ class Hashing:
         return hmac.digest(self._mark_key, normal_password(password).encode(), hashlib.sha256)
 
     def _verify(self, stored: str | None, password: str) -> bool:
+        # Lone surrogates, which no keyboard makes, become "?": the computation below must not fail before it began.
         normal = normal_password(password)
+        given = normal.encode(errors="replace")
         usable = stored is not None and 0 < len(normal) <= PASSWORD_MOST
         try:
-            self._argon2.verify(cast("str", stored) if usable else self._dummy, normal if usable else "-")
+            self._argon2.verify(stored if usable and stored is not None else self._dummy, given if usable else b"-")
         except (VerificationError, InvalidHashError):
             return False
         return usable
