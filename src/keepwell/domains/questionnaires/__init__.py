@@ -1,0 +1,69 @@
+"""Questionnaires: FHIR R4 forms, checked when they come in, fixed for ever once published, compiled for those who answer them."""
+
+from keepwell.domains.questionnaires.models import (
+    Condition,
+    CreateQuestionnaire,
+    Definition,
+    Item,
+    Option,
+    PublishQuestionnaire,
+    Questionnaire,
+    QuestionnaireEvent,
+    ReplaceQuestionnaire,
+    RetireQuestionnaire,
+    Verdict,
+)
+from keepwell.domains.questionnaires.rules import PRIMITIVES, canonical, compile_form, element_faults, escape, lifecycle, verdict
+from keepwell.domains.questionnaires.service import RESOURCE, Judgement, QuestionnaireService
+from keepwell.domains.questionnaires.store import LOOKUP
+from keepwell.kernel.aggregate import Aggregate, CommandType
+from keepwell.kernel.permissions import Permission
+
+_CREATE, _UPDATE = Permission(RESOURCE, "c"), Permission(RESOURCE, "u")
+
+AGGREGATES: tuple[Aggregate, ...] = (
+    Aggregate(
+        kind="questionnaire",
+        resource=RESOURCE,
+        state=Questionnaire,
+        event=QuestionnaireEvent,
+        evolve=lifecycle.evolve,
+        view=lifecycle.view,
+        commands=(
+            CommandType(
+                "questionnaires.create", CreateQuestionnaire, _CREATE, lifecycle.decide_create, creates=True, guarded=False
+            ),
+            CommandType(
+                "questionnaires.replace",
+                ReplaceQuestionnaire,
+                _UPDATE,
+                lifecycle.decide_replace,
+                guard=lifecycle.guard_replace,
+            ),
+            CommandType("questionnaires.publish", PublishQuestionnaire, _UPDATE, lifecycle.decide_publish, guarded=False),
+            CommandType("questionnaires.retire", RetireQuestionnaire, _UPDATE, lifecycle.decide_retire, guarded=False),
+        ),
+        lookup=LOOKUP,
+        immutable=lifecycle.published,
+        derive=lifecycle.derive,
+    ),
+)
+"""Kind `questionnaire`. What is derived from it is its `Definition`."""
+
+__all__ = [
+    "AGGREGATES",
+    "PRIMITIVES",
+    "Condition",
+    "Definition",
+    "Item",
+    "Judgement",
+    "Option",
+    "Questionnaire",
+    "QuestionnaireService",
+    "Verdict",
+    "canonical",
+    "compile_form",
+    "element_faults",
+    "escape",
+    "verdict",
+]

@@ -1,0 +1,80 @@
+"""Reads of questionnaires, and judging one without storing it."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from keepwell.domains.questionnaires.errors import QUESTIONNAIRE_INVALID
+from keepwell.domains.questionnaires.models import CreateQuestionnaire, QuestionnaireSummary
+from keepwell.domains.questionnaires.rules import verdict
+from keepwell.domains.questionnaires.store import page, resolve
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot
+from keepwell.kernel.problems import Fault
+from keepwell.kit.ids import new_id, parse_id
+
+RESOURCE = "Questionnaire"
+_READ = Permission(RESOURCE, "r")
+_SEARCH = Permission(RESOURCE, "s")
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What would come of storing something: whether it is valid, what is wrong, and what is doubtful but no obstacle."""
+
+    valid: bool
+    errors: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+class QuestionnaireService:
+    """The questionnaires of a clinic, for doors and other rooms."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    async def get(self, actor: Actor, id: UUID, origin: Origin) -> Snapshot:
+        """One questionnaire; its state is a `Questionnaire`.
+
+        Raises:
+            Refused: as any read.
+        """
+        return await self._kernel.read(Read("questionnaire", id, actor, origin, _READ))
+
+    async def page(
+        self, actor: Actor, origin: Origin, filters: Mapping[str, str | None], before: UUID | None, limit: int
+    ) -> list[QuestionnaireSummary]:
+        """Questionnaires, newest first, by `status` and `url`; those older than `before`. Raises as `get` does."""
+
+        async def query(connection: Any) -> list[QuestionnaireSummary]:
+            return await page(connection, filters.get("status"), filters.get("url"), before, limit)
+
+        return await self._kernel.search(Search("questionnaire", actor, origin, _SEARCH), query)
+
+    async def resolve(self, actor: Actor, reference: str, origin: Origin) -> UUID | None:
+        """The questionnaire that an id, `url|version` or url names; a url alone means the one published last.
+
+        An id is taken at its word: whether it names anything shows when it is used. Raises as `get` does.
+        """
+        found = parse_id(reference)
+        if found is not None:
+            return found
+        url, _, version = reference.rpartition("|") if "|" in reference else (reference, "", "")
+
+        async def query(connection: Any) -> UUID | None:
+            return await resolve(connection, url, version or None)
+
+        return await self._kernel.search(Search("questionnaire", actor, origin, _READ, "resolve"), query)
+
+    async def judge(self, actor: Actor, resource: dict[str, Any], origin: Origin) -> Judgement:
+        """What storing this resource would say: the very same decision, not carried out.
+
+        Raises:
+            Refused: for any reason but the resource itself.
+        """
+        envelope = Envelope(CreateQuestionnaire(new_id(), resource), actor, origin)
+        [outcome] = await self._kernel.execute([envelope], dry_run=True)
+        refusal = outcome.refusal
+        if refusal is not None and refusal.type != QUESTIONNAIRE_INVALID:
+            raise Refused(refusal)
+        return Judgement(refusal is None, () if refusal is None else refusal.faults, verdict(resource).warnings)
