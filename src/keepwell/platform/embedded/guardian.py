@@ -77,7 +77,6 @@ class Guardian:
         self._layout = layout
         self._lock = lock
         self._account = account()
-        layout.open_to(self._account)
         self._sockets = layout.sockets(self._account)
         self._keepers: dict[str, Keeper] = {}
         self._told = Ready(0)

@@ -83,6 +83,7 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedStartError: the cluster cannot be made.
         """
+        self._layout.open_to(self._account)
         self._open_installation()
         if not (self._data / "PG_VERSION").exists():
             self._make_cluster()

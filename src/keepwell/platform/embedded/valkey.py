@@ -38,6 +38,7 @@ class EmbeddedValkey:
         Raises:
             EmbeddedStartError: there is no Valkey for this machine in the installed wheel.
         """
+        self._layout.open_to(self._account)
         program = _program()
         if self._account.switch:
             if program.stat().st_mode & 0o005 == 0o005:

@@ -1,0 +1,168 @@
+"""The schema: SQL files run in order by Alembic, once, however many processes ask at the same time.
+
+Each migration is a pair `sql/<revision>.up.sql` and `.down.sql` and runs in one transaction. A migration that meets a lock
+steps back at once, so that requests do not queue behind it, and is tried again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import msgspec
+import psycopg
+import sqlalchemy
+from alembic import op
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from keepwell.platform.drift import Schema, record
+
+_LOCK = 0x6B65_6570_7765_6C6C  # "keepwell"
+_TICK_S = 0.1
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought to where it should be. The message says why; it holds no data."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Where the schema stands. `drift` names what was changed by other means than migrations."""
+
+    current: str | None
+    head: str
+    drift: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        return self.current == self.head and not self.drift
+
+
+def directory() -> Path:
+    """The migrations: in the installed package, or beside the sources in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "_migrations"
+    return installed if installed.is_dir() else package.parents[1] / "migrations"
+
+
+def head() -> str:
+    """The newest revision this program knows."""
+    newest = ScriptDirectory(str(directory())).get_current_head()
+    if newest is None:
+        raise MigrationError(f"There are no migrations in {directory()}.")
+    return newest
+
+
+def upgrade(url: str, revision: str = "head", *, attempts: int = 10, wait_s: float = 60) -> Status:
+    """Brings the schema to `revision`, waiting for another process that is doing the same.
+
+    Raises:
+        MigrationError: it met locks `attempts` times, or another process did not finish within `wait_s` seconds.
+    """
+    return _move(url, attempts, wait_s, lambda config: alembic.command.upgrade(config, revision))
+
+
+def downgrade(url: str, revision: str = "-1", *, attempts: int = 10, wait_s: float = 60) -> Status:
+    """Takes the schema back to `revision` (`-1`: one step, `base`: all of it). What the tables held is gone.
+
+    Raises:
+        MigrationError: as `upgrade`.
+    """
+    return _move(url, attempts, wait_s, lambda config: alembic.command.downgrade(config, revision))
+
+
+def status(url: str) -> Status:
+    """Where the schema stands, without changing it.
+
+    Raises:
+        MigrationError: the database cannot be reached.
+    """
+    with _connected(url) as connection:
+        return _status(connection)
+
+
+def run_sql(revision: str, direction: str) -> None:
+    """Runs one file of a migration. For the revisions in `migrations/versions` only."""
+    text = (directory() / "sql" / f"{revision}.{direction}.sql").read_bytes()
+    raw: Any = op.get_bind().connection.dbapi_connection
+    raw.execute(text)  # the driver's own call: several statements at once, and a percent sign is only that
+
+
+def _move(url: str, attempts: int, wait_s: float, step: Callable[[Config], None]) -> Status:
+    with _connected(url) as connection:
+        _wait_until_alone(connection, wait_s)
+        raw = _raw(connection)
+        start, before = _revision(connection), Schema(raw)
+        raw.rollback()
+        for attempt in range(1, attempts + 1):
+            try:
+                step(_config(connection))
+            except (LockNotAvailable, DeadlockDetected) as error:
+                raw.rollback()
+                if attempt == attempts:
+                    raise MigrationError(f"The migration met a lock {attempt} times: {type(error).__name__}.") from None
+                time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))  # noqa: S311 - spreads attempts
+            else:
+                break
+        if _revision(connection) != start:
+            record(raw, before)
+        raw.commit()
+        return _status(connection)
+
+
+def _config(connection: sqlalchemy.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(directory()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _connected(url: str) -> Generator[sqlalchemy.Connection]:
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(url, connect_timeout=5, application_name="keepwell-migrations")
+
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except (OperationalError, psycopg.OperationalError) as error:
+        cause = error.orig if isinstance(error, OperationalError) else error
+        raise MigrationError(f"The database cannot be reached: {type(cause).__name__}.") from None
+    finally:
+        engine.dispose()
+
+
+def _wait_until_alone(connection: sqlalchemy.Connection, wait_s: float) -> None:
+    """Takes the migrations' advisory lock. It belongs to the session: it survives transactions and ends with the connection."""
+    deadline = time.monotonic() + wait_s
+    while not connection.scalar(sqlalchemy.text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        connection.commit()
+        if time.monotonic() > deadline:
+            raise MigrationError("Another process has been migrating for too long.")
+        time.sleep(_TICK_S)
+    connection.commit()
+
+
+def _status(connection: sqlalchemy.Connection) -> Status:
+    current = _revision(connection)
+    drift = Schema(_raw(connection)).drift() if current is not None else ()
+    _raw(connection).rollback()
+    return Status(current, head(), drift)
+
+
+def _revision(connection: sqlalchemy.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _raw(connection: sqlalchemy.Connection) -> psycopg.Connection[Any]:
+    raw: Any = connection.connection.dbapi_connection
+    return raw

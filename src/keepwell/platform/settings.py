@@ -1,0 +1,189 @@
+"""Every setting of the program: an environment variable KEEPWELL_<NAME>, also read from `.env`. Secrets are never shown."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ProcessKind(StrEnum):
+    """What a process is for. Each kind has its own cap on database connections."""
+
+    API = "api"
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+    NOTIFIER = "notifier"
+    CLI = "cli"
+
+
+class InvalidSettingsError(Exception):
+    """The environment holds settings that cannot be used. The message names them, never their values."""
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Read once at start by `load`; nothing else looks at the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KEEPWELL_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    database_url: SecretStr | None = None
+    """PostgreSQL 16 or newer; unset: an embedded one in the data directory."""
+    database_migration_url: SecretStr | None = None
+    """The schema owner's URL, for migrations; unset: DATABASE_URL is the owner's, and requests switch to the plain role."""
+    database_auditor_url: SecretStr | None = None
+    """The auditor role's URL; unset: the owner's, switched to that role."""
+    replica_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Read replicas, comma-separated URLs."""
+    valkey_url: SecretStr | None = None
+    """Valkey or Redis; unset: an embedded one in the data directory."""
+    data_dir: Path = Path(".keepwell")
+    """Where the embedded servers and the generated master key live."""
+    master_key: SecretStr | None = None
+    """32 bytes in base64 that wrap every tenant's keys; losing it loses the data."""
+    master_key_file: Path | None = None
+    """A file that holds the master key; unset and embedded: made in the data directory."""
+    origin: str = "keepwell.local"
+    """The name this installation signs its journal checkpoints with."""
+    public_url: str = "http://127.0.0.1:8080"
+    """How browsers and links reach this installation."""
+
+    pool_size_api: Positive = 8
+    """Most database connections of one API process."""
+    pool_size_worker: Positive = 6
+    """Most database connections of one worker process."""
+    pool_size_scheduler: Positive = 3
+    """Most database connections of one scheduler process."""
+    pool_size_notifier: Positive = 3
+    """Most database connections of one notifier process."""
+    pool_size_cli: Positive = 4
+    """Most database connections of one command-line process."""
+    pool_reserve: NotNegative = 10
+    """Connections left to operators and backups when the caps are summed at start."""
+    pool_wait_s: Seconds = 2.0
+    """Longest wait for a free connection, seconds; then 503 with Retry-After."""
+    connect_timeout_s: Seconds = 3.0
+    """Longest time to open a database connection, seconds."""
+    statement_timeout_s: Seconds = 5.0
+    """Longest time of one statement, seconds."""
+    lock_timeout_s: Seconds = 2.0
+    """Longest wait of one statement for a lock, seconds."""
+    idle_transaction_timeout_s: Seconds = 10.0
+    """An open transaction that does nothing for this long is ended, seconds."""
+    connection_lifetime_s: Seconds = 300.0
+    """A connection unused for this long is closed, seconds."""
+    migration_lock_timeout_s: Seconds = 2.0
+    """Longest wait of a migration for one lock before it steps back, seconds."""
+    migration_attempts: Positive = 10
+    """How often a migration that met a lock is tried again."""
+
+    valkey_timeout_ms: Positive = 100
+    """Longest time of one cache call, milliseconds; after it the caller has a miss."""
+    valkey_rest_s: Seconds = 1.0
+    """How long a failed cache is left alone before it is tried again, seconds."""
+
+    gather_max_batch: Positive = 64
+    """Most commands that share one commit."""
+    gather_queue: Positive = 2048
+    """Most commands waiting in one process; the next is refused with 503."""
+    gather_tenant_queue: Positive = 1024
+    """Most commands of one clinic waiting in one process."""
+    gather: bool = True
+    """Whether commands that arrive while a commit runs share the next one."""
+    idempotency_lifetime_s: Positive = 86_400
+    """How long the outcome under an Idempotency-Key is kept, seconds."""
+    idempotency_wait_s: Seconds = 2.0
+    """How long a twin of a running request waits before 409, seconds."""
+
+    access_token_lifetime_s: Positive = 900
+    """Lifetime of an access token, seconds."""
+    refresh_token_lifetime_s: Positive = 2_592_000
+    """Lifetime of a refresh token, seconds."""
+    session_lifetime_s: Positive = 2_592_000
+    """Longest life of a session, whatever is refreshed, seconds."""
+    clock_skew_s: NotNegative = 30
+    """How far clocks of clients and nodes may differ, seconds."""
+    password_hash_queue: Positive = 64
+    """Most log-ins waiting for a password hash in one process."""
+
+    cache_lifetime_s: Positive = 3_600
+    """Lifetime of a cached entry, seconds."""
+    body_limit_bytes: Positive = 1_000_000
+    """Largest usual request body, bytes."""
+    bulk_body_limit_bytes: Positive = 16_000_000
+    """Largest body of a bulk request, bytes."""
+    shutdown_grace_s: Seconds = 10.0
+    """How long running requests may take to finish at shutdown, seconds."""
+    checkpoint_interval_s: Seconds = 60.0
+    """How often the journal is sealed with a signed checkpoint, seconds."""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses whose forwarding headers are believed."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important log line that is written."""
+
+    @field_validator("replica_urls", "trusted_proxies", mode="before")
+    @classmethod
+    def split_at_commas(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    def pool_size(self, kind: ProcessKind) -> int:
+        """Most database connections of one process of `kind`."""
+        sizes = {
+            ProcessKind.API: self.pool_size_api,
+            ProcessKind.WORKER: self.pool_size_worker,
+            ProcessKind.SCHEDULER: self.pool_size_scheduler,
+            ProcessKind.NOTIFIER: self.pool_size_notifier,
+            ProcessKind.CLI: self.pool_size_cli,
+        }
+        return sizes[kind]
+
+
+class SettingLine(msgspec.Struct, frozen=True):
+    """One setting as `keepwell settings` shows it: a secret only says whether it is set."""
+
+    variable: str
+    value: str
+    default: str
+    description: str
+
+
+def load() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        InvalidSettingsError: at least one cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = (f"KEEPWELL_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise InvalidSettingsError("; ".join(faults)) from None
+
+
+def describe(settings: Settings) -> list[SettingLine]:
+    """Every setting, in the order of declaration."""
+    return [
+        SettingLine(f"KEEPWELL_{name.upper()}", _shown(getattr(settings, name)), _shown(field.default), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(set)"
+    if isinstance(value, tuple):
+        return ", ".join(_shown(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return "" if value is None else str(value)
