@@ -115,7 +115,7 @@ class Reader:
             rows = await connection.fetch(_HISTORY, read.actor.tenant, read.kind, read.id, most)
             return snapshot, [self._entry(keys, read, row) for row in rows]
 
-        return await self._guarded(read, own_compartment_only, entries)
+        return await self._guarded(read, entries, own=own_compartment_only)
 
     async def search(self, search: Search, *, own_compartment_only: bool, query: Callable[[Any], Awaitable[Found]]) -> Found:
         """What `query` finds, run in a transaction that sees the actor's clinic only, with the access recorded.
@@ -125,19 +125,17 @@ class Reader:
         """
         read = Read(search.kind, NIL, search.actor, search.origin, search.permission, search.action)
 
-        async def run(connection: Any, keys: TenantKeys, snapshot: Any) -> Found:
+        async def run(connection: Any, _keys: TenantKeys, _snapshot: Any) -> Found:
             return await query(connection)
 
-        return await self._guarded(read, own_compartment_only, run)
+        return await self._guarded(read, run, own=own_compartment_only)
 
-    async def _guarded(
-        self, read: Read, own_compartment_only: bool, then: Callable[[Any, TenantKeys, Any], Awaitable[Found]]
-    ) -> Found:
+    async def _guarded(self, read: Read, then: Callable[[Any, TenantKeys, Any], Awaitable[Found]], *, own: bool) -> Found:
         try:
             async with self._database.connection() as connection:
                 keys = await self._ring.get(connection, read.actor.tenant)
                 async with connection.transaction():
-                    row = self._row(read, keys, own=own_compartment_only)
+                    row = self._row(read, keys, own=own)
                     (answer,) = await store.read(connection, [row], self._clock.now())
                     await connection.execute(store.CLAIM_TENANT, str(read.actor.tenant))
                     refusal = _REFUSALS.get(answer["outcome"])

@@ -1,4 +1,4 @@
-"""AES-256-GCM envelopes and key derivation. The bytes of an envelope: format (1), key version (2), nonce (12), ciphertext and tag.
+"""AES-256-GCM envelopes and key derivation. An envelope's bytes: format (1), key version (2), nonce (12), ciphertext and tag.
 
 Associated data binds an envelope to its place (tenant, table, column, row), so that ciphertext cannot be moved.
 """
