@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from keepwell.kernel import checkpoints, journal
 from keepwell.kernel.checkpoints import ACCESS, JOURNAL
@@ -15,7 +14,8 @@ from keepwell.kernel.journal import StoredEntry
 from keepwell.kernel.notes import Signer
 from keepwell.kernel.verify import BlindVerifierError, Report, verify
 from tests.support.chains import Journalist
-from tests.support.spine import Spine
+from tests.support.cluster import DatabaseUrls
+from tests.support.spine import Spine, connected
 
 SEED = bytes(range(32))
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -27,7 +27,13 @@ class FixedClock:
         return datetime(2026, 2, 1, tzinfo=UTC)
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
+async def spine(clean_database: DatabaseUrls) -> AsyncIterator[Spine]:
+    async with connected(clean_database) as spine:
+        yield spine
+
+
+@pytest.fixture
 async def kept(spine: Spine) -> AsyncIterator[Spine]:
     """Three aggregates of two tenants; a checkpoint of each log in the middle, and a tail that none covers."""
     journalist = Journalist(spine.app)
@@ -356,7 +362,8 @@ async def recompute(spine: Spine, target: tuple[UUID, str, UUID], version: int) 
         previous = rows[0]["previous"]
         for row in rows:
             payload = b"another payload" if row["version"] == version else row["payload"]
-            entry = StoredEntry(*[*tuple(row)[:12], payload, previous, b""])
+            columns: list[Any] = [*tuple(row)[:12], payload, previous, b""]
+            entry = StoredEntry(*columns)
             previous = journal.expected_hash(entry)
             await spine.owner.execute(
                 "UPDATE journal_entry SET payload = $3, previous = $4, hash = $5 WHERE id = $1 AND version = $2",

@@ -1,31 +1,32 @@
-"""Connections in each role to a database that has the spine."""
+"""Connections in each role to one database."""
 
-import contextlib
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
+
+from tests.support.cluster import DatabaseUrls
 
 
 @dataclass
 class Spine:
-    """`owner` may do everything (the one who damages), `app` does the work, `auditor` proves."""
+    """`owner` goes round row-level security (the one who damages), `app` does the work, `auditor` proves."""
 
+    urls: DatabaseUrls
     owner: Any
     app: Any
     auditor: Any
 
 
-@contextlib.asynccontextmanager
-async def connected(dsn: str) -> AsyncGenerator[Spine]:
-    """`dsn` is the owner's; the others are the same connection string in another role."""
-    connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType] - it publishes no types
-    owner = await connect(dsn)
-    app = await connect(dsn, server_settings={"role": "keepwell_app"})
-    auditor = await connect(dsn, server_settings={"role": "keepwell_auditor"})
+@asynccontextmanager
+async def connected(urls: DatabaseUrls) -> AsyncGenerator[Spine]:
+    """All three at once, closed together."""
+    connect = cast("Any", asyncpg).connect
+    owner, app, auditor = [await connect(url) for url in (urls.superuser, urls.app, urls.auditor)]
     try:
-        yield Spine(owner, app, auditor)
+        yield Spine(urls, owner, app, auditor)
     finally:
         for connection in (auditor, app, owner):
             await connection.close()

@@ -54,6 +54,7 @@ class Finding(msgspec.Struct, frozen=True):
     kind: str = ""
     id: UUID | None = None
     version: int = 0
+    column: str = ""
 
     def __str__(self) -> str:
         place = f" tenant {self.tenant}" if self.tenant else ""
@@ -61,7 +62,8 @@ class Finding(msgspec.Struct, frozen=True):
             place += f" {self.kind}/{self.id}"
         if self.version:
             place += f" version {self.version}"
-        return f"{self.damage} {self.table}{place}: {self.detail}"
+        table = f"{self.table}.{self.column}" if self.column else self.table
+        return f"{self.damage} {table}{place}: {self.detail}"
 
 
 class Findings:
