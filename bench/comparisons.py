@@ -1,0 +1,153 @@
+"""The four comparisons: against PostgreSQL alone, against a bare handler, gathering on against off, many clinics against one."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import bare, clinics, machine, pgbench, proof, stage, wrk
+from bench.database import connect
+from bench.measurement import Comparison, Contender, Run, Series, by_turns, compare
+from bench.wrk import Target
+from keepwell.kit.ids import new_id
+from keepwell.platform.embedded import EmbeddedServers
+
+FEW, MANY = 16, 64
+PARTS = ("writes", "reads", "gather", "tenants")
+_STATE_BYTES = "SELECT round(avg(octet_length(state))) FROM aggregate WHERE id = ANY($1::uuid[])"
+
+PGBENCH_FEW, PGBENCH = f"pgbench, {FEW} clients", f"pgbench, {MANY} clients"
+PATCH_FEW, PATCH = f"PATCH, {FEW} connections", f"PATCH, {MANY} connections"
+PATCH_ALONE = f"PATCH, {MANY} connections, gather off"
+GET, BARE = f"audited GET, {MANY} connections", f"bare GET, {MANY} connections"
+
+
+class Load(msgspec.Struct, frozen=True):
+    """How much of it: seconds a run, rounds, and clinics in the comparison of many with one."""
+
+    seconds: float = 6
+    rounds: int = 3
+    clinics: int = 200
+    parts: tuple[str, ...] = PARTS
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """Everything that was found."""
+
+    comparisons: tuple[Comparison, ...]
+    postgres: dict[str, str]
+    state_bytes: int
+
+
+class Bench:
+    """The servers, the clinics and the responses of one bench."""
+
+    def __init__(self, servers: EmbeddedServers, folder: Path, load: Load, say: Callable[[str], None]) -> None:
+        self._servers = servers
+        self._folder = folder
+        self._load = load
+        self._say = say
+        self._stack = ExitStack()
+        self._admin: Any = None
+        self._auditor: Any = None
+
+    async def run(self) -> Findings:
+        """Sets up, runs all rounds, takes down."""
+        with self._stack:
+            on = self._stack.enter_context(stage.keepwell(self._folder))
+            await on.ready("/health/ready")
+            self._admin = await connect(self._servers.postgres_url("postgres"))
+            self._auditor = await connect(self._servers.auditor_url)
+            try:
+                return await self._measured(on.url)
+            finally:
+                await self._auditor.close()
+                await self._admin.close()
+
+    async def _measured(self, on: str) -> Findings:
+        postgres = await machine.postgres(self._admin)
+        self._say("PostgreSQL " + ", ".join(f"{name} {value}" for name, value in postgres.items()))
+        parts = self._load.parts
+        slugs = ["bench", *(f"bench-{n:03}" for n in range(self._load.clinics if "tenants" in parts else 0))]
+        self._say(f"setting up {len(slugs)} clinics")
+        opened = await clinics.open_clinics(self._servers, self._folder / "data", slugs)
+        one = await clinics.targets(on, opened[0], max(MANY, self._load.clinics if "tenants" in parts else 0))
+        many = await clinics.many_targets(on, opened[1:])
+        contenders = await self._contenders(on, one, many)
+        state_bytes = int(await self._admin.fetchval(_STATE_BYTES, [target.id for target in one]))
+        self._say(f"{self._load.rounds} rounds of {self._load.seconds:g} s each; stored state {state_bytes} bytes")
+        series = await by_turns(contenders, self._load.rounds, self._say)
+        return Findings(tuple(self._compared(series)), postgres, state_bytes)
+
+    async def _contenders(self, on: str, one: Sequence[Target], many: Sequence[Target]) -> dict[str, Contender]:
+        parts = self._load.parts
+        found: dict[str, Contender] = {}
+        if "writes" in parts:
+            await pgbench.prepare(self._servers)
+            found[PGBENCH_FEW] = lambda: self._pgbench(FEW)
+            found[PATCH_FEW] = lambda: self._patch(on, one[:FEW], FEW)
+            found[PGBENCH] = lambda: self._pgbench(MANY)
+        if "writes" in parts or "gather" in parts:
+            found[PATCH] = lambda: self._patch(on, one[:MANY], MANY)
+        if "gather" in parts:
+            off = self._stack.enter_context(stage.keepwell(self._folder, gather=False))
+            await off.ready("/health/ready")
+            found[PATCH_ALONE] = lambda: self._patch(off.url, one[:MANY], MANY)
+        if "reads" in parts:
+            handler = self._stack.enter_context(stage.bare(self._folder, self._servers))
+            copies = await self._bare_copies(one[:MANY])
+            await handler.ready(copies[0].path)
+            found[GET] = lambda: self._get(on, one[:MANY])
+            found[BARE] = lambda: self._get(handler.url, copies)
+        if "tenants" in parts:
+            found[self._of(1)] = lambda: self._patch(on, one, MANY)
+            found[self._of(len(many))] = lambda: self._patch(on, many, MANY)
+        return found
+
+    def _compared(self, series: dict[str, Series]) -> list[Comparison]:
+        parts = self._load.parts
+        found: list[Comparison] = []
+        if "writes" in parts:
+            found.append(compare("a. writes, few", series, PATCH_FEW, PGBENCH_FEW))
+            found.append(compare("a. writes, many", series, PATCH, PGBENCH, 0.6))
+        if "reads" in parts:
+            found.append(compare("b. reads", series, GET, BARE, 1.3))
+        if "gather" in parts:
+            found.append(compare("c. gathering", series, PATCH, PATCH_ALONE, 2.5))
+        if "tenants" in parts:
+            found.append(compare("d. clinics", series, self._of(self._load.clinics), self._of(1), 0.7))
+        return found
+
+    def _of(self, clinics_: int) -> str:
+        return f"PATCH, {self._load.clinics} responses of {clinics_} clinic{'' if clinics_ == 1 else 's'}"
+
+    async def _pgbench(self, clients: int) -> Run:
+        await self._settle()
+        return await pgbench.run(self._servers, clients, self._load.seconds)
+
+    async def _patch(self, url: str, targets: Sequence[Target], connections: int) -> Run:
+        await self._settle()
+        before = await proof.current(self._auditor, targets)
+        report = await wrk.run("patch", url, before, connections, self._load.seconds, str(new_id()))
+        unseen = await proof.check(self._auditor, before, report, connections)
+        return report.as_run(in_flight_at_end=unseen)
+
+    async def _get(self, url: str, targets: Sequence[Target]) -> Run:
+        await self._settle()
+        return (await wrk.run("get", url, targets, MANY, self._load.seconds)).as_run()
+
+    async def _settle(self) -> None:
+        """Every run starts behind a checkpoint, so that none pays for the pages of the one before."""
+        await self._admin.execute("CHECKPOINT")
+        await asyncio.sleep(0.5)
+
+    async def _bare_copies(self, targets: Sequence[Target]) -> list[Target]:
+        """The same responses in the bare handler's table, as it would answer them."""
+        body = msgspec.json.encode({"id": new_id(), "status": "in-progress", "version": 1, "answers": clinics.answers()}).decode()
+        await self._admin.execute(bare.SCHEMA)
+        rows = [(target.id, 1, body) for target in targets]
+        await self._admin.executemany(f"INSERT INTO {bare.TABLE} VALUES ($1, $2, $3)", rows)
+        return [msgspec.structs.replace(target, path=f"/bare/{target.id}") for target in targets]

@@ -1,0 +1,31 @@
+-- GET with a bearer token. After `--`: the file of targets, the number of threads.
+package.path = (debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "?.lua;" .. package.path
+local common = require("common")
+
+acknowledged, refused, codes = 0, 0, {}
+local sent, requests = 0, {}
+
+function setup(thread) common.setup(thread) end
+
+function init(args)
+   for n, target in ipairs(common.targets(args, place)) do
+      requests[n] = ("GET %s HTTP/1.1\r\nHost: %s:%s\r\nAuthorization: Bearer %s\r\n\r\n"):format(
+         target.path, wrk.host, wrk.port, target.token)
+   end
+end
+
+function request()
+   sent = sent + 1
+   return requests[(sent - 1) % #requests + 1]
+end
+
+function response(status)
+   if status == 200 then
+      acknowledged = acknowledged + 1
+   else
+      refused = refused + 1
+      codes[tostring(status)] = (codes[tostring(status)] or 0) + 1
+   end
+end
+
+function done(summary, latency) common.report(summary, latency) end

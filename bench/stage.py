@@ -1,0 +1,118 @@
+"""What a bench runs on: servers of its own in a temporary folder, and the product's processes as an operator starts them."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from keepwell.platform.embedded import EmbeddedServers
+
+PROCESSES = 2
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+
+
+class NotReadyError(Exception):
+    """A server process ended, or did not answer in time."""
+
+
+class Server:
+    """One address and the processes behind it."""
+
+    def __init__(self, url: str, processes: Sequence[subprocess.Popen[bytes]], log: Path) -> None:
+        self.url = url
+        self._processes = processes
+        self._log = log
+
+    async def ready(self, path: str) -> None:
+        """Waits until `path` answers below 500.
+
+        Raises:
+            NotReadyError: it does not; the message ends with the log's last words.
+        """
+        deadline = asyncio.get_running_loop().time() + _START_SECONDS
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            while asyncio.get_running_loop().time() < deadline:
+                if any(process.poll() is not None for process in self._processes):
+                    break
+                try:
+                    if (await client.get(path)).status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(_POLL_SECONDS)
+        raise NotReadyError(f"{self.url}{path} does not answer: {self._log.read_text(errors='replace')[-2000:]}")
+
+    def stop(self) -> None:
+        """Ends the processes: asks, waits, kills."""
+        for process in self._processes:
+            process.send_signal(signal.SIGINT)
+        for process in self._processes:
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def keepwell(folder: Path, *, gather: bool = True) -> Generator[Server]:
+    """`keepwell serve` on the data directory in `folder`, its log written to a file as in production."""
+    program = shutil.which("keepwell", path=str(Path(sys.executable).parent))
+    if program is None:
+        raise NotReadyError("keepwell is not installed in this environment")
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KEEPWELL_")},
+        "KEEPWELL_DATA_DIR": str(folder / "data"),
+        "KEEPWELL_GATHER": "true" if gather else "false",
+        "KEEPWELL_ACCESS_TOKEN_LIFETIME_S": "3600",
+    }
+    log = folder / f"keepwell-{port}.log"
+    command = [program, "serve", "--port", str(port), "--workers", str(PROCESSES)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    server = Server(f"http://127.0.0.1:{port}", [process], log)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def bare(folder: Path, servers: EmbeddedServers) -> Generator[Server]:
+    """As many processes of the bare handler, on one socket."""
+    log = folder / "bare.log"
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(1024)
+        number = listening.fileno()
+        command = [sys.executable, "-m", "bench.bare", str(number), servers.app_url]
+        with log.open("wb") as output:
+            processes = [
+                subprocess.Popen(
+                    command, cwd=Path(__file__).parents[1], pass_fds=[number], stdout=output, stderr=subprocess.STDOUT
+                )
+                for _ in range(PROCESSES)
+            ]
+        server = Server(f"http://127.0.0.1:{listening.getsockname()[1]}", processes, log)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
