@@ -34,7 +34,7 @@ async def spine(clean_database: DatabaseUrls) -> AsyncIterator[Spine]:
 
 
 @pytest.fixture
-async def kept(spine: Spine) -> AsyncIterator[Spine]:
+async def kept(spine: Spine) -> Spine:
     """Three aggregates of two tenants; a checkpoint of each log in the middle, and a tail that none covers."""
     journalist = Journalist(spine.app)
     await journalist.write(A, B, reads=2)
@@ -47,7 +47,7 @@ async def kept(spine: Spine) -> AsyncIterator[Spine]:
     await journalist.write(A, B, C, reads=2)
     for _ in range(3):
         await spine.owner.execute("SELECT pg_current_xact_id()")
-    yield spine
+    return spine
 
 
 async def checkpoint(spine: Spine) -> list[str]:
