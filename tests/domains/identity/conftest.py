@@ -115,10 +115,14 @@ async def other_node(database_urls: DatabaseUrls, manual_clock: ManualClock) -> 
     await made.close()
 
 
+async def _connected(url: str) -> Any:
+    return await asyncpg.connect(url)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 @pytest.fixture
 async def everything(database_urls: DatabaseUrls) -> AsyncIterator[Any]:
     """A connection that row-level security does not hold: for looking at what was stored."""
-    connection: Any = await asyncpg.connect(database_urls.superuser)  # pyright: ignore[reportUnknownMemberType]
+    connection = await _connected(database_urls.superuser)
     yield connection
     await connection.close()
 

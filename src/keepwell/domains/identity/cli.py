@@ -1,0 +1,85 @@
+"""`keepwell users`: what operators do with accounts. Passwords are asked for or read from standard input, never arguments."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated
+
+import typer
+
+from keepwell.domains.identity.models import Role
+from keepwell.domains.identity.service import IdentityService
+from keepwell.domains.tenants import Clinic
+from keepwell.kernel import Origin, Refused
+from keepwell.kit.ids import new_id
+
+Opened = Callable[[], AbstractAsyncContextManager[IdentityService]]
+"""Opens the program's parts for one command and closes them after it."""
+
+_Email = Annotated[str, typer.Argument(help="The person's e-mail address.")]
+_ClinicSlug = Annotated[str, typer.Option("--clinic", help="The clinic's short name.")]
+_FromInput = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")]
+
+
+def commands(opened: Opened) -> typer.Typer:
+    """The group of commands, to hang into the program's root."""
+    group = typer.Typer(no_args_is_help=True, help="Accounts.")
+
+    def in_clinic(slug: str, act: Callable[[IdentityService, Clinic, Origin], Awaitable[str]]) -> None:
+        async def run() -> None:
+            origin = Origin("cli", str(new_id()), purpose="HSYSADMIN")
+            async with opened() as service:
+                clinic = await service.tenants.find(slug, origin)
+                if clinic is None:
+                    typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
+                    raise typer.Exit(1)
+                typer.echo(await act(service, clinic, origin))
+
+        try:
+            asyncio.run(run())
+        except Refused as refused:
+            refusal = refused.refusal
+            faults = "".join(f"\n  {fault.pointer}: {fault.message}" for fault in refusal.faults)
+            typer.echo(f"{refusal.type.title}. {refusal.type.advice}{faults}", err=True)
+            raise typer.Exit(1) from None
+
+    @group.command()
+    def create(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+        email: _Email,
+        clinic: _ClinicSlug,
+        name: Annotated[str, typer.Option(help="The person's name.")],
+        role: Annotated[Role, typer.Option(help="What the person may do.")],
+        password_stdin: _FromInput = False,  # noqa: FBT002 - a flag is what it is
+    ) -> None:
+        """Makes an account, or says which one there is already."""
+        password = _password(from_input=password_stdin)
+
+        async def act(service: IdentityService, found: Clinic, origin: Origin) -> str:
+            user = await service.users.create_user(found.id, email, name, role, password, origin)
+            return f"{user.id} {user.email} {user.role}"
+
+        in_clinic(clinic, act)
+
+    @group.command()
+    def password(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+        email: _Email,
+        clinic: _ClinicSlug,
+        password_stdin: _FromInput = False,  # noqa: FBT002 - a flag is what it is
+    ) -> None:
+        """Sets an account's password and ends its sessions."""
+        fresh = _password(from_input=password_stdin)
+
+        async def act(service: IdentityService, found: Clinic, origin: Origin) -> str:
+            user = await service.users.set_password(found.id, email, fresh, origin)
+            return f"{user.id} {user.email}"
+
+        in_clinic(clinic, act)
+
+    return group
+
+
+def _password(*, from_input: bool) -> str:
+    if from_input:
+        return sys.stdin.readline().rstrip("\n")
+    return typer.prompt("Password", hide_input=True, confirmation_prompt=True)
