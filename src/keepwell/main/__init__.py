@@ -1,1 +1,1 @@
-"""Composition only: builds the parts, joins them, starts the processes."""
+"""Composition: what a process is made of, how it serves, and the command line."""

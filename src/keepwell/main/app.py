@@ -1,0 +1,61 @@
+"""The ASGI application of one process: the rooms' routes, health, metrics, and the door's own pages."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import asyncpg
+
+from keepwell.kernel.http import Door, Pages
+from keepwell.kernel.problems import UNAVAILABLE, Refusal
+from keepwell.main.checks import checks
+from keepwell.main.exposition import Exposition
+from keepwell.main.health import Readiness
+from keepwell.main.parts import Parts
+from keepwell.main.rooms import PROBLEMS
+from keepwell.platform.postgres import DatabaseUnavailable
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+def outages(error: Exception) -> Refusal | None:
+    """What a caller is told when a part we need is away; None when the exception means something else."""
+    if isinstance(error, DatabaseUnavailable):
+        words = "All database connections are busy." if error.reason == "exhausted" else "The database cannot be reached."
+        return Refusal(UNAVAILABLE, words, retry_after=error.retry_after)
+    if isinstance(error, _LOST):
+        return Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
+    return None
+
+
+def pages(parts: Parts, exposition: Exposition) -> Pages:
+    """Every route there is, with the pages that describe them."""
+    readiness = Readiness(checks(parts))
+    own = (*readiness.endpoints(), exposition.endpoint())
+    return Pages((*parts.rooms.endpoints(), *own), PROBLEMS, version("keepwell"))
+
+
+def application(parts: Parts, exposition: Exposition | None = None) -> Door:
+    """The application. Its lifespan opens the parts and, at shutdown, waits for what was accepted and closes them."""
+    exposition = exposition or Exposition()
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncGenerator[None]:
+        async with parts.running(), exposition.answering():
+            yield
+
+    return Door(
+        parts.kernel,
+        parts.rooms.authenticate,
+        pages(parts, exposition).endpoints,
+        outages=outages,
+        lifespan=lifespan,
+        max_in_flight=parts.settings.gather_queue,
+    )

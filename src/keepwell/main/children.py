@@ -1,0 +1,88 @@
+"""The further API processes of one `keepwell serve`: started, restarted when they die, ended with their parent.
+
+A child's standard input is a pipe from the parent: it ends when the parent does, however the parent ends, and then the
+child stops too. On its standard output it says one line when it serves.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 30.0
+_STEADY_SECONDS = 60.0
+READY_LINE = b"ready\n"
+_log = structlog.stdlib.get_logger("keepwell.serve")
+
+
+class Child:
+    """One further process, serving on the socket `listener` (a file descriptor)."""
+
+    def __init__(self, name: str, listener: int, folder: Path) -> None:
+        self.name = name
+        self._listener = listener
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keeps the process alive until `stop`: after a death it is started again, later each time it dies young."""
+        pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            began = loop.time()
+            status = await self._once()
+            if self._stopping:
+                return
+            if loop.time() - began > _STEADY_SECONDS:
+                pause = _FIRST_PAUSE
+            _log.error("serve.child-died", process=self.name, status=status, restart_in_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def stop(self, seconds: float) -> None:
+        """Asks the process to finish; ends it by force after `seconds`."""
+        self._stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        _close_input(process)
+        try:
+            async with asyncio.timeout(seconds):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _once(self) -> int:
+        options = ["api", "--fd", str(self._listener), "--name", self.name, "--siblings", str(self._folder)]
+        command: Sequence[str] = (sys.executable, "-m", "keepwell.main.cli", *options)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=(self._listener,)
+        )
+        self._process = process
+        if self._stopping:
+            _close_input(process)
+        if process.stdout is not None and await process.stdout.readline() == READY_LINE:
+            self.ready.set()
+        return await process.wait()
+
+
+def _close_input(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+async def parent_gone() -> None:
+    """Returns when standard input ends: in a child, when its parent lets it go or dies."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(1024):
+        pass

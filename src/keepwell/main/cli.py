@@ -1,0 +1,210 @@
+"""The command line: `keepwell`."""
+
+import contextlib
+import socket
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keepwell.kernel.problems import Refused
+from keepwell.main import proof
+from keepwell.main.addresses import Servers
+from keepwell.main.demo import DemoRefusedError
+from keepwell.main.serve import api as run_api
+from keepwell.main.serve import serve as run_serve
+from keepwell.main.serve import worker as run_worker
+from keepwell.main.server import AddressInUseError, listeners
+from keepwell.platform import migrations
+from keepwell.platform.embedded import EmbeddedStartError
+from keepwell.platform.postgres import DatabaseUnavailable
+from keepwell.platform.settings import InvalidSettingsError, Settings, describe, load
+
+FAILED = 1
+"""What was checked is not in order."""
+UNUSABLE_SETTINGS = 3
+CANNOT_START = 4
+DEMO_REFUSED = 5
+
+EPILOG = (
+    "Exit status: 0 done; 1 what was checked is not in order; 2 wrong use; 3 settings that cannot be used; "
+    "4 a part that is needed cannot be had; 5 --demo on a database that holds other clinics."
+)
+
+root = typer.Typer(name="keepwell", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, epilog=EPILOG)
+db = typer.Typer(no_args_is_help=True, help="The schema of the database.")
+audit = typer.Typer(no_args_is_help=True, help="Prove the journal and the access records.")
+root.add_typer(db, name="db")
+root.add_typer(audit, name="audit")
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
+
+
+@root.callback()
+def keepwell() -> None:
+    """A multi-tenant health-information backend that keeps what it is told, proves it, and watches itself.
+
+    Settings are environment variables KEEPWELL_*, also read from .env; see `keepwell settings`.
+    """
+
+
+@root.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="API processes that share the port.")] = 1,
+    demo: Annotated[bool, typer.Option("--demo", help="Make the demo clinic; only without other clinics.")] = False,  # noqa: FBT002
+) -> None:
+    """Everything in one: API and periodic work; PostgreSQL and Valkey too, unless their URLs are set."""
+    with _explained():
+        run_serve(load(), host, port, workers, with_demo=demo)
+
+
+@root.command()
+def api(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited socket, bound already.")] = None,
+    name: Annotated[str, typer.Option(hidden=True)] = "0",
+    siblings: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """One API process. It does not migrate: `keepwell db migrate` does."""
+    with _explained():
+        listener = listeners(host, port, 1)[0] if fd is None else socket.socket(fileno=fd)
+        run_api(load(), listener, name=name, siblings=siblings, child=fd is not None)
+
+
+@root.command()
+def worker() -> None:
+    """One worker process: seals the journal, makes partitions ahead, drops old idempotency keys."""
+    with _explained():
+        run_worker(load())
+
+
+@root.command()
+def settings() -> None:
+    """Every setting, its value and what it is for. Secrets are never shown."""
+    with _explained():
+        table = Table("Variable", "Value", "Default", "Meaning", box=None, pad_edge=False)
+        for line in describe(load()):
+            table.add_row(line.variable, line.value, line.default, line.description)
+        _console().print(table)
+
+
+@db.command("migrate")
+def migrate() -> None:
+    """Bring the schema to the newest revision. Safe to run by many at once."""
+    with _explained(), _servers() as (servers, chosen):
+        status = migrations.upgrade(servers.addresses.owner, attempts=chosen.migration_attempts)
+        print(f"The schema is at {status.current}.")
+
+
+@db.command("downgrade")
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="A revision, -1 for one step, base for all of it.")] = "-1",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
+) -> None:
+    """Take the schema back. What the dropped tables held is gone."""
+    with _explained(), _servers() as (servers, chosen):
+        if not yes:
+            typer.confirm(f"Take the schema of this database back to {revision}, and lose what its tables hold?", abort=True)
+        status = migrations.downgrade(servers.addresses.owner, revision, attempts=chosen.migration_attempts)
+        print(f"The schema is at {status.current or 'nothing'}.")
+
+
+@db.command("check")
+def check_schema() -> None:
+    """Whether the schema is the newest and nobody changed it by hand; 1 when not."""
+    with _explained(), _servers() as (servers, _):
+        status = migrations.status(servers.addresses.owner)
+        print(f"The schema is at {status.current or 'nothing'}; the newest is {status.head}.")
+        for line in status.drift:
+            print(f"  {line}")
+        if not status.healthy:
+            raise typer.Exit(FAILED)
+
+
+@audit.command("verify")
+def verify(
+    exported: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", exists=True, dir_okay=False, help="A file of exported checkpoints; may be repeated."),
+    ] = None,
+) -> None:
+    """Prove every hash, every chain and every checkpoint; names the first damaged entries; 1 when there are any."""
+    with _explained(), _servers() as (servers, chosen):
+        if not proof.verify(chosen, servers.addresses, exported or [], print):
+            raise typer.Exit(FAILED)
+
+
+@audit.command("checkpoint")
+def checkpoint() -> None:
+    """Sign a checkpoint over everything that is complete, now."""
+    with _explained(), _servers() as (servers, chosen):
+        proof.seal(chosen, servers.addresses, print)
+
+
+@audit.command("export")
+def export() -> None:
+    """Print the newest checkpoints. Keep them where this server's administrators cannot reach."""
+    with _explained(), _servers() as (servers, chosen):
+        proof.export(chosen, servers.addresses, print)
+
+
+@root.command()
+def rebuild(
+    check: Annotated[bool, typer.Option("--check", help="Only compare; 1 when something differs.")] = False,  # noqa: FBT002
+) -> None:
+    """Put stored state right from the journal; what cannot be put right is named, and 1 returned."""
+    with _explained(), _servers() as (servers, chosen):
+        prove = proof.compare if check else proof.repair
+        if not prove(chosen, servers.addresses, print):
+            raise typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _servers() -> Generator[tuple[Servers, Settings]]:
+    chosen = load()
+    with Servers.attach(chosen) as servers:
+        yield servers, chosen
+
+
+@contextlib.contextmanager
+def _explained() -> Generator[None]:
+    """Turns what an operator can mend into a sentence and an exit status, without a traceback."""
+    try:
+        yield
+    except InvalidSettingsError as error:
+        _fail(str(error), UNUSABLE_SETTINGS)
+    except DemoRefusedError as error:
+        _fail(str(error), DEMO_REFUSED)
+    except (EmbeddedStartError, migrations.MigrationError, AddressInUseError) as error:
+        _fail(str(error), CANNOT_START)
+    except DatabaseUnavailable as error:
+        _fail(f"The database cannot be had: {error.reason}.", CANNOT_START)
+    except Refused as refused:
+        _fail(f"{refused.refusal.type.title}. {refused.refusal.detail}".strip(), CANNOT_START)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"keepwell: {message}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def _console() -> Console:
+    """Rich's console; on a pipe it neither colours nor cuts."""
+    return Console() if sys.stdout.isatty() else Console(width=240, no_color=True)
+
+
+def main() -> None:
+    """The entry point of the `keepwell` program."""
+    root()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Demo data: a clinic with an administrator, a clinician, a patient and three questionnaires. Safe to make again."""
+
+from keepwell.main.demo.clinic import LOGINS, DemoRefusedError, prepare
+
+__all__ = ["LOGINS", "DemoRefusedError", "prepare"]

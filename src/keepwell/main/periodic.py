@@ -1,0 +1,85 @@
+"""Work that returns by itself: sealing the journal, making partitions ahead, dropping old idempotency keys."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from keepwell.kernel import checkpoints
+from keepwell.main.parts import Parts
+
+RUNS = Counter("keepwell_periodic_runs", "Runs of periodic work", ["work", "outcome"])
+SECONDS = Histogram("keepwell_periodic_seconds", "How long a run took", ["work"], buckets=(0.01, 0.1, 1, 10, 60, 600))
+LAST_SUCCESS = Gauge("keepwell_periodic_last_success_timestamp_seconds", "When a run last ended well", ["work"])
+
+_PURGE_AT_ONCE = 5_000
+_MONTHS_AHEAD = 4
+_log = structlog.stdlib.get_logger("keepwell.worker")
+
+
+class Work(msgspec.Struct, frozen=True):
+    """One kind of work: what to do, and how many seconds to wait between two runs."""
+
+    name: str
+    every: float
+    run: Callable[[], Awaitable[None]]
+
+
+def works(parts: Parts) -> tuple[Work, ...]:
+    """All periodic work. Any number of processes may do it at once: each run is safe beside another."""
+
+    async def seal() -> None:
+        seed = parts.ring.derive(checkpoints.SIGNING_KEY)
+        async with parts.auditor.connection() as connection:
+            for log in checkpoints.LOGS:
+                await checkpoints.append(connection, log, seed, parts.clock)
+
+    async def partitions() -> None:
+        today = parts.clock.now().date()
+        async with parts.database.connection() as connection:
+            await connection.fetchval("SELECT ensure_partitions($1, $2)", today, _MONTHS_AHEAD)
+
+    async def purge() -> None:
+        before = parts.clock.now()
+        async with parts.database.connection() as connection:
+            while await connection.fetchval("SELECT purge_idempotency($1, $2)", before, _PURGE_AT_ONCE) == _PURGE_AT_ONCE:
+                pass
+
+    return (
+        Work("seal-journal", parts.settings.checkpoint_interval_s, seal),
+        Work("make-partitions", 6 * 3600.0, partitions),
+        Work("purge-idempotency", 60.0, purge),
+    )
+
+
+async def keep_working(all_work: tuple[Work, ...]) -> None:
+    """Runs each kind of work again and again until cancelled. A run that fails is counted and logged, and tried next time."""
+    async with asyncio.TaskGroup() as group:
+        for work in all_work:
+            group.create_task(_repeat(work), name=f"periodic {work.name}")
+
+
+async def run_once(work: Work) -> bool:
+    """One run; whether it ended well."""
+    started = asyncio.get_running_loop().time()
+    try:
+        await work.run()
+    except Exception as error:  # noqa: BLE001 - the next run is another chance; what failed is counted and named
+        RUNS.labels(work.name, "failed").inc()
+        _log.error("worker.run-failed", work=work.name, error=type(error).__name__)
+        return False
+    RUNS.labels(work.name, "ok").inc()
+    SECONDS.labels(work.name).observe(asyncio.get_running_loop().time() - started)
+    LAST_SUCCESS.labels(work.name).set_to_current_time()
+    return True
+
+
+async def _repeat(work: Work) -> None:
+    # Processes that start together do not work at the same moments.
+    await asyncio.sleep(random.uniform(0, min(work.every, 5.0)))  # noqa: S311
+    while True:
+        await run_once(work)
+        await asyncio.sleep(work.every * random.uniform(0.9, 1.1))  # noqa: S311

@@ -1,0 +1,140 @@
+"""The process kinds: `serve` (everything in one), `api`, `worker`."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from keepwell.main import capacity, demo
+from keepwell.main.addresses import Addresses, Servers
+from keepwell.main.app import application
+from keepwell.main.children import READY_LINE, Child, parent_gone
+from keepwell.main.exposition import Exposition
+from keepwell.main.parts import Parts
+from keepwell.main.periodic import keep_working, works
+from keepwell.main.server import listeners, server, stopping_on_signals
+from keepwell.platform import migrations
+from keepwell.platform.settings import ProcessKind, Settings
+
+_CHILD_START_SECONDS = 60.0
+_MARGIN_SECONDS = 5.0
+
+
+def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: bool) -> None:
+    """Everything: servers, schema, demo data, `workers` API processes, periodic work. Returns when told to stop.
+
+    Raises:
+        AddressInUseError: the port cannot be had.
+        EmbeddedStartError, MigrationError, InvalidSettingsError, DemoRefusedError: what is missing could not be made.
+    """
+    sockets = listeners(host, port, workers)
+    with Servers.attach(settings) as servers:
+        migrations.upgrade(servers.addresses.owner, attempts=settings.migration_attempts)
+        capacity.check(settings, servers.addresses.owner, {ProcessKind.API: workers})
+        if with_demo:
+            run(demo.prepare(settings, servers.addresses))
+        with tempfile.TemporaryDirectory(prefix="keepwell-") as folder:
+            run(_serve(settings, servers.addresses, sockets, Path(folder), demo.LOGINS if with_demo else ""))
+
+
+def api(settings: Settings, listener: socket.socket, *, name: str, siblings: Path | None, child: bool) -> None:
+    """One API process on a bound socket. A `child` ends with its parent and says `ready` on its standard output."""
+    with Servers.attach(settings) as servers:
+        run(_api(settings, servers.addresses, listener, Exposition(siblings, name), child=child))
+
+
+def worker(settings: Settings) -> None:
+    """One worker process: the periodic work, until told to stop."""
+    with Servers.attach(settings) as servers:
+        run(_worker(settings, servers.addresses))
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a process's main coroutine on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.socket], folder: Path, hint: str) -> None:
+    parts = Parts(settings, addresses, ProcessKind.API)
+    ready = asyncio.Event()
+    exposition = Exposition(folder if len(sockets) > 1 else None)
+    http = server(application(parts, exposition), settings, ready.set)
+    children = [Child(str(number), each.fileno(), folder) for number, each in enumerate(sockets[1:], start=1)]
+    with stopping_on_signals(http.stop):
+        async with _beside(
+            *(child.run() for child in children), _work(parts, ready), _announce(sockets[0], ready, children, hint)
+        ):
+            await http.serve(sockets=[sockets[0]])
+            await asyncio.gather(*(child.stop(settings.shutdown_grace_s + _MARGIN_SECONDS) for child in children))
+
+
+async def _api(settings: Settings, addresses: Addresses, listener: socket.socket, exposition: Exposition, *, child: bool) -> None:
+    def ready() -> None:
+        sys.stdout.write(READY_LINE.decode() if child else f"Keepwell's API is ready at {_url(listener)}\n")
+        sys.stdout.flush()
+
+    http = server(application(Parts(settings, addresses, ProcessKind.API), exposition), settings, ready)
+
+    async def leave_with_parent() -> None:
+        await parent_gone()
+        http.stop()
+
+    with stopping_on_signals(http.stop, ignore_interrupt=child):
+        async with _beside(*([leave_with_parent()] if child else [])):
+            await http.serve(sockets=[listener])
+
+
+async def _worker(settings: Settings, addresses: Addresses) -> None:
+    parts = Parts(settings, addresses, ProcessKind.WORKER)
+    stop = asyncio.Event()
+    with stopping_on_signals(stop.set):
+        async with parts.running(), _beside(keep_working(works(parts))):
+            sys.stdout.write("Keepwell's worker is ready.\n")
+            sys.stdout.flush()
+            await stop.wait()
+
+
+async def _work(parts: Parts, ready: asyncio.Event) -> None:
+    await ready.wait()
+    await keep_working(works(parts))
+
+
+async def _announce(listener: socket.socket, ready: asyncio.Event, children: list[Child], hint: str) -> None:
+    """Says where the server is once every process serves; after a minute without one of them, all the same."""
+    await ready.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CHILD_START_SECONDS):
+            for child in children:
+                await child.ready.wait()
+    sys.stdout.write(f"Keepwell is ready at {_url(listener)}\n{hint}")
+    sys.stdout.flush()
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _beside:  # noqa: N801 - used like a function
+    """Runs coroutines beside the block; cancels them at its end. One that fails lets its exception out there."""
+
+    def __init__(self, *coroutines: Coroutine[Any, Any, None]) -> None:
+        self._coroutines = coroutines
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> None:
+        self._tasks = [asyncio.create_task(each) for each in self._coroutines]
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
