@@ -16,7 +16,8 @@ FILE_NAME = "master.key"
 def master_key(settings: Settings) -> bytes:
     """The key from the settings, from the file they name, or, with the embedded database, from the data directory.
 
-    With the embedded database a missing key is made, once, unless a database is there already: a new key could not open it.
+    With the embedded database the key is made together with the data directory. If it is missing later nothing is made in
+    its place: a new key could not read what the database holds.
 
     Raises:
         InvalidSettingsError: there is no key, or it is not 32 bytes in base64.
@@ -31,12 +32,18 @@ def master_key(settings: Settings) -> bytes:
     if not path.exists():
         if (settings.data_dir / "postgres" / "PG_VERSION").exists():
             raise InvalidSettingsError(f"{path} is missing; no new key could read the database beside it: restore it.")
-        _make(path)
+        make_master_key(settings.data_dir)
     return _read(path)
 
 
-def _make(path: Path) -> None:
-    """Writes a new key whole and durable, readable by this user only. Of two processes that do this at once one wins."""
+def make_master_key(directory: Path) -> None:
+    """Puts a key into a data directory that has none: whole, durable, readable by this user only.
+
+    Of several processes that do this at once one wins.
+    """
+    path = directory / FILE_NAME
+    if path.exists():
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(prefix=".master.", dir=path.parent)
     try:

@@ -27,6 +27,14 @@ from keepwell.platform.drift import Schema, record
 
 _LOCK = 0x6B65_6570_7765_6C6C  # "keepwell"
 _TICK_S = 0.1
+# Every process asks whether the schema is the one it was made for; the role is there from the first migration on.
+_LET_READ = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'keepwell_app') THEN
+        GRANT SELECT ON alembic_version TO keepwell_app;
+    END IF;
+END $$
+"""
 
 
 class MigrationError(Exception):
@@ -112,6 +120,7 @@ def _move(url: str, attempts: int, wait_s: float, step: Callable[[Config], None]
             else:
                 break
         if _revision(connection) != start:
+            raw.execute(_LET_READ)
             record(raw, before)
         raw.commit()
         return _status(connection)

@@ -1,12 +1,12 @@
 """PostgreSQL through asyncpg: a pool whose every wait is bounded, and whose failures say when to come back.
 
 Every setting that belongs to a request is local to its transaction, so a connection goes back to the pool without the
-usual reset (one round trip less each time). Works behind a transaction pooler for the same reason.
+usual reset: one round trip less each time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -16,12 +16,29 @@ Connection = Any
 """An asyncpg connection. It has no published types, so it is opaque to the type checker."""
 
 _RECONNECT_AFTER = 1
+_ASYNCPG: Any = asyncpg  # partly typed; used as a whole or not at all
+_REJECTIONS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InvalidParameterValueError,
+)
+# After these nobody knows what the connection is in the middle of.
+_BROKEN = (TimeoutError, OSError, asyncio.CancelledError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+
+_PRIVILEGES = """
+SELECT rolsuper AS superuser, rolbypassrls AS bypassrls,
+       EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+               AND pg_has_role(current_user, c.relowner, 'USAGE')) AS owner
+FROM pg_roles WHERE rolname = current_user
+"""
 
 
 class DatabaseUnavailable(Exception):  # noqa: N818 - it reports a state of the world, not an error of the program
     """No connection could be had within the bounded wait.
 
-    `reason` is one of `exhausted`, `unreachable`, `closed`; `retry_after` is in whole seconds.
+    `reason` is one of `exhausted` (all are busy, here or at the server), `unreachable`, `rejected` (the server does not
+    let this login in: a matter of settings) and `closed`; `retry_after` is in whole seconds.
     """
 
     def __init__(self, reason: str, retry_after: int = _RECONNECT_AFTER) -> None:
@@ -30,27 +47,45 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - it reports a state of the 
         self.retry_after = retry_after
 
 
+class UnsafeRoleError(Exception):
+    """The role requests would run under could go round row-level security."""
+
+
 class PoolSettings(msgspec.Struct, frozen=True):
     """How a process connects. Times are in seconds; `role` is taken on at connect, None: the login itself is the plain role."""
 
     url: str
     application_name: str = "keepwell"
     role: str | None = None
-    smallest: int = 1
+    smallest: int = 0
     largest: int = 8
     wait: float = 2.0
     connect_timeout: float = 2.0
     statement_timeout: float = 5.0
     lock_timeout: float = 2.0
+    idle_transaction_timeout: float = 10.0
     idle_lifetime: float = 300.0
 
 
+class Usage(msgspec.Struct, frozen=True):
+    """How a pool stands now: connections open and serving, callers waiting for one, and the cap."""
+
+    size: int
+    in_use: int
+    waiting: int
+    largest: int
+
+
 class Database:
-    """A pool of connections that all act as one role. Opens lazily, so a process can start while PostgreSQL is away."""
+    """A pool of connections that all act as one role. Opens lazily, so a process can start while PostgreSQL is away.
+
+    When PostgreSQL comes back the pool is whole again by itself: a connection that broke is replaced at its next use.
+    """
 
     def __init__(self, settings: PoolSettings) -> None:
         self.settings = settings
         self._pool: Any = None
+        self._waiting = 0
 
     async def open(self) -> None:
         """Makes the pool. Connections are made when first needed; a database that is away is no failure here."""
@@ -59,14 +94,14 @@ class Database:
             "application_name": settings.application_name,
             "statement_timeout": _milliseconds(settings.statement_timeout),
             "lock_timeout": _milliseconds(settings.lock_timeout),
-            "idle_in_transaction_session_timeout": _milliseconds(settings.statement_timeout * 2),
+            "idle_in_transaction_session_timeout": _milliseconds(settings.idle_transaction_timeout),
             "timezone": "UTC",
         }
         if settings.role is not None:
             parameters["role"] = settings.role
-        self._pool = await asyncpg.create_pool(
+        self._pool = await _ASYNCPG.create_pool(
             settings.url,
-            min_size=0,
+            min_size=settings.smallest,
             max_size=settings.largest,
             timeout=settings.connect_timeout,
             # The server's own limit fires first; this one is for a server that no longer answers at all.
@@ -86,39 +121,83 @@ class Database:
                 pool.terminate()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection, outside any transaction.
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """A connection, outside any transaction. One on which a statement broke off is not used again.
 
         Raises:
             DatabaseUnavailable: none could be had within the settings' `wait`.
         """
+        pool = self._pool
         connection = await self._acquire()
         try:
             yield connection
+        except _BROKEN:
+            _cut(connection)
+            raise
         finally:
-            if self._pool is not None:
-                await self._pool.release(connection)
+            await self._release(pool, connection)
+
+    async def verify_role(self) -> None:
+        """Makes sure that row-level security holds for this pool's role.
+
+        Raises:
+            UnsafeRoleError: it is a superuser, has BYPASSRLS, or may act as the owner of a table.
+            DatabaseUnavailable: it could not be asked.
+        """
+        async with self.connection() as connection:
+            row = await connection.fetchrow(_PRIVILEGES)
+        faults = [name for name in ("superuser", "bypassrls", "owner") if row[name]]
+        if faults:
+            raise UnsafeRoleError(f"Requests would run as a role that is {' and '.join(faults)}: give them a plain one.")
+
+    @property
+    def usage(self) -> Usage:
+        pool = self._pool
+        if pool is None:
+            return Usage(0, 0, 0, self.settings.largest)
+        size = pool.get_size()
+        return Usage(size, size - pool.get_idle_size(), self._waiting, self.settings.largest)
 
     @property
     def in_use(self) -> int:
         """Connections that are serving somebody now."""
-        return 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
+        return self.usage.in_use
 
     @property
     def size(self) -> int:
         """Connections open now."""
-        return 0 if self._pool is None else self._pool.get_size()
+        return self.usage.size
 
     async def _acquire(self) -> Connection:
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             raise DatabaseUnavailable("closed")
+        self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=self.settings.wait)
+            return await pool.acquire(timeout=self.settings.wait)
         except TimeoutError as error:
-            busy = self.in_use >= self.settings.largest
+            busy = self.usage.in_use >= self.settings.largest
             raise DatabaseUnavailable("exhausted" if busy else "unreachable") from error
+        except asyncpg.TooManyConnectionsError as error:
+            raise DatabaseUnavailable("exhausted") from error
+        except _REJECTIONS as error:
+            raise DatabaseUnavailable("rejected") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable("unreachable") from error
+        finally:
+            self._waiting -= 1
+
+    async def _release(self, pool: Any, connection: Connection) -> None:
+        """Gives a connection back. A failure to do so is the connection's end, not the caller's concern."""
+        try:
+            await pool.release(connection, timeout=self.settings.wait)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            _cut(connection)
+
+
+def _cut(connection: Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # it noticed its own end first
+        connection.terminate()
 
 
 async def _keep(_connection: Connection) -> None:

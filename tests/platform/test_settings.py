@@ -1,0 +1,71 @@
+"""Settings: every one described, wrong ones named, secrets never shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from keepwell.platform.settings import InvalidSettingsError, ProcessKind, Settings, describe, load
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with no `.env` of anybody's."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults_need_nothing():
+    settings = load()
+    assert settings.database_url is None
+    assert settings.data_dir == Path(".keepwell")
+
+
+def test_every_setting_says_what_it_is_for():
+    for line in describe(load()):
+        assert line.description.endswith("."), line.variable
+
+
+def test_environment_wins_over_the_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
+    (elsewhere / ".env").write_text("KEEPWELL_POOL_SIZE_API=5\nKEEPWELL_POOL_SIZE_CLI=2\nOTHER=1\n")
+    monkeypatch.setenv("KEEPWELL_POOL_SIZE_API", "7")
+    assert load().pool_size(ProcessKind.API) == 7
+    assert load().pool_size(ProcessKind.CLI) == 2
+
+
+def test_secrets_are_said_to_be_set_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    for name in ("DATABASE_URL", "MASTER_KEY", "VALKEY_URL", "REPLICA_URLS", "DATABASE_MIGRATION_URL"):
+        monkeypatch.setenv(f"KEEPWELL_{name}", "postgresql://u:planted-secret@h/d,postgresql://planted-secret")
+    settings = load()
+    shown = {line.variable: line.value for line in describe(settings)}
+    assert shown["KEEPWELL_DATABASE_URL"] == "(set)"
+    assert shown["KEEPWELL_REPLICA_URLS"] == "(set), (set)"
+    assert "planted-secret" not in f"{shown} {settings!r} {settings} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POOL_SIZE_API", "planted-secret"),
+        ("POOL_SIZE_API", "0"),
+        ("POOL_WAIT_S", "-1"),
+        ("LOG_LEVEL", "planted-secret"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str):
+    monkeypatch.setenv(f"KEEPWELL_{name}", value)
+    with pytest.raises(InvalidSettingsError, match=f"^KEEPWELL_{name}: ") as failure:
+        load()
+    assert "planted-secret" not in str(failure.value)
+
+
+def test_every_kind_of_process_has_a_cap():
+    assert all(Settings().pool_size(kind) > 0 for kind in ProcessKind)
+
+
+def test_no_setting_is_idle():
+    """A setting nobody reads is a promise nobody keeps."""
+    source = Path(__file__).parents[2] / "src" / "keepwell"
+    text = "\n".join(path.read_text() for path in source.rglob("*.py") if path.name != "settings.py")
+    names = set(Settings.model_fields) - {f"pool_size_{kind}" for kind in ProcessKind}
+    assert {name for name in names if not re.search(rf"\.{name}\b", text)} == set()
