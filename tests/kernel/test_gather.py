@@ -36,8 +36,8 @@ class Work:
             self.gate.release()
 
 
-def lane(work: Work, *, most: int = 4, patience: float = 5.0, capacity: int = 100) -> Lane[Gatherable]:
-    return Lane(work.run, name="test", most=most, patience=patience, capacity=capacity)
+def lane(work: Work, *, most: int = 4, patience: float = 5.0, capacity: int = 100, width: int = 1) -> Lane[Gatherable]:
+    return Lane(work.run, name="test", most=most, patience=patience, capacity=capacity, width=width)
 
 
 def submit(target: Lane[Gatherable], tenant: UUID = BUSY, weight: int = 1) -> "asyncio.Task[int]":
@@ -126,3 +126,17 @@ async def test_an_error_of_a_batch_reaches_each_of_its_callers_and_the_lane_goes
     results = await asyncio.gather(*(submit(target) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [RuntimeError] * 3
     assert await submit(target) == 1
+
+
+async def test_a_wide_lane_runs_several_batches_at_once_and_never_more() -> None:
+    work = Work()
+    target = lane(work, most=1, width=3)
+    tasks = [submit(target) for _ in range(5)]
+    await work.wait_for_batches(3)
+    assert (len(work.batches), target.queued) == (3, 2)
+    work.release(5)
+    await asyncio.gather(*tasks)
+    assert [len(batch) for batch in work.batches] == [1] * 5
+    late = submit(target)
+    work.release()
+    assert await asyncio.wait_for(late, 5)

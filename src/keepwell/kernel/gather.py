@@ -45,7 +45,9 @@ Item = TypeVar("Item", bound=Gatherable)
 
 
 class Lane(Generic[Item]):
-    """Runs batches one after another. `run` must settle every item's future; what it leaves open fails with its exception.
+    """Runs batches, `width` at a time. `run` must settle every item's future; what it leaves open fails with its exception.
+
+    One at a time is what gathers; a lane whose batches hold one item (`most` 1) is wide instead, like a server without gathering.
 
     `most` bounds a batch's weight (one heavier item still goes, alone), `patience` the seconds an item may wait in the queue,
     `capacity` the queued weight whatever the rate. `name` labels the lane in metrics.
@@ -59,13 +61,15 @@ class Lane(Generic[Item]):
         most: int,
         patience: float,
         capacity: int,
+        width: int = 1,
     ) -> None:
         self._run = run
+        self._width = width
         self._most = most
         self._patience = patience
         self._capacity = capacity
         self._queues: dict[UUID, deque[Item]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._rate = 0.0
         self.queued = 0
         self._sizes = metrics.BATCH.labels(name)
@@ -87,8 +91,8 @@ class Lane(Generic[Item]):
             queue = self._queues[item.tenant] = deque()
         queue.append(item)
         self.queued += item.weight
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._drain())
+        if len(self._tasks) < self._width:
+            self._tasks.add(asyncio.get_running_loop().create_task(self._drain()))
         return await item.future
 
     @property
@@ -96,12 +100,12 @@ class Lane(Generic[Item]):
         """The weight that may be queued now: what the lane can serve within the tolerated wait, and never below two batches."""
         if not self._rate:
             return self._capacity
-        return min(self._capacity, max(2 * self._most, int(self._rate * self._patience)))
+        return min(self._capacity, max(2 * self._most, int(self._rate * self._width * self._patience)))
 
     async def close(self) -> None:
         """Waits for what is queued."""
-        while self._task is not None:
-            await asyncio.wait({self._task})
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _drain(self) -> None:
         try:
@@ -110,7 +114,8 @@ class Lane(Generic[Item]):
                 if batch:
                     await self._run_one(batch)
         finally:
-            self._task = None
+            # With nothing awaited since the queues were seen empty: who comes next starts another task.
+            self._tasks.discard(asyncio.current_task())  # pyright: ignore[reportArgumentType] - it runs inside one
 
     async def _run_one(self, batch: list[Item]) -> None:
         started = monotonic()
