@@ -15,12 +15,13 @@ from tests.support.clock import ManualClock
 from tests.support.cluster import Cluster, DatabaseUrls
 
 _CLUSTER = "KEEPWELL_TESTS_CLUSTER"
+_OURS = (_CLUSTER, "KEEPWELL_LONG", "KEEPWELL_CHAOS_ROUNDS")
 _names = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The run's own settings must not come from the machine it runs on."""
-    for name in [name for name in os.environ if name.startswith("KEEPWELL_") and name not in ("KEEPWELL_LONG", _CLUSTER)]:
+    for name in [name for name in os.environ if name.startswith("KEEPWELL_") and name not in _OURS]:
         del os.environ[name]
     if not hasattr(config, "workerinput"):
         os.environ[_CLUSTER] = tempfile.mkdtemp(prefix="keepwell-tests-")

@@ -1,0 +1,25 @@
+"""What every error of every door looks like."""
+
+from typing import Any
+
+import httpx
+
+_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Holds an answer to the shape of RFC 9457 with our members, and returns the document."""
+    assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert document.keys() >= _MEMBERS
+    assert document["code"] == code, answer.text
+    assert document["type"] == f"/problems/{code}"
+    assert document["status"] == status
+    assert document["instance"] == answer.request.url.raw_path.decode().partition("?")[0]
+    assert document["request_id"] == answer.headers["X-Request-ID"]
+    for fault in document.get("errors", []):
+        assert fault.keys() >= {"pointer", "code", "message"}
+    if status in (429, 503):
+        assert int(answer.headers["Retry-After"]) >= 1
+    return document

@@ -1,0 +1,223 @@
+"""Runs the real program as a child process, with a data directory and a port of its own, and ends it without a trace."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psutil
+import psycopg
+
+from tests.support.waiting import eventually
+
+PROGRAM = Path(sys.executable).with_name("keepwell")
+_PORTS = range(18_000, 30_000)  # below the ports Linux hands out by itself, so that a restart finds its port free
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "TMPDIR")
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    for port in random.sample(_PORTS, 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port")
+
+
+class Server:
+    """One `keepwell serve`. `settings` are further KEEPWELL_* variables, named without the prefix, in lower case."""
+
+    def __init__(
+        self, directory: Path, *, workers: int = 1, demo: bool = True, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.directory = directory.absolute()
+        self.workers = workers
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.output = directory.with_name(f"{directory.name}-output")
+        self.output.mkdir(parents=True, exist_ok=True)
+        self._demo = demo
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        given = {f"KEEPWELL_{name.upper()}": value for name, value in (settings or {}).items()}
+        self.environment = {**inherited, "KEEPWELL_DATA_DIR": str(self.directory), **given}
+        self._child: subprocess.Popen[bytes] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def launch(self) -> None:
+        """Starts the program and returns at once."""
+        options = ["--port", str(self.port), "--workers", str(self.workers), *(["--demo"] if self._demo else [])]
+        with (self.output / "stdout.log").open("ab") as out, (self.output / "stderr.log").open("ab") as err:
+            self._child = subprocess.Popen(
+                [PROGRAM, "serve", *options],
+                cwd=self.output,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def start(self, seconds: float = 60) -> None:
+        """Starts the program and returns when it says it is ready.
+
+        Raises:
+            AssertionError: it ended, or is not ready within `seconds`; the message holds what it said last.
+        """
+        self.launch()
+        self.await_ready(seconds)
+
+    def await_ready(self, seconds: float = 60) -> None:
+        """Returns when readiness is 200. Raises as `start` does."""
+
+        def ready() -> bool:
+            assert self.main.poll() is None, f"ended with {self.main.returncode}: {self.said()}"
+            return self.readiness() == 200
+
+        try:
+            eventually(ready, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"not ready: {error}\n{self.said()}") from None
+
+    def readiness(self) -> int:
+        """The status of `GET /health/ready`; 0 when nothing answers."""
+        try:
+            return httpx.get(f"{self.base}/health/ready", timeout=10).status_code
+        except httpx.TransportError:
+            return 0
+
+    def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 40) -> int:
+        """Ends the program as a terminal or a service manager would; its exit status."""
+        os.killpg(self.main.pid, number)
+        status = self.main.wait(seconds)
+        eventually(lambda: not self.processes(), seconds)
+        return status
+
+    def kill_main(self) -> None:
+        """Kill -9 of the process that was started, and of nothing else."""
+        self.main.kill()
+        self.main.wait(10)
+
+    def destroy(self) -> None:
+        """Ends by force whatever still runs."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+                process.kill()
+        psutil.wait_procs(self.processes(), 10)
+        if self._child is not None:
+            self._child.wait(10)
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    @property
+    def main(self) -> "subprocess.Popen[bytes]":
+        assert self._child is not None, "not started"
+        return self._child
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything alive that belongs to this data directory, whoever its parent is."""
+        found: list[psutil.Process] = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and self._owns(process):
+                    found.append(process)
+        return found
+
+    def _owns(self, process: psutil.Process) -> bool:
+        directory = str(self.directory)
+        if Path(process.cwd()).is_relative_to(self.directory) or directory in process.cmdline():
+            return True
+        return process.environ().get("KEEPWELL_DATA_DIR") == directory
+
+    def api_processes(self) -> list[psutil.Process]:
+        """The processes that answer HTTP, besides the one that was started (which may answer too)."""
+        return [
+            process
+            for process in psutil.Process(self.main.pid).children(recursive=True)
+            if "python" in process.name().lower() or "keepwell" in process.name().lower()
+            if not _is_guardian(process) and not _is_helper(process)
+        ]
+
+    def guardian(self) -> psutil.Process:
+        """The process that keeps the embedded servers."""
+        return next(process for process in self.processes() if _is_guardian(process))
+
+    def postmaster(self) -> psutil.Process:
+        return psutil.Process(int((self.directory / "postgres" / "postmaster.pid").read_text().split()[0]))
+
+    def backends(self) -> list[psutil.Process]:
+        """The postmaster's children that serve the program."""
+        return [each for each in self.postmaster().children() if "keepwell_app" in " ".join(each.cmdline())]
+
+    def valkey(self) -> psutil.Process:
+        return next(process for process in self.processes() if process.name() == "valkey-server")
+
+    # -- looking inside -----------------------------------------------------------------------------------------------
+
+    def database_url(self, role: str = "postgres") -> str:
+        """Where the embedded database is reached, past the program, as any role."""
+        folder = (self.directory / "sockets").read_text(encoding="utf-8").strip()
+        return f"postgresql://{role}@/keepwell?host={quote(folder, safe='')}"
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Rows as the superuser sees them: past row-level security."""
+        with psycopg.connect(self.database_url(), autocommit=True) as connection:
+            found = connection.execute(sql.encode(), parameters or None)
+            return found.fetchall() if found.description else []
+
+    def cli(self, *words: str, given: str = "", seconds: float = 120) -> "subprocess.CompletedProcess[str]":
+        """Runs a command of the program on the same data directory; `given` is its standard input."""
+        command: Sequence[str | Path] = (PROGRAM, *words)
+        return subprocess.run(
+            command,
+            cwd=self.output,
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def said(self) -> str:
+        """The end of everything it wrote."""
+        texts = [path.read_text(errors="replace")[-3000:] for path in sorted(self.output.glob("*.log"))]
+        return "\n--\n".join(texts)
+
+
+def _is_guardian(process: psutil.Process) -> bool:
+    return "keepwell.platform.embedded.guardian" in process.cmdline()
+
+
+def _is_helper(process: psutil.Process) -> bool:
+    """Python's own trackers of multiprocessing."""
+    return any("resource_tracker" in word or "forkserver" in word for word in process.cmdline())
+
+
+@contextlib.contextmanager
+def running(
+    directory: Path, *, workers: int = 1, demo: bool = True, settings: Mapping[str, str] | None = None, start: bool = True
+) -> Generator[Server]:
+    """A server that is stopped at the end; that nothing of it survives is asserted. Its data directory is removed."""
+    server = Server(directory, workers=workers, demo=demo, settings=settings)
+    try:
+        if start:
+            server.start()
+        yield server
+        if server.main.poll() is None:
+            server.stop()
+        assert not server.processes()
+    finally:
+        server.destroy()
+        shutil.rmtree(directory, ignore_errors=True)
