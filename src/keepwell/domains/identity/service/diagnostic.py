@@ -48,18 +48,20 @@ class DiagnosticService:
         """The state of every step. A step that does not answer in time counts as not working."""
         async with self._lock:
             if self._latest is None or monotonic() - self._latest[0] > _FRESH_SECONDS:
-                steps = (
-                    await _tried("database", lambda: self._search(origin, _one), "The database does not answer: try again soon."),
-                    await _tried(
+                steps = await asyncio.gather(
+                    _tried("database", lambda: self._search(origin, _one), "The database does not answer: try again soon."),
+                    _tried(
                         "clinic-directory",
                         lambda: self._search(origin, _directory),
-                        "Clinics cannot be looked up: logging in without naming one may work.",
+                        "Clinics and accounts cannot be looked up: an operator has to look at the database.",
                     ),
-                    await _tried("hashing", self._hashing_accepts, "Too many log-ins at once: try again in some seconds."),
-                    await _tried("signing-key", self._signs, "Tokens cannot be made: an operator has to look at the keys."),
-                    await _tried("session-store", lambda: self._search(origin, _sessions), "Sessions cannot be stored."),
+                    _tried("hashing", self._hashing_accepts, "Too many log-ins at once: try again in some seconds."),
+                    _tried("signing-key", self._signs, "Tokens cannot be made: an operator has to look at the keys."),
+                    _tried(
+                        "session-store", lambda: self._search(origin, _sessions), "Sessions cannot be stored: try again soon."
+                    ),
                 )
-                self._latest = (monotonic(), Diagnostic(all(step.ok for step in steps), steps))
+                self._latest = (monotonic(), Diagnostic(all(step.ok for step in steps), tuple(steps)))
             return self._latest[1]
 
     async def _search(self, origin: Origin, query: Callable[[Any], Awaitable[object]]) -> None:
