@@ -5,12 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import pytest
-from tests.support.clock import ManualClock
 
 from keepwell.kernel import Kernel, Permission, Read, Refused, Search
 from keepwell.kit.ids import new_id
+from tests.support.clock import ManualClock
 from tests.support.notes import (
     OTHER_TENANT,
     TENANT,
@@ -33,7 +32,7 @@ async def one(kernel: Kernel, command: Any, **options: Any) -> Any:
     return outcome
 
 
-async def count(owner: asyncpg.Connection, table: str) -> int:
+async def count(owner: Any, table: str) -> int:
     return await owner.fetchval(f"SELECT count(*) FROM {table}")
 
 
@@ -79,9 +78,7 @@ class TestOneCommand:
             await kernel.read(Read("note", command.id, stranger, origin(), READ))
         assert refused.value.refusal.code == "not-found"
 
-    async def test_without_the_scope_nothing_happens_and_the_refusal_is_recorded(
-        self, kernel: Kernel, owner: asyncpg.Connection
-    ) -> None:
+    async def test_without_the_scope_nothing_happens_and_the_refusal_is_recorded(self, kernel: Kernel, owner: Any) -> None:
         reader = actor(scopes=("user/Note.rs",))
         assert (await one(kernel, written(), who=reader)).refusal.code == "forbidden"
         assert await count(owner, "journal_entry") == 0
@@ -111,7 +108,7 @@ class TestOneCommand:
         await one(kernel, Begin(session, until=manual_clock.now() + timedelta(minutes=5)))
         await kernel.read(read)
         assert (await one(kernel, written(), who=who)).refusal is None
-        manual_clock.advance(timedelta(minutes=6))
+        manual_clock.advance(minutes=6)
         assert (await one(kernel, written(), who=who)).refusal.code == "unauthenticated"
         with pytest.raises(Refused) as refused:
             await kernel.read(read)
@@ -127,7 +124,7 @@ class TestOneCommand:
         assert [outcome.refusal and outcome.refusal.code for outcome in outcomes] == [None, None, "unauthenticated"]
 
     async def test_a_bug_in_a_room_stays_with_its_command_and_leaks_no_value(
-        self, kernel: Kernel, capsys: pytest.CaptureFixture[str], telemetry: None
+        self, kernel: Kernel, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = written()
         outcomes = await kernel.execute(
@@ -141,7 +138,7 @@ class TestOneCommand:
     async def test_time_never_runs_backwards_for_one_aggregate(self, kernel: Kernel, manual_clock: ManualClock) -> None:
         command = written()
         await one(kernel, command)
-        manual_clock.advance(timedelta(minutes=-10))
+        manual_clock.advance(minutes=-10)
         await one(kernel, ChangeNote(command.id, {"a": "1"}), if_match=1)
         first, second = await kernel.history(Read("note", command.id, actor(), origin(), READ))
         assert first.at == second.at
@@ -154,7 +151,7 @@ class TestManyCommands:
         outcomes = await kernel.execute([envelope(command), *changes])
         assert [outcome.version for outcome in outcomes] == [1, 2, 3, 4, 5, 6]
 
-    async def test_a_dry_run_says_what_would_happen_and_stores_nothing(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
+    async def test_a_dry_run_says_what_would_happen_and_stores_nothing(self, kernel: Kernel, owner: Any) -> None:
         command = written("dry")
         envelopes = [envelope(command, key="k"), envelope(CloseNote(command.id)), envelope(CloseNote(command.id))]
         rehearsed = await kernel.execute(envelopes, dry_run=True)
@@ -163,7 +160,7 @@ class TestManyCommands:
         real = await kernel.execute(envelopes)
         assert rehearsed == real
 
-    async def test_an_atomic_list_happens_wholly_or_not_at_all(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
+    async def test_an_atomic_list_happens_wholly_or_not_at_all(self, kernel: Kernel, owner: Any) -> None:
         note = written()
         outcomes = await kernel.execute([envelope(note), envelope(CloseNote(new_id()))], atomic=True)
         assert [outcome.refusal.code for outcome in outcomes if outcome.refusal] == ["conflict", "not-found"]
@@ -186,7 +183,7 @@ class TestManyCommands:
         assert (await one(kernel, written(beside=neighbour.id))).refusal is None
         assert (await one(kernel, written(beside=new_id()))).refusal.code == "no-such-neighbour"
 
-    async def test_tenants_share_a_batch_without_seeing_each_other(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
+    async def test_tenants_share_a_batch_without_seeing_each_other(self, kernel: Kernel, owner: Any) -> None:
         clinics = [TENANT, OTHER_TENANT, *(new_id() for _ in range(30))]
         notes = [(clinic, written("same title everywhere")) for clinic in clinics]
         outcomes = await asyncio.gather(*(one(kernel, note, who=actor(clinic)) for clinic, note in notes))
@@ -195,7 +192,7 @@ class TestManyCommands:
 
 
 class TestIdempotency:
-    async def test_the_same_request_again_gets_the_first_outcome(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
+    async def test_the_same_request_again_gets_the_first_outcome(self, kernel: Kernel, owner: Any) -> None:
         first = await one(kernel, written("once"), key="k")
         again = await one(kernel, written("once"), key="k")
         assert again.replayed
@@ -230,12 +227,12 @@ class TestIdempotency:
 
     async def test_a_key_can_be_used_anew_after_its_lifetime(self, kernel: Kernel, manual_clock: ManualClock) -> None:
         await one(kernel, written("first day"), key="k")
-        manual_clock.advance(timedelta(hours=25))
+        manual_clock.advance(hours=25)
         outcome = await one(kernel, written("second day"), key="k")
         assert outcome.refusal is None
         assert not outcome.replayed
 
-    async def test_twins_through_two_processes_are_applied_once(self, make_kernel: MakeKernel, owner: asyncpg.Connection) -> None:
+    async def test_twins_through_two_processes_are_applied_once(self, make_kernel: MakeKernel, owner: Any) -> None:
         left, right = make_kernel(), make_kernel()
         sends = [one(side, written(f"t{n}"), key=f"k{n}") for n in range(50) for side in (left, right) for _ in range(4)]
         outcomes = await asyncio.gather(*sends)
@@ -281,7 +278,7 @@ class TestManyWriters:
         for entry in entries[1:]:
             assert list(entry.event.fields) == [f"w{acknowledged[entry.version]}"]
 
-    async def test_64_writers_of_64_aggregates_share_commits(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
+    async def test_64_writers_of_64_aggregates_share_commits(self, kernel: Kernel, owner: Any) -> None:
         outcomes = await asyncio.gather(*(one(kernel, written()) for _ in range(64)))
         assert not any(outcome.refusal for outcome in outcomes)
         commits = await owner.fetchval("SELECT count(DISTINCT xid) FROM journal_entry")
@@ -289,7 +286,7 @@ class TestManyWriters:
 
 
 class TestReads:
-    async def test_every_read_leaves_its_record(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
+    async def test_every_read_leaves_its_record(self, kernel: Kernel, owner: Any) -> None:
         note = written()
         await one(kernel, note)
         await asyncio.gather(*(kernel.read(Read("note", note.id, actor(), origin(f"r{n}"), READ)) for n in range(40)))
@@ -298,7 +295,7 @@ class TestReads:
         )
         assert {row[0] for row in rows} == {f"r{n}" for n in range(40)}
 
-    async def test_a_read_of_what_is_not_there_is_recorded_too(self, kernel: Kernel, owner: asyncpg.Connection) -> None:
+    async def test_a_read_of_what_is_not_there_is_recorded_too(self, kernel: Kernel, owner: Any) -> None:
         with pytest.raises(Refused):
             await kernel.read(Read("note", new_id(), actor(), origin(), READ))
         assert await owner.fetchval("SELECT outcome FROM access_record") == "not-found"

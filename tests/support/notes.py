@@ -150,6 +150,10 @@ def session_evolve(_: Session | None, event: Began | Ended) -> Session:
     return Session(event.until if isinstance(event, Began) else datetime.fromtimestamp(0, UTC))
 
 
+def end(_: Session, _command: End, _context: Context) -> Decision:
+    return (Ended(),)
+
+
 SESSIONS = Aggregate(
     kind="session",
     resource="Session",
@@ -166,7 +170,7 @@ SESSIONS = Aggregate(
             creates=True,
             guarded=False,
         ),
-        CommandType("sessions.end", End, Permission("Session", "d"), lambda *_: (Ended(),), guarded=False),
+        CommandType("sessions.end", End, Permission("Session", "d"), end, guarded=False),
     ),
     valid_until=lambda state: state.until,
 )

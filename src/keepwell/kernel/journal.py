@@ -167,7 +167,7 @@ def fold(aggregate: Aggregate, events: Iterable[Any]) -> Any:
 
 def event_name(event: Any) -> str:
     """The stable name an event is stored under: its msgspec tag."""
-    tag: object = getattr(type(event), "__struct_config__").tag  # noqa: B009 - the checker does not know msgspec's metaclass
+    tag = event.__struct_config__.tag
     if not isinstance(tag, str):
-        raise TypeError(f"{type(event).__name__} has no tag: events are tagged structs")
+        raise TypeError("events are tagged structs")
     return tag

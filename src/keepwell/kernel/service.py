@@ -14,6 +14,7 @@ from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
 from keepwell.kernel.execute import Change, DerivedCache, Executor, Parcel
+from keepwell.kernel.faults import describe
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing
@@ -65,8 +66,11 @@ class Kernel:
         executor = Executor(database, ring, environment, committed)
         self._reader = Reader(database, ring, self.codec, clock)
         most, patience, capacity = limits.batch, limits.patience, limits.queue
-        self.writes: Lane[Parcel] = Lane(executor.run, name="write", most=most, patience=patience, capacity=capacity)
-        self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", most=most, patience=patience, capacity=capacity)
+        # Without gathering each lane may use half of the pool at once, as a server that never gathered would.
+        width = 1 if most > 1 else max(1, database.settings.largest // 2)
+        bounds: dict[str, Any] = {"most": most, "patience": patience, "capacity": capacity, "width": width}
+        self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
+        self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
 
     async def execute(self, envelopes: Sequence[Envelope], *, dry_run: bool = False, atomic: bool = False) -> list[Outcome]:
         """One outcome for each envelope, in order. A refused command changes nothing; with `atomic`, nor do the others.
@@ -182,7 +186,7 @@ def _report(error: BaseException, admitted: Admitted) -> None:
         command=admitted.command_type.name,
         kind=admitted.aggregate.kind,
         request_id=admitted.envelope.origin.request_id,
-        exc_info=error,
+        **describe(error),
     )
 
 

@@ -1,11 +1,9 @@
 """What the door counts and logs about every request. No address, no value, no body: route templates and ids only."""
 
-import traceback
-from pathlib import Path
-
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from keepwell.kernel.faults import describe
 from keepwell.kernel.http.exchange import Exchange
 
 REQUESTS = Counter("keepwell_http_requests", "Requests answered", ["route", "method", "status"])
@@ -19,7 +17,6 @@ IN_FLIGHT = Gauge("keepwell_http_requests_in_flight", "Requests being served now
 WITHOUT_ID = Counter("keepwell_http_requests_without_id", "Requests that came without an X-Request-ID")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_SOURCE = str(Path(__file__).parents[2])
 _log = structlog.stdlib.get_logger("keepwell.http")
 
 
@@ -51,15 +48,9 @@ def finish(exchange: Exchange) -> None:
 
 def record_bug(exchange: Exchange, error: Exception) -> None:
     """Logs an exception nobody expected: its class and the lines of ours it went through, never its message or values."""
-    frames = [
-        f"{Path(frame.filename).relative_to(_SOURCE)}:{frame.lineno}:{frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename.startswith(_SOURCE)
-    ]
     _log.error(
         "http.bug",
-        error=type(error).__qualname__,
-        frames=frames,
+        **describe(error),
         route=exchange.route,
         request_id=exchange.request_id,
         trace_id=exchange.trace_id,
