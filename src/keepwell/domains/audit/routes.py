@@ -1,0 +1,90 @@
+"""The HTTP door of the audit."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from keepwell.domains.audit.models import AuditFilter, AuditPage, Position
+from keepwell.domains.audit.service import AuditService
+from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
+from keepwell.kit.ids import parse_id
+
+_position = msgspec.msgpack.Decoder(Position)
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which items, and which part of the list.
+
+    `entity` is `<id>`, `<kind>/<id>` or `<FHIR type>/<id>`. Both instants are inclusive.
+    """
+
+    entity: str | None = None
+    actor: UUID | None = None
+    since: Instant | None = msgspec.field(default=None, name="from")
+    until: Instant | None = msgspec.field(default=None, name="to")
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: str | None = None
+
+
+class _Audit:
+    def __init__(self, service: AuditService) -> None:
+        self._service = service
+
+    async def page(self, call: Call) -> Answer:
+        query: AuditQuery = call.query
+        entity, kinds = self._entity(query.entity)
+        before = None if query.cursor is None else _parse(query.cursor)
+        wanted = AuditFilter(kinds, entity, query.actor, query.since, query.until, before)
+        found = await self._service.page(call.actor, call.origin, wanted, query.limit + 1)
+        shown = found[: query.limit]
+        cursor = _render(shown[-1][0]) if len(found) > query.limit else None
+        return Answer(200, AuditPage([item for _, item in shown], cursor))
+
+    def _entity(self, text: str | None) -> tuple[UUID | None, tuple[str, ...] | None]:
+        if text is None:
+            return None, None
+        kind, _, id_ = text.rpartition("/")
+        found = parse_id(id_)
+        if found is None:
+            raise _invalid("entity", "invalid-entity", "Send <id> or <kind>/<id>, the id a UUID.")
+        return self._service.entity(found, self._service.kinds(kind) if kind else None)
+
+
+def endpoints(service: AuditService) -> tuple[Endpoint, ...]:
+    """Every route of the room."""
+    return (
+        Endpoint(
+            "GET",
+            "/v1/audit",
+            _Audit(service).page,
+            "Show who did and saw what, the newest first",
+            "Audit",
+            query=AuditQuery,
+            answers={200: AuditPage},
+        ),
+    )
+
+
+def _render(position: Position) -> str:
+    return urlsafe_b64encode(msgspec.msgpack.encode(position)).decode().rstrip("=")
+
+
+def _parse(cursor: str) -> Position:
+    try:
+        position = _position.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, NotBase64):
+        raise _invalid("cursor", "invalid-cursor", "Send a cursor this list gave.") from None
+    if _render(position) != cursor:
+        raise _invalid("cursor", "invalid-cursor", "Send a cursor this list gave.")
+    return position
+
+
+def _invalid(name: str, code: str, message: str) -> Refused:
+    return Refused(Refusal(INVALID_PARAMETER, faults=(Fault(f"?{name}", code, message),)))
