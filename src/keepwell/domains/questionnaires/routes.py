@@ -84,7 +84,8 @@ class _Questionnaires:
 def endpoints(service: QuestionnaireService) -> tuple[Endpoint, ...]:
     """Every route of the room."""
     handlers = _Questionnaires(service)
-    return (*_changes(handlers), *_reads(handlers))
+    # $validate stands among the reads: a path with {id} before it would take it.
+    return (*_reads(handlers), *_changes(handlers))
 
 
 def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
@@ -134,6 +135,16 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
 def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
+            "POST",
+            "/v1/questionnaires/$validate",
+            handlers.judge,
+            "Judge a FHIR R4 Questionnaire without storing it",
+            _TAG,
+            body=dict[str, Any],
+            answers={200: Judgement},
+            idempotent=False,
+        ),
+        Endpoint(
             "GET",
             "/v1/questionnaires",
             handlers.page,
@@ -150,15 +161,5 @@ def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             _TAG,
             answers={200: QuestionnaireView},
             etag=True,
-        ),
-        Endpoint(
-            "POST",
-            "/v1/questionnaires/$validate",
-            handlers.judge,
-            "Judge a FHIR R4 Questionnaire without storing it",
-            _TAG,
-            body=dict[str, Any],
-            answers={200: Judgement},
-            idempotent=False,
         ),
     )

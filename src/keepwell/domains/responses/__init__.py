@@ -1,0 +1,101 @@
+"""Responses: answers to published questionnaires, every version of them kept."""
+
+from keepwell.domains.responses.models import (
+    AddRow,
+    AmendResponse,
+    Answers,
+    CreateResponse,
+    PatchResponse,
+    RemoveRow,
+    Response,
+    ResponseEvent,
+    Rows,
+    SubmitResponse,
+)
+from keepwell.domains.responses.rules import lifecycle, shortcomings
+from keepwell.domains.responses.service import KIND, RESOURCE, ResponseService
+from keepwell.domains.responses.store import LOOKUP
+from keepwell.kernel.aggregate import Aggregate, CommandType
+from keepwell.kernel.permissions import Permission
+
+_CREATE, _UPDATE = Permission(RESOURCE, "c"), Permission(RESOURCE, "u")
+
+
+def _subject(state: Response) -> str | None:
+    return state.subject
+
+
+AGGREGATES: tuple[Aggregate, ...] = (
+    Aggregate(
+        kind=KIND,
+        resource=RESOURCE,
+        state=Response,
+        event=ResponseEvent,
+        evolve=lifecycle.evolve,
+        view=lifecycle.view,
+        commands=(
+            CommandType(
+                "responses.create",
+                CreateResponse,
+                _CREATE,
+                lifecycle.decide_create,
+                creates=True,
+                guarded=False,
+                references=lifecycle.needs_published,
+            ),
+            CommandType(
+                "responses.patch",
+                PatchResponse,
+                _UPDATE,
+                lifecycle.decide_patch,
+                guard=lifecycle.guard_open,
+                references=lifecycle.needs_form,
+            ),
+            CommandType(
+                "responses.add-row",
+                AddRow,
+                _UPDATE,
+                lifecycle.decide_add_row,
+                guard=lifecycle.guard_open,
+                guarded=False,
+                references=lifecycle.needs_form,
+            ),
+            CommandType("responses.remove-row", RemoveRow, _UPDATE, lifecycle.decide_remove_row, guard=lifecycle.guard_open),
+            CommandType(
+                "responses.submit",
+                SubmitResponse,
+                _UPDATE,
+                lifecycle.decide_submit,
+                guard=lifecycle.guard_open,
+                references=lifecycle.needs_form,
+            ),
+            CommandType(
+                "responses.amend",
+                AmendResponse,
+                _UPDATE,
+                lifecycle.decide_amend,
+                guard=lifecycle.guard_submitted,
+                references=lifecycle.needs_form,
+            ),
+        ),
+        lookup=LOOKUP,
+        subject=_subject,
+    ),
+)
+"""Kind `response`."""
+
+__all__ = [
+    "AGGREGATES",
+    "AddRow",
+    "AmendResponse",
+    "Answers",
+    "CreateResponse",
+    "PatchResponse",
+    "RemoveRow",
+    "Response",
+    "ResponseEvent",
+    "ResponseService",
+    "Rows",
+    "SubmitResponse",
+    "shortcomings",
+]

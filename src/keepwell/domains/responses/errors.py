@@ -1,0 +1,39 @@
+"""What can go wrong with responses."""
+
+from keepwell.kernel.problems import ProblemType
+
+QUESTIONNAIRE_NOT_PUBLISHED = ProblemType(
+    "questionnaire-not-published",
+    409,
+    "The questionnaire takes no new responses",
+    "Publish the questionnaire first, or name one that is published and not retired.",
+)
+INVALID_ANSWERS = ProblemType(
+    "invalid-answers",
+    422,
+    "Some answers do not fit their questions",
+    "Correct the answers listed in errors; each names its linkId. Nothing was stored.",
+)
+RESPONSE_INVALID = ProblemType(
+    "response-invalid",
+    422,
+    "The response is not complete and correct",
+    "Correct the items listed in errors, one error for each, and submit again.",
+)
+RESPONSE_SUBMITTED = ProblemType(
+    "response-submitted", 409, "The response was submitted and can no longer be edited", "Amend it, giving the reason."
+)
+RESPONSE_NOT_SUBMITTED = ProblemType(
+    "response-not-submitted",
+    409,
+    "The response was not submitted yet",
+    "Change its answers with PATCH; amending comes after submitting.",
+)
+
+PROBLEMS: tuple[ProblemType, ...] = (
+    QUESTIONNAIRE_NOT_PUBLISHED,
+    INVALID_ANSWERS,
+    RESPONSE_INVALID,
+    RESPONSE_SUBMITTED,
+    RESPONSE_NOT_SUBMITTED,
+)

@@ -1,0 +1,160 @@
+"""The nouns of this room: a response, what may be asked of it, what happened to it, and what callers see of it.
+
+An address names an answer: the item's linkId, and for every repeating group around it the row, outermost first:
+`<group>[<row id>].<linkId>`. A group's address is that of its own linkId. Row ids are UUIDs and stay what they are.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from keepwell.kernel.envelope import Command
+
+IN_PROGRESS, COMPLETED, AMENDED = "in-progress", "completed", "amended"
+
+Answers = dict[str, Any]
+"""Values by address. As a change, None clears."""
+
+Rows = dict[str, tuple[str, ...]]
+"""Row ids by address of the repeating group, in the order they were added."""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """Answers to one questionnaire. `canonical` and `questionnaire_version` are what the questionnaire said of itself.
+
+    `rows_made` counts every row there ever was, so that no row id comes twice.
+    """
+
+    questionnaire: UUID
+    status: str
+    answers: Answers
+    rows: Rows
+    rows_made: int = 0
+    subject: str | None = None
+    canonical: str | None = None
+    questionnaire_version: str | None = None
+
+
+class CreateResponse(Command, frozen=True):
+    """Begins a response to a published questionnaire."""
+
+    questionnaire: UUID
+    subject: str | None = None
+    answers: Answers = msgspec.field(default_factory=dict[str, Any])
+
+
+class PatchResponse(Command, frozen=True):
+    """Changes the answers it names and no others."""
+
+    answers: Answers
+
+
+class AddRow(Command, frozen=True):
+    """Adds a row to the repeating group at an address; `answers` are by linkId inside that row."""
+
+    group: str
+    answers: Answers = msgspec.field(default_factory=dict[str, Any])
+
+
+class RemoveRow(Command, frozen=True):
+    """Removes a row with all that is in it."""
+
+    row: UUID
+
+
+class SubmitResponse(Command, frozen=True):
+    """Declares the response complete. It cannot be edited afterwards."""
+
+
+class AmendResponse(Command, frozen=True):
+    """Corrects a submitted response; the version before stays readable."""
+
+    reason: str
+    answers: Answers
+
+
+class ResponseCreated(msgspec.Struct, frozen=True, tag="created", omit_defaults=True):
+    """A response was begun."""
+
+    questionnaire: UUID
+    answers: Answers = {}
+    rows: Rows = {}
+    subject: str | None = None
+    canonical: str | None = None
+    questionnaire_version: str | None = None
+
+
+class AnswersChanged(msgspec.Struct, frozen=True, tag="changed"):
+    """These answers were given or, with None, cleared."""
+
+    answers: Answers
+
+
+class RowAdded(msgspec.Struct, frozen=True, tag="row-added", omit_defaults=True):
+    """A row was added to the group at this address; the answers are by full address."""
+
+    group: str
+    row: str
+    answers: Answers = {}
+
+
+class RowRemoved(msgspec.Struct, frozen=True, tag="row-removed"):
+    """A row was removed from the group at this address."""
+
+    group: str
+    row: str
+
+
+class ResponseSubmitted(msgspec.Struct, frozen=True, tag="submitted"):
+    """The response was declared complete."""
+
+
+class ResponseAmended(msgspec.Struct, frozen=True, tag="amended", omit_defaults=True):
+    """A submitted response was corrected."""
+
+    reason: str
+    answers: Answers
+    rows: Rows = {}
+
+
+ResponseEvent = ResponseCreated | AnswersChanged | RowAdded | RowRemoved | ResponseSubmitted | ResponseAmended
+
+
+class ResponseView(msgspec.Struct, frozen=True):
+    """A response as callers see it."""
+
+    id: UUID
+    questionnaire: UUID
+    canonical: str | None
+    questionnaire_version: str | None
+    subject: str | None
+    status: str
+    version: int
+    answers: Answers
+    rows: Rows
+    created_at: datetime
+    updated_at: datetime
+
+
+class RowView(msgspec.Struct, frozen=True):
+    """A row just added. `row` is its id once more, under the name it has in addresses; `group` is the group's address."""
+
+    id: str
+    row: str
+    group: str
+    version: int
+    response: ResponseView
+
+
+class ResponseSummary(msgspec.Struct, frozen=True):
+    """A response in a list, without its answers."""
+
+    id: UUID
+    questionnaire: UUID
+    subject: str | None
+    status: str
+    version: int
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,322 @@
+"""The HTTP door of responses."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from keepwell.domains.questionnaires import Judgement
+from keepwell.domains.responses.errors import (
+    INVALID_ANSWERS,
+    QUESTIONNAIRE_NOT_PUBLISHED,
+    RESPONSE_INVALID,
+    RESPONSE_NOT_SUBMITTED,
+    RESPONSE_SUBMITTED,
+)
+from keepwell.domains.responses.models import (
+    AddRow,
+    AmendResponse,
+    Answers,
+    CreateResponse,
+    PatchResponse,
+    RemoveRow,
+    ResponseSummary,
+    ResponseView,
+    RowView,
+    SubmitResponse,
+)
+from keepwell.domains.responses.rules.lifecycle import view
+from keepwell.domains.responses.service import Diff, HistoryItem, ResponseService, told
+from keepwell.kernel import Snapshot
+from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.problems import INVALID_PARAMETER, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal, Refused
+from keepwell.kit.ids import new_id, parse_id
+
+_TAG = "Responses"
+_Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Limit = Annotated[int, Meta(ge=1, le=100)]
+_Reference = Annotated[str, Meta(min_length=1, max_length=1_500)]
+
+
+class NewResponse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`questionnaire` is an id, or `<canonical>|<version>`. Answers are by address; the rows they name begin with them."""
+
+    questionnaire: _Reference
+    subject: str | None = None
+    answers: Answers = msgspec.field(default_factory=dict[str, Any])
+
+
+class AnswerChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Only the named answers change; null clears."""
+
+    answers: Answers
+
+
+class NewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`group` is the linkId of a repeating group, with the rows around it where there are any; answers are by linkId inside."""
+
+    group: str
+    answers: Answers = msgspec.field(default_factory=dict[str, Any])
+
+
+class Amendment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, and what changes."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    answers: Answers
+
+
+class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Answers to judge as if they were submitted."""
+
+    questionnaire: _Reference
+    answers: Answers
+
+
+class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which past: a version, or an instant with an offset; neither means now."""
+
+    version: _Version | None = None
+    at: datetime | None = None
+
+
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which responses, and which part of the list. `questionnaire` is an id."""
+
+    questionnaire: UUID | None = None
+    subject: str | None = None
+    status: Literal["in-progress", "completed", "amended"] | None = None
+    limit: _Limit = 20
+    cursor: UUID | None = None
+
+
+class HistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of the history: `cursor` is the version that the part before ended with."""
+
+    limit: _Limit = 100
+    cursor: _Version | None = None
+
+
+class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The two versions to compare; without `to`, the newest."""
+
+    from_: _Version = msgspec.field(name="from")
+    to: _Version | None = None
+
+
+class ResponseList(msgspec.Struct, frozen=True):
+    """Responses, the newest first."""
+
+    items: list[ResponseSummary]
+    next: str | None
+
+
+class History(msgspec.Struct, frozen=True):
+    """What happened, the oldest first."""
+
+    items: list[HistoryItem]
+    next: str | None
+
+
+def _newest_row(after: ResponseView, group: str) -> RowView:
+    """The row that a response got last: it stands last in its group, the address of which may have been given short."""
+    short = "." + group.lower()
+    address = group if group in after.rows else next(name for name in after.rows if name.lower().endswith(short))
+    row = after.rows[address][-1]
+    return RowView(row, row, address, after.version, after)
+
+
+class _Changes:
+    def __init__(self, service: ResponseService) -> None:
+        self._service = service
+
+    async def create(self, call: Call) -> Answer:
+        body: NewResponse = call.body
+        questionnaire = await self._service.questionnaire(call.actor, body.questionnaire, call.origin)
+        outcome = await call.execute(CreateResponse(new_id(), questionnaire, body.subject, body.answers))
+        return answer(outcome, 201, f"/v1/responses/{outcome.id}")
+
+    async def patch(self, call: Call) -> Answer:
+        return answer(await call.execute(PatchResponse(call.id, call.body.answers)))
+
+    async def add_row(self, call: Call) -> Answer:
+        body: NewRow = call.body
+        outcome = await call.execute(AddRow(call.id, body.group, body.answers))
+        row = _newest_row(msgspec.json.decode(outcome.body, type=ResponseView), body.group)
+        return Answer(201, row, answer(outcome, location=f"/v1/responses/{outcome.id}/rows/{row.id}").headers)
+
+    async def remove_row(self, call: Call) -> Answer:
+        row = parse_id(call.path["row"])
+        if row is None:
+            raise Refused(Refusal(NOT_FOUND))
+        return answer(await call.execute(RemoveRow(call.id, row)))
+
+    async def submit(self, call: Call) -> Answer:
+        return answer(await call.execute(SubmitResponse(call.id)))
+
+    async def amend(self, call: Call) -> Answer:
+        body: Amendment = call.body
+        return answer(await call.execute(AmendResponse(call.id, body.reason, body.answers)))
+
+
+class _Reads:
+    def __init__(self, service: ResponseService) -> None:
+        self._service = service
+
+    async def show(self, call: Call) -> Answer:
+        moment: Moment = call.query
+        snapshot = await self._snapshot(call, moment.version, moment.at)
+        return Answer(200, view(snapshot), {"etag": f'"{snapshot.version}"'})
+
+    async def _snapshot(self, call: Call, version: int | None, instant: datetime | None) -> Snapshot:
+        if version is None and instant is None:
+            return await self._service.get(call.actor, call.id, call.origin)
+        if instant is None:
+            return await self._service.at_version(call.actor, call.id, call.origin, version or 0)
+        if version is None:
+            return await self._service.at_instant(call.actor, call.id, call.origin, instant)
+        raise Refused(Refusal(INVALID_PARAMETER, faults=(Fault("?at", "either-or", "Send version or at, not both."),)))
+
+    async def history(self, call: Call) -> Answer:
+        part: HistoryPart = call.query
+        entries = await self._service.history(call.actor, call.id, call.origin)
+        later = [entry for entry in entries if part.cursor is None or entry.version > part.cursor]
+        items = [told(entry) for entry in later[: part.limit]]
+        return Answer(200, History(items, str(items[-1].version) if len(later) > part.limit else None))
+
+    async def diff(self, call: Call) -> Answer:
+        ends: Ends = call.query
+        return Answer(200, await self._service.diff(call.actor, call.id, call.origin, ends.from_, ends.to))
+
+    async def page(self, call: Call) -> Answer:
+        query: Filter = call.query
+        filters = {"questionnaire": query.questionnaire, "subject": query.subject, "status": query.status}
+        found = await self._service.page(call.actor, call.origin, filters, query.cursor, query.limit + 1)
+        items = found[: query.limit]
+        return Answer(200, ResponseList(items, str(items[-1].id) if len(found) > query.limit else None))
+
+    async def judge(self, call: Call) -> Answer:
+        body: Candidate = call.body
+        return Answer(200, await self._service.judge(call.actor, body.questionnaire, body.answers, call.origin))
+
+
+def endpoints(service: ResponseService) -> tuple[Endpoint, ...]:
+    """Every route of the room."""
+    changes, reads = _Changes(service), _Reads(service)
+    return (*_editing(changes, reads), *_closing(changes), *_looking(reads))
+
+
+def _editing(changes: _Changes, reads: _Reads) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/v1/responses/$validate",
+            reads.judge,
+            "Judge answers as if they were submitted, without storing them",
+            _TAG,
+            body=Candidate,
+            answers={200: Judgement},
+            problems=(QUESTIONNAIRE_NOT_PUBLISHED,),
+            hot=True,  # or the hot path with {id} would take it
+            idempotent=False,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/responses/{id}",
+            reads.show,
+            "Show a response, as it is or as it was",
+            _TAG,
+            query=Moment,
+            answers={200: ResponseView},
+            hot=True,
+            etag=True,
+        ),
+        Endpoint(
+            "PATCH",
+            "/v1/responses/{id}",
+            changes.patch,
+            "Change the answers named, and no others",
+            _TAG,
+            body=AnswerChanges,
+            answers={200: ResponseView},
+            problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED),
+            hot=True,
+            guarded=True,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/responses",
+            changes.create,
+            "Begin a response to a published questionnaire",
+            _TAG,
+            body=NewResponse,
+            answers={201: ResponseView},
+            problems=(INVALID_ANSWERS, QUESTIONNAIRE_NOT_PUBLISHED),
+        ),
+        Endpoint(
+            "POST",
+            "/v1/responses/{id}/rows",
+            changes.add_row,
+            "Add a row to a repeating group",
+            _TAG,
+            body=NewRow,
+            answers={201: RowView},
+            problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, VERSION_CONFLICT),
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/responses/{id}/rows/{row}",
+            changes.remove_row,
+            "Remove a row of a repeating group with all that is in it",
+            _TAG,
+            answers={200: ResponseView},
+            problems=(RESPONSE_SUBMITTED,),
+            guarded=True,
+        ),
+    )
+
+
+def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/v1/responses/{id}/submit",
+            changes.submit,
+            "Declare a response complete",
+            _TAG,
+            answers={200: ResponseView},
+            problems=(RESPONSE_INVALID, RESPONSE_SUBMITTED),
+            guarded=True,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/responses/{id}/amend",
+            changes.amend,
+            "Correct a submitted response, saying why; the version before is kept",
+            _TAG,
+            body=Amendment,
+            answers={200: ResponseView},
+            problems=(INVALID_ANSWERS, RESPONSE_INVALID, RESPONSE_NOT_SUBMITTED),
+            guarded=True,
+        ),
+    )
+
+
+def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "GET", "/v1/responses", reads.page, "List the clinic's responses", _TAG, query=Filter, answers={200: ResponseList}
+        ),
+        Endpoint(
+            "GET",
+            "/v1/responses/{id}/history",
+            reads.history,
+            "Tell who changed what, and when",
+            _TAG,
+            query=HistoryPart,
+            answers={200: History},
+        ),
+        Endpoint("GET", "/v1/responses/{id}/diff", reads.diff, "Compare two versions", _TAG, query=Ends, answers={200: Diff}),
+    )

@@ -1,0 +1,216 @@
+"""Reads of responses: as they are, as they were, what changed; and judging answers without storing them."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from keepwell.domains.questionnaires import Judgement, Questionnaire, QuestionnaireService, compile_form
+from keepwell.domains.responses.errors import QUESTIONNAIRE_NOT_PUBLISHED
+from keepwell.domains.responses.models import (
+    Answers,
+    Response,
+    ResponseAmended,
+    ResponseEvent,
+    ResponseSubmitted,
+    ResponseSummary,
+    RowRemoved,
+)
+from keepwell.domains.responses.rules import shortcomings, understand
+from keepwell.domains.responses.rules.lifecycle import unknown_questionnaire
+from keepwell.domains.responses.store import Wanted, page
+from keepwell.kernel import Actor, Entry, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, fold
+from keepwell.kernel.journal import event_name
+from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Refusal
+
+KIND, RESOURCE = "response", "QuestionnaireResponse"
+_READ = Permission(RESOURCE, "r")
+_SEARCH = Permission(RESOURCE, "s")
+
+
+class HistoryItem(msgspec.Struct, frozen=True):
+    """One version: who made it, how, and the answers it touched, None where it cleared them."""
+
+    version: int
+    at: datetime
+    type: str
+    actor: UUID
+    role: str
+    door: str
+    request_id: str
+    changes: Answers
+    row: str | None = None
+    reason: str | None = None
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One answer that differs; `linkId` is its whole address."""
+
+    linkId: str  # noqa: N815 - FHIR's own name
+    before: Any
+    after: Any
+
+
+class StatusChange(msgspec.Struct, frozen=True):
+    """The status at both ends."""
+
+    before: str
+    after: str
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """What is different in version `to`, seen from version `from`."""
+
+    from_: int = msgspec.field(name="from")
+    to: int
+    status: StatusChange
+    items: list[Difference]
+
+
+class ResponseService:
+    """The responses of a clinic, for doors and other rooms."""
+
+    def __init__(self, kernel: Kernel, questionnaires: QuestionnaireService) -> None:
+        self._kernel = kernel
+        self._questionnaires = questionnaires
+
+    async def get(self, actor: Actor, id: UUID, origin: Origin, action: str = "read") -> Snapshot:
+        """One response; its state is a `Response`.
+
+        Raises:
+            Refused: as any read.
+        """
+        return await self._kernel.read(Read(KIND, id, actor, origin, _READ, action))
+
+    async def at_version(self, actor: Actor, id: UUID, origin: Origin, version: int) -> Snapshot:
+        """A response as it was at one of its versions.
+
+        Raises:
+            Refused: as any read; `not-found` too when it has no such version.
+        """
+        read = Read(KIND, id, actor, origin, _READ, "read-version")
+        entries = await self._kernel.history(read, most=version)
+        return self._past(id, entries if entries and entries[-1].version == version else [])
+
+    async def at_instant(self, actor: Actor, id: UUID, origin: Origin, instant: datetime) -> Snapshot:
+        """A response as it was at an instant, changes made at that very instant included.
+
+        Raises:
+            Refused: as any read; `not-found` too when it was not there yet.
+        """
+        entries = await self.history(actor, id, origin, "read-instant")
+        return self._past(id, [entry for entry in entries if entry.at <= instant])
+
+    async def history(self, actor: Actor, id: UUID, origin: Origin, action: str = "history") -> list[Entry]:
+        """All that happened to a response, oldest first. Raises as `get` does."""
+        return await self._kernel.history(Read(KIND, id, actor, origin, _READ, action))
+
+    async def diff(self, actor: Actor, id: UUID, origin: Origin, first: int, last: int | None) -> Diff:
+        """What differs between two versions, in either direction; without `last`, the newest.
+
+        Raises:
+            Refused: as any read; `not-found` too when it has no such version.
+        """
+        entries = await self.history(actor, id, origin, "diff")
+        last = entries[-1].version if last is None else last
+        if max(first, last) > len(entries):
+            raise Refused(Refusal(NOT_FOUND))
+        before: Response = self._past(id, entries[:first]).state
+        after: Response = self._past(id, entries[:last]).state
+        return Diff(first, last, StatusChange(before.status, after.status), _differences(before.answers, after.answers))
+
+    async def page(
+        self, actor: Actor, origin: Origin, filters: Mapping[str, Any], before: UUID | None, limit: int
+    ) -> list[ResponseSummary]:
+        """Responses, newest first, by `questionnaire`, `subject` and `status`; those older than `before`.
+
+        Each one listed is recorded as read, because the list shows whom it is about. Raises as `get` does.
+        """
+
+        async def query(connection: Any) -> list[UUID]:
+            subject: str | None = filters.get("subject")
+            wanted = Wanted(
+                filters.get("questionnaire"),
+                None if subject is None else self._kernel.blind(actor.tenant)(subject),
+                self._kernel.compartment_of(actor, _SEARCH),
+                filters.get("status"),
+            )
+            return await page(connection, wanted, before, limit)
+
+        ids = await self._kernel.search(Search(KIND, actor, origin, _SEARCH), query)
+        return [_summary(one) for one in await asyncio.gather(*(self.get(actor, id_, origin, "list") for id_ in ids))]
+
+    async def questionnaire(self, actor: Actor, reference: str, origin: Origin) -> UUID:
+        """The questionnaire a caller names by id or canonical.
+
+        Raises:
+            Refused: `invalid-body` when no canonical of the clinic is like this; as any read.
+        """
+        found = await self._questionnaires.resolve(actor, reference, origin)
+        if found is None:
+            raise Refused(Refusal(INVALID_BODY, faults=(unknown_questionnaire(),)))
+        return found
+
+    async def judge(self, actor: Actor, reference: str, answers: Answers, origin: Origin) -> Judgement:
+        """Whether a response with just these answers could be submitted. Rows begin where the answers name them.
+
+        Raises:
+            Refused: `invalid-body` when there is no such questionnaire, `questionnaire-not-published`, or as any read.
+        """
+        id_ = await self.questionnaire(actor, reference, origin)
+        try:
+            snapshot = await self._questionnaires.get(actor, id_, origin)
+        except Refused as refused:
+            if refused.refusal.type == NOT_FOUND:
+                raise Refused(Refusal(INVALID_BODY, faults=(unknown_questionnaire(),))) from None
+            raise
+        form: Questionnaire = snapshot.state
+        if form.status != "active":
+            raise Refused(Refusal(QUESTIONNAIRE_NOT_PUBLISHED))
+        definition = compile_form(form.resource)
+        change = understand(definition, {}, answers, bring_rows=True)
+        given = {address: value for address, value in change.answers.items() if value is not None}
+        faults = change.faults or shortcomings(definition, given, change.rows)
+        return Judgement(not faults, faults, ())
+
+    def _past(self, id: UUID, entries: list[Entry]) -> Snapshot:
+        if not entries:
+            raise Refused(Refusal(NOT_FOUND))
+        state = fold(self._kernel.catalog.kinds[KIND], (entry.event for entry in entries))
+        return Snapshot(KIND, id, entries[-1].version, state, entries[0].at, entries[-1].at, b"")
+
+
+def told(entry: Entry) -> HistoryItem:
+    """A journal entry as the history shows it."""
+    event: ResponseEvent = entry.event
+    return HistoryItem(
+        entry.version,
+        entry.at,
+        event_name(event),
+        entry.actor,
+        entry.role,
+        entry.door,
+        entry.request_id,
+        {} if isinstance(event, ResponseSubmitted | RowRemoved) else event.answers,
+        getattr(event, "row", None),
+        event.reason if isinstance(event, ResponseAmended) else None,
+    )
+
+
+def _differences(before: Answers, after: Answers) -> list[Difference]:
+    addresses = dict.fromkeys((*before, *after))
+    return [
+        Difference(address, before.get(address), after.get(address))
+        for address in addresses
+        if before.get(address) != after.get(address)
+    ]
+
+
+def _summary(snapshot: Snapshot) -> ResponseSummary:
+    state: Response = snapshot.state
+    return ResponseSummary(
+        snapshot.id, state.questionnaire, state.subject, state.status, snapshot.version, snapshot.created_at, snapshot.updated_at
+    )
