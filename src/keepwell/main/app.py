@@ -8,7 +8,7 @@ import asyncpg
 
 from keepwell.kernel.http import Door, Pages
 from keepwell.kernel.problems import UNAVAILABLE, Refusal
-from keepwell.main.checks import checks
+from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
 from keepwell.main.health import Readiness
 from keepwell.main.parts import Parts
@@ -37,7 +37,7 @@ def outages(error: Exception) -> Refusal | None:
 
 def pages(parts: Parts, exposition: Exposition) -> Pages:
     """Every route there is, with the pages that describe them."""
-    readiness = Readiness(checks(parts))
+    readiness = Readiness(Checks(parts).by_name())
     own = (*readiness.endpoints(), exposition.endpoint())
     return Pages((*parts.rooms.endpoints(), *own), PROBLEMS, version("keepwell"))
 
@@ -58,4 +58,5 @@ def application(parts: Parts, exposition: Exposition | None = None) -> Door:
         outages=outages,
         lifespan=lifespan,
         max_in_flight=parts.settings.gather_queue,
+        body_limit=parts.settings.body_limit_bytes,
     )

@@ -6,32 +6,45 @@ from keepwell.main.health import Check, NotReadyError
 from keepwell.main.parts import Parts
 from keepwell.platform import migrations
 from keepwell.platform.postgres import DatabaseUnavailable
+from keepwell.platform.valkey import CacheUnavailable
 
 
-def checks(parts: Parts) -> dict[str, Check]:
-    """One check a part, under the names `/health/ready` shows."""
+class Checks:
+    """One check a part. Each returns when the part works and raises `NotReadyError` when it does not."""
 
-    async def database() -> None:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._revision = migrations.head()
+
+    def by_name(self) -> dict[str, Check]:
+        """The checks under the names `/health/ready` shows."""
+        return {"database": self.database, "cache": self.cache, "migrations": self.migrations, "queue": self.queue}
+
+    async def database(self) -> None:
         try:
-            async with parts.database.connection() as connection:
+            async with self._parts.database.connection() as connection:
                 await connection.fetchval("SELECT 1")
         except DatabaseUnavailable as unavailable:
             raise NotReadyError(unavailable.reason) from None
 
-    head = migrations.head()
+    async def cache(self) -> None:
+        try:
+            await self._parts.cache.ping()
+        except CacheUnavailable as unavailable:
+            raise NotReadyError(str(unavailable)) from None
 
-    async def schema() -> None:
-        async with parts.database.connection() as connection:
-            try:
+    async def migrations(self) -> None:
+        try:
+            async with self._parts.database.connection() as connection:
                 current = await connection.fetchval("SELECT version_num FROM alembic_version")
-            except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
-                current = None
-        if current != head:
+        except DatabaseUnavailable:
+            raise NotReadyError("unknown while the database is away") from None
+        except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+            current = None
+        if current != self._revision:
             raise NotReadyError("the schema is not the one this program was made for: run `keepwell db migrate`")
 
-    async def queue() -> None:
-        for name, lane in (("writes", parts.kernel.writes), ("reads", parts.kernel.reads)):
+    async def queue(self) -> None:
+        for name, lane in (("writes", self._parts.kernel.writes), ("reads", self._parts.kernel.reads)):
             if lane.queued >= lane.limit:
                 raise NotReadyError(f"the queue of {name} is full")
-
-    return {"database": database, "migrations": schema, "queue": queue}

@@ -3,18 +3,23 @@
 import contextlib
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from keepwell.domains.identity import IdentityService
+from keepwell.domains.identity import cli as identity_cli
+from keepwell.domains.tenants import TenantService
+from keepwell.domains.tenants import cli as tenants_cli
 from keepwell.kernel.problems import Refused
 from keepwell.main import proof
 from keepwell.main.addresses import Servers
 from keepwell.main.demo import DemoRefusedError
+from keepwell.main.parts import Parts
 from keepwell.main.serve import api as run_api
 from keepwell.main.serve import serve as run_serve
 from keepwell.main.serve import worker as run_worker
@@ -22,7 +27,7 @@ from keepwell.main.server import AddressInUseError, listeners
 from keepwell.platform import migrations
 from keepwell.platform.embedded import EmbeddedStartError
 from keepwell.platform.postgres import DatabaseUnavailable
-from keepwell.platform.settings import InvalidSettingsError, Settings, describe, load
+from keepwell.platform.settings import InvalidSettingsError, ProcessKind, Settings, describe, load
 
 FAILED = 1
 """What was checked is not in order."""
@@ -61,8 +66,7 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Make the demo clinic; only without other clinics.")] = False,  # noqa: FBT002
 ) -> None:
     """Everything in one: API and periodic work; PostgreSQL and Valkey too, unless their URLs are set."""
-    with _explained():
-        run_serve(load(), host, port, workers, with_demo=demo)
+    run_serve(load(), host, port, workers, with_demo=demo)
 
 
 @root.command()
@@ -74,32 +78,29 @@ def api(
     siblings: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """One API process. It does not migrate: `keepwell db migrate` does."""
-    with _explained():
-        listener = listeners(host, port, 1)[0] if fd is None else socket.socket(fileno=fd)
-        run_api(load(), listener, name=name, siblings=siblings, child=fd is not None)
+    listener = listeners(host, port, 1)[0] if fd is None else socket.socket(fileno=fd)
+    run_api(load(), listener, name=name, siblings=siblings, child=fd is not None)
 
 
 @root.command()
 def worker() -> None:
     """One worker process: seals the journal, makes partitions ahead, drops old idempotency keys."""
-    with _explained():
-        run_worker(load())
+    run_worker(load())
 
 
 @root.command()
 def settings() -> None:
     """Every setting, its value and what it is for. Secrets are never shown."""
-    with _explained():
-        table = Table("Variable", "Value", "Default", "Meaning", box=None, pad_edge=False)
-        for line in describe(load()):
-            table.add_row(line.variable, line.value, line.default, line.description)
-        _console().print(table)
+    table = Table("Variable", "Value", "Default", "Meaning", box=None, pad_edge=False)
+    for line in describe(load()):
+        table.add_row(line.variable, line.value, line.default, line.description)
+    _console().print(table)
 
 
 @db.command("migrate")
 def migrate() -> None:
     """Bring the schema to the newest revision. Safe to run by many at once."""
-    with _explained(), _servers() as (servers, chosen):
+    with _servers() as (servers, chosen):
         status = migrations.upgrade(servers.addresses.owner, attempts=chosen.migration_attempts)
         print(f"The schema is at {status.current}.")
 
@@ -110,7 +111,7 @@ def downgrade(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
 ) -> None:
     """Take the schema back. What the dropped tables held is gone."""
-    with _explained(), _servers() as (servers, chosen):
+    with _servers() as (servers, chosen):
         if not yes:
             typer.confirm(f"Take the schema of this database back to {revision}, and lose what its tables hold?", abort=True)
         status = migrations.downgrade(servers.addresses.owner, revision, attempts=chosen.migration_attempts)
@@ -120,7 +121,7 @@ def downgrade(
 @db.command("check")
 def check_schema() -> None:
     """Whether the schema is the newest and nobody changed it by hand; 1 when not."""
-    with _explained(), _servers() as (servers, _):
+    with _servers() as (servers, _):
         status = migrations.status(servers.addresses.owner)
         print(f"The schema is at {status.current or 'nothing'}; the newest is {status.head}.")
         for line in status.drift:
@@ -137,7 +138,7 @@ def verify(
     ] = None,
 ) -> None:
     """Prove every hash, every chain and every checkpoint; names the first damaged entries; 1 when there are any."""
-    with _explained(), _servers() as (servers, chosen):
+    with _servers() as (servers, chosen):
         if not proof.verify(chosen, servers.addresses, exported or [], print):
             raise typer.Exit(FAILED)
 
@@ -145,14 +146,14 @@ def verify(
 @audit.command("checkpoint")
 def checkpoint() -> None:
     """Sign a checkpoint over everything that is complete, now."""
-    with _explained(), _servers() as (servers, chosen):
+    with _servers() as (servers, chosen):
         proof.seal(chosen, servers.addresses, print)
 
 
 @audit.command("export")
 def export() -> None:
     """Print the newest checkpoints. Keep them where this server's administrators cannot reach."""
-    with _explained(), _servers() as (servers, chosen):
+    with _servers() as (servers, chosen):
         proof.export(chosen, servers.addresses, print)
 
 
@@ -161,7 +162,7 @@ def rebuild(
     check: Annotated[bool, typer.Option("--check", help="Only compare; 1 when something differs.")] = False,  # noqa: FBT002
 ) -> None:
     """Put stored state right from the journal; what cannot be put right is named, and 1 returned."""
-    with _explained(), _servers() as (servers, chosen):
+    with _servers() as (servers, chosen):
         prove = proof.compare if check else proof.repair
         if not prove(chosen, servers.addresses, print):
             raise typer.Exit(FAILED)
@@ -174,11 +175,39 @@ def _servers() -> Generator[tuple[Servers, Settings]]:
         yield servers, chosen
 
 
-@contextlib.contextmanager
-def _explained() -> Generator[None]:
-    """Turns what an operator can mend into a sentence and an exit status, without a traceback."""
+@contextlib.asynccontextmanager
+async def _parts() -> AsyncGenerator[Parts]:
+    with _servers() as (servers, chosen):
+        parts = Parts(chosen, servers.addresses, ProcessKind.CLI)
+        async with parts.running():
+            yield parts
+
+
+@contextlib.asynccontextmanager
+async def _tenants() -> AsyncGenerator[TenantService]:
+    async with _parts() as parts:
+        yield parts.rooms.tenants
+
+
+@contextlib.asynccontextmanager
+async def _identity() -> AsyncGenerator[IdentityService]:
+    async with _parts() as parts:
+        yield parts.rooms.identity
+
+
+root.add_typer(tenants_cli.commands(_tenants), name="tenants")
+root.add_typer(identity_cli.commands(_identity), name="users")
+
+
+def _console() -> Console:
+    """Rich's console; on a pipe it neither colours nor cuts."""
+    return Console() if sys.stdout.isatty() else Console(width=240, no_color=True)
+
+
+def main() -> None:
+    """The entry point: what an operator can mend becomes a sentence and an exit status, without a traceback."""
     try:
-        yield
+        root()
     except InvalidSettingsError as error:
         _fail(str(error), UNUSABLE_SETTINGS)
     except DemoRefusedError as error:
@@ -191,19 +220,9 @@ def _explained() -> Generator[None]:
         _fail(f"{refused.refusal.type.title}. {refused.refusal.detail}".strip(), CANNOT_START)
 
 
-def _fail(message: str, status: int) -> None:
+def _fail(message: str, status: int) -> NoReturn:
     print(f"keepwell: {message}", file=sys.stderr)
-    raise typer.Exit(status)
-
-
-def _console() -> Console:
-    """Rich's console; on a pipe it neither colours nor cuts."""
-    return Console() if sys.stdout.isatty() else Console(width=240, no_color=True)
-
-
-def main() -> None:
-    """The entry point of the `keepwell` program."""
-    root()
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one process is made of: pools, keys, kernel, rooms; opened together, closed in the opposite order."""
+"""What one process is made of: pools, cache, keys, kernel, rooms; opened together, closed in the opposite order."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,6 +12,7 @@ from keepwell.main.rooms import Rooms, catalog
 from keepwell.platform.master_key import master_key
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.settings import ProcessKind, Settings
+from keepwell.platform.valkey import Valkey, ValkeySettings
 
 AUDITOR_CONNECTIONS = 2
 
@@ -26,6 +27,7 @@ class Parts:
         self.clock = clock or SystemClock()
         self.database = Database(_pool(settings, kind, addresses.app, addresses.app_role, settings.pool_size(kind)))
         self.auditor = Database(_pool(settings, kind, addresses.auditor, addresses.auditor_role, AUDITOR_CONNECTIONS))
+        self.cache = Valkey(_cache(settings, addresses.valkey))
         self.ring = KeyRing(master_key(settings), self.clock)
         self.kernel = Kernel(self.database, catalog(), self.ring, self.clock, _limits(settings))
         self.rooms = Rooms(self.kernel, self.ring.derive, settings)
@@ -35,11 +37,13 @@ class Parts:
         """Opens the parts; at the end waits for what the kernel accepted, then closes everything."""
         await self.database.open()
         await self.auditor.open()
+        await self.cache.open()
         try:
             yield
         finally:
             await self.kernel.close()
             self.rooms.close()
+            await self.cache.close()
             await self.auditor.close()
             await self.database.close()
 
@@ -56,6 +60,10 @@ def _pool(settings: Settings, kind: ProcessKind, url: str, role: str | None, lar
         lock_timeout=settings.lock_timeout_s,
         idle_lifetime=settings.connection_lifetime_s,
     )
+
+
+def _cache(settings: Settings, url: str) -> ValkeySettings:
+    return ValkeySettings(url, timeout=settings.valkey_timeout_ms / 1000, rest=settings.valkey_rest_s)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from keepwell.domains import identity, questionnaires, tenants
+from keepwell.domains import audit, identity, questionnaires, tenants
+from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
@@ -30,6 +31,7 @@ class Rooms:
         self.tenants = tenants.TenantService(kernel)
         self.identity = identity.IdentityService(kernel, self.tenants, derive, _identity(settings))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
+        self.audit = audit.AuditService(kernel)
 
     def authenticate(self, authorization: str) -> Actor:
         """Who an Authorization header speaks for; raises `Refused` when for nobody."""
@@ -37,11 +39,19 @@ class Rooms:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every route of every room."""
-        return (*identity_routes.endpoints(self.identity), *questionnaire_routes.endpoints(self.questionnaires))
+        return (
+            *identity_routes.endpoints(self.identity),
+            *questionnaire_routes.endpoints(self.questionnaires),
+            *audit_routes.endpoints(self.audit),
+        )
 
     def close(self) -> None:
         self.identity.close()
 
 
 def _identity(settings: Settings) -> identity.Settings:
-    return identity.Settings(access_seconds=settings.access_token_lifetime_s, hashing_queue=settings.password_hash_queue)
+    return identity.Settings(
+        access_seconds=settings.access_token_lifetime_s,
+        session=identity.SessionLimits(absolute=settings.session_lifetime_s, idle=settings.refresh_token_lifetime_s),
+        hashing_queue=settings.password_hash_queue,
+    )

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -39,7 +41,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: 
         capacity.check(settings, servers.addresses.owner, {ProcessKind.API: workers})
         if with_demo:
             run(demo.prepare(settings, servers.addresses))
-        with tempfile.TemporaryDirectory(prefix="keepwell-") as folder:
+        with tempfile.TemporaryDirectory(prefix="keepwell-", ignore_cleanup_errors=True) as folder:
             run(_serve(settings, servers.addresses, sockets, Path(folder), demo.LOGINS if with_demo else ""))
 
 
@@ -47,6 +49,8 @@ def api(settings: Settings, listener: socket.socket, *, name: str, siblings: Pat
     """One API process on a bound socket. A `child` ends with its parent and says `ready` on its standard output."""
     with Servers.attach(settings) as servers:
         run(_api(settings, servers.addresses, listener, Exposition(siblings, name), child=child))
+    if siblings is not None:  # a parent that was killed leaves it behind
+        shutil.rmtree(siblings, ignore_errors=True)
 
 
 def worker(settings: Settings) -> None:
@@ -79,6 +83,8 @@ async def _api(settings: Settings, addresses: Addresses, listener: socket.socket
     def ready() -> None:
         sys.stdout.write(READY_LINE.decode() if child else f"Keepwell's API is ready at {_url(listener)}\n")
         sys.stdout.flush()
+        if child:  # nobody reads on: what is written from now on would fill the pipe and stop us
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     http = server(application(Parts(settings, addresses, ProcessKind.API), exposition), settings, ready)
 

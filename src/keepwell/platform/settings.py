@@ -108,12 +108,12 @@ class Settings(BaseSettings):
     idempotency_wait_s: Seconds = 2.0
     """How long a twin of a running request waits before 409, seconds."""
 
-    access_token_lifetime_s: Positive = 900
+    access_token_lifetime_s: Positive = 600
     """Lifetime of an access token, seconds."""
-    refresh_token_lifetime_s: Positive = 2_592_000
-    """Lifetime of a refresh token, seconds."""
-    session_lifetime_s: Positive = 2_592_000
-    """Longest life of a session, whatever is refreshed, seconds."""
+    refresh_token_lifetime_s: Positive = 3_600
+    """A session not refreshed for this long ends, seconds (NIST SP 800-63B-4, 2.2.3: at most an hour)."""
+    session_lifetime_s: Positive = 43_200
+    """Longest life of a session, whatever is refreshed, seconds (NIST SP 800-63B-4, 2.2.3: at most a day)."""
     clock_skew_s: NotNegative = 30
     """How far clocks of clients and nodes may differ, seconds."""
     password_hash_queue: Positive = 64

@@ -52,6 +52,7 @@ class Resource:
 
 class Door:
     """The ASGI application. At most `max_in_flight` requests are served at once; beyond that only vital routes answer.
+    `body_limit` is the usual one, in bytes.
 
     `outages` maps exceptions that mean "a part we need is down" to the refusal the caller gets; anything else that
     escapes a handler is a bug and becomes 500 `internal-error`.
@@ -67,12 +68,13 @@ class Door:
         lifespan: Lifespan | None = None,
         mounts: Sequence[BaseRoute] = (),
         max_in_flight: int = 1000,
+        body_limit: int = 1_000_000,
     ) -> None:
         self.endpoints = tuple(endpoints)
         self._outages = outages
         self._max_in_flight = max_in_flight
         self._in_flight = 0
-        resources = _resources(self.endpoints, kernel, authenticate)
+        resources = _resources(self.endpoints, lambda endpoint: Operation(endpoint, kernel, authenticate, body_limit))
         self._exact = {resource.path: resource for resource in resources if "{" not in resource.path}
         routes = [Route(resource.path, resource) for resource in resources if "{" in resource.path]
         self._router = Router([*routes, *mounts], redirect_slashes=False, default=_nothing_here, lifespan=lifespan)
@@ -132,12 +134,12 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     raise Refused(Refusal(NOT_FOUND))
 
 
-def _resources(endpoints: tuple[Endpoint, ...], kernel: "Kernel", authenticate: Authenticator) -> list[Resource]:
+def _resources(endpoints: tuple[Endpoint, ...], operation: Callable[[Endpoint], Operation]) -> list[Resource]:
     """One resource a path, those with a hot operation first, otherwise in the order of declaration."""
     paths: dict[str, dict[str, Operation]] = {}
     for endpoint in sorted(endpoints, key=lambda one: not one.hot):
         operations = paths.setdefault(endpoint.path, {})
         if endpoint.method in operations:
             raise ValueError(f"{endpoint.method} {endpoint.path} is declared twice")
-        operations[endpoint.method] = Operation(endpoint, kernel, authenticate)
+        operations[endpoint.method] = operation(endpoint)
     return [Resource(path, operations) for path, operations in paths.items()]

@@ -36,7 +36,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
     `etag`: the answer carries its version, and `If-None-Match` turns an equal one into 304.
     `hot` puts the route in front of the others. `vital` keeps it answering while others are shed under overload.
-    `body_limit` is in bytes. `media` is the content type of answers that are not JSON.
+    `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON.
     """
 
     method: str
@@ -49,7 +49,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     answers: Mapping[int, Any] = msgspec.field(default_factory=lambda: {200: None})
     problems: tuple[ProblemType, ...] = ()
     public: bool = False
-    body_limit: int = 1_000_000
+    body_limit: int | None = None
     hot: bool = False
     etag: bool = False
     idempotent: bool = True
@@ -68,13 +68,14 @@ class Operation:
     It raises `Refused` for whatever it refuses; the door around it makes the problem document.
     """
 
-    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator) -> None:
+    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator, usual_limit: int) -> None:
         self.endpoint = endpoint
         self._kernel = kernel
         self._authenticate = authenticate
         self._query = QueryReader(endpoint.query)
         self._decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
-        self._body_seconds = BODY_SECONDS + endpoint.body_limit / SLOWEST_BYTES_PER_SECOND
+        self._body_limit = endpoint.body_limit or usual_limit
+        self._body_seconds = BODY_SECONDS + self._body_limit / SLOWEST_BYTES_PER_SECOND
         self._has_id = "{id}" in endpoint.path
         self._takes_key = endpoint.writes and endpoint.idempotent
 
@@ -114,7 +115,7 @@ class Operation:
         typed = b"content-type" in headers
         if typed:
             check_media_type(headers)
-        body = await read_body(receive, headers, self.endpoint.body_limit, self._body_seconds)
+        body = await read_body(receive, headers, self._body_limit, self._body_seconds)
         if body and not typed:
             check_media_type(headers)
         return decode(body, decoder)
