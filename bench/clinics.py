@@ -13,6 +13,7 @@ from bench.wrk import Target
 from keepwell.domains import identity, tenants
 from keepwell.kernel import Catalog, Kernel, Limits, Origin
 from keepwell.kernel.keys import KeyRing
+from keepwell.kit.ids import new_id
 from keepwell.kit.time import SystemClock
 from keepwell.platform.embedded import EmbeddedServers
 from keepwell.platform.master_key import master_key
@@ -32,7 +33,7 @@ def form() -> dict[str, Any]:
     ]
     return {
         "resourceType": "Questionnaire",
-        "url": "https://bench.example/fhir/Questionnaire/twelve",
+        "url": f"https://bench.example/fhir/Questionnaire/{new_id()}",
         "version": "1.0.0",
         "name": "Twelve",
         "title": "Twelve questions",

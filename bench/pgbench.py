@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from bench.database import connect
 from bench.measurement import Run
+from bench.wrk import THREADS
 from keepwell.platform.embedded import EmbeddedServers, client_program
 
 DATABASE = "equivalent"
@@ -42,7 +43,7 @@ async def run(servers: EmbeddedServers, clients: int, seconds: float) -> Run:
             "--no-vacuum",
             "--protocol=prepared",
             f"--client={clients}",
-            f"--jobs={min(clients, 2)}",
+            f"--jobs={THREADS}",
         ),
         *(f"--time={max(1, round(seconds))}", f"--file={_HERE / 'equivalent.pgbench'}", "--define=seen=0"),
         f"--define=body=\\x{bytes(n * 37 % 256 for n in range(BODY_BYTES)).hex()}",

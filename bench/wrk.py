@@ -1,4 +1,4 @@
-"""wrk as the load generator: as many threads as connections, so that every connection remembers what it was answered."""
+"""wrk as the load generator: two threads, like pgbench's, each with half of the connections and of the responses."""
 
 import asyncio
 import shutil
@@ -12,6 +12,7 @@ import msgspec
 from bench.measurement import Run
 
 MOST_REFUSED = 0.01
+THREADS = 2
 _LUA = Path(__file__).parent / "lua"
 
 
@@ -62,13 +63,13 @@ def installed() -> bool:
 
 
 async def run(script: str, url: str, targets: Sequence[Target], connections: int, seconds: float, *more: str) -> Report:
-    """Drives `targets`, divided among the connections, for `seconds`. There must be as many as connections, or more."""
+    """Drives `targets`, divided among the connections, for `seconds`. For changes there must be as many as connections, or more."""
     with TemporaryDirectory(prefix="keepwell-bench-") as folder:
         listed = Path(folder) / "targets.lua"
         listed.write_text(lua(targets), encoding="utf-8")
         command = [
-            *("wrk", f"-t{connections}", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"),
-            *("-s", str(_LUA / f"{script}.lua"), url, "--", str(listed), str(connections), *more),
+            *("wrk", f"-t{THREADS}", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"),
+            *("-s", str(_LUA / f"{script}.lua"), url, "--", str(listed), str(THREADS), *more),
         ]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
         output, errors = await process.communicate()

@@ -1,5 +1,4 @@
--- What both scripts share. wrk runs with as many threads as connections, so that each thread drives exactly one connection:
--- requests and answers of a thread alternate, and it can keep what it learns from each answer for the next request.
+-- What both scripts share: dividing the targets among wrk's threads, and reporting to bench/wrk.py.
 local common = { threads = {} }
 
 function common.setup(thread)
@@ -7,14 +6,14 @@ function common.setup(thread)
    table.insert(common.threads, thread)
 end
 
--- The targets that this thread owns, of the file given after `--`: {id, token, version}. No two threads share one.
+-- The targets that this thread owns, of the file given after `--`: {id, path, token, version, body}. No two threads share one.
 function common.targets(args, place)
    local own = {}
    local threads = tonumber(args[2])
    for n, target in ipairs(dofile(args[1])) do
       if (n - 1) % threads == place then table.insert(own, target) end
    end
-   assert(#own > 0, "fewer targets than connections")
+   assert(#own > 0, "fewer targets than threads")
    return own
 end
 
@@ -25,7 +24,7 @@ function common.header(headers, name)
    end
 end
 
--- One line for each fact, read back by bench/wrk.py.
+-- One line for each fact.
 function common.report(summary, latency)
    local sums = { acknowledged = 0, refused = 0 }
    local codes = {}

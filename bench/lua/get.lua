@@ -1,4 +1,4 @@
--- GET with a bearer token. After `--`: the file of targets, the number of threads.
+-- GET with a bearer token, target after target. After `--`: the file of targets, the number of threads.
 package.path = (debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "?.lua;" .. package.path
 local common = require("common")
 
