@@ -147,7 +147,8 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
         properties, required = schemas.fields(endpoint.query)
         for name, schema in properties.items():
             parameters.append({"name": name, "in": "query", "required": name in required, "schema": _sent_as_text(schema)})
-    parameters.append(_header("X-Request-ID", "^[A-Za-z0-9._-]{1,128}$", "Names the request in logs; made when absent."))
+    named = "Names the request in logs, with 1-128 of `[A-Za-z0-9._-]`; anything else is replaced, as if absent."
+    parameters.append({**_header("X-Request-ID", "", named), "schema": {"type": "string"}})
     if endpoint.guarded:
         tag = _header("If-Match", '^(W/)?"[0-9]{1,18}"$', "The ETag of the version this change was made from.")
         parameters.append({**tag, "required": True})

@@ -17,7 +17,8 @@ class QueryReader:
 
     def __init__(self, shape: type[Any] | None) -> None:
         self._shape = shape
-        self._names = frozenset(field.encode_name for field in msgspec.structs.fields(shape)) if shape else frozenset[str]()
+        fields = msgspec.structs.fields(shape) if shape else ()
+        self._names = {field.encode_name: field.name for field in fields}
 
     def read(self, query_string: bytes) -> Any:
         """The struct for one query string, None when there is no type.
@@ -36,7 +37,9 @@ class QueryReader:
             found = fault(str(error))
             raise _invalid(Fault("?" + found.pointer.removeprefix("/"), found.code, found.message)) from None
         for name in given:
-            value = getattr(query, name, None)
+            value = getattr(query, self._names[name])
+            if value is None:  # msgspec reads the text `null` as no value at all, and a filter would silently be dropped
+                raise _invalid(Fault(f"?{name}", "invalid-value", "Leave the parameter out instead"))
             if isinstance(value, datetime) and value.tzinfo is None:
                 raise _invalid(Fault(f"?{name}", "invalid-value", "An instant needs Z or an offset from UTC"))
         return query
