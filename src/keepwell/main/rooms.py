@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from keepwell.domains import audit, identity, questionnaires, tenants
+from keepwell.domains import audit, identity, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
+from keepwell.domains.responses import errors as response_errors
+from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.kernel import Kernel
 from keepwell.kernel.aggregate import Catalog
@@ -16,12 +18,17 @@ from keepwell.kernel.http import Endpoint
 from keepwell.kernel.problems import ProblemType
 from keepwell.platform.settings import Settings
 
-PROBLEMS: tuple[ProblemType, ...] = (*tenant_errors.PROBLEMS, *identity_errors.PROBLEMS, *questionnaire_errors.PROBLEMS)
+PROBLEMS: tuple[ProblemType, ...] = (
+    *tenant_errors.PROBLEMS,
+    *identity_errors.PROBLEMS,
+    *questionnaire_errors.PROBLEMS,
+    *response_errors.PROBLEMS,
+)
 
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    return Catalog((*tenants.AGGREGATES, *identity.AGGREGATES, *questionnaires.AGGREGATES))
+    return Catalog((*tenants.AGGREGATES, *identity.AGGREGATES, *questionnaires.AGGREGATES, *responses.AGGREGATES))
 
 
 class Rooms:
@@ -31,6 +38,7 @@ class Rooms:
         self.tenants = tenants.TenantService(kernel)
         self.identity = identity.IdentityService(kernel, self.tenants, derive, _identity(settings))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
+        self.responses = responses.ResponseService(kernel, self.questionnaires)
         self.audit = audit.AuditService(kernel)
 
     def authenticate(self, authorization: str) -> Actor:
@@ -42,6 +50,7 @@ class Rooms:
         return (
             *identity_routes.endpoints(self.identity),
             *questionnaire_routes.endpoints(self.questionnaires),
+            *response_routes.endpoints(self.responses),
             *audit_routes.endpoints(self.audit),
         )
 

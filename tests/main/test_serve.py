@@ -1,0 +1,160 @@
+"""The program as a process: started, used, stopped, killed."""
+
+import contextlib
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.server import PROGRAM, Server, free_port
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "data", workers=2)
+    yield server
+    server.destroy()
+
+
+def processes_in_metrics(server: Server) -> set[str]:
+    return set(re.findall(r'process="(\d+)"', httpx.get(f"{server.base}/metrics").text))
+
+
+def children(server: Server) -> set[int]:
+    """The ids of the living API processes besides the main one."""
+    found: set[int] = set()
+    for process in psutil.Process(server.main.pid).children():
+        with contextlib.suppress(psutil.Error):
+            if "keepwell.main.cli" in process.cmdline():
+                found.add(process.pid)
+    return found
+
+
+def stdout(server: Server) -> str:
+    return (server.output / "stdout.log").read_text()
+
+
+def test_serve_says_where_it_is_and_how_to_log_in_and_ends_without_a_trace(server: Server):
+    server.start()
+    eventually(lambda: f"ready at {server.base}\n" in stdout(server), 60)
+    assert "admin@demo.test" in stdout(server)
+    eventually(lambda: processes_in_metrics(server) == {"0", "1"})
+    credentials = {"email": "clinician@demo.test", "password": "keepwell-demo-pass"}
+    token = httpx.post(f"{server.base}/v1/auth/login", json=credentials).json()["access_token"]
+    for _ in range(8):  # over connections of their own, so that both processes get some
+        assert httpx.get(f"{server.base}/v1/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert server.stop(signal.SIGTERM) == 0
+    assert not server.processes()
+
+
+def test_a_killed_child_is_replaced_and_a_killed_parent_leaves_nobody(server: Server):
+    server.start()
+    eventually(lambda: processes_in_metrics(server) == {"0", "1"}, 60)
+    [child] = children(server)
+    psutil.Process(child).kill()
+    eventually(lambda: children(server) - {child})
+    eventually(lambda: processes_in_metrics(server) == {"0", "1"}, 60)
+    server.kill_main()
+    eventually(lambda: not server.processes(), 60)
+
+
+def test_a_port_in_use_is_said_before_anything_is_started(server: Server):
+    server.start()
+    command = [PROGRAM, "serve", "--port", str(server.port)]
+    other = server.directory.with_name("other")
+    environment = {**server.environment, "KEEPWELL_DATA_DIR": str(other)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 4
+    assert f"127.0.0.1:{server.port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not other.exists()
+
+
+def test_more_connections_than_the_database_allows_are_refused_at_start(tmp_path: Path):
+    server = Server(tmp_path / "data", demo=False, settings={"pool_size_api": "95"})
+    try:
+        server.launch()
+        assert server.main.wait(60) == 3
+        assert "KEEPWELL_POOL_SIZE" in server.said()
+    finally:
+        server.destroy()
+
+
+def test_the_command_line_proves_a_served_database(server: Server, tmp_path: Path):
+    server.start()
+    assert server.cli("db", "check").returncode == 0
+    sealed = server.cli("audit", "checkpoint")
+    assert (sealed.returncode, "journal: " in sealed.stdout) == (0, True)
+    exported = tmp_path / "checkpoints"
+    exported.write_text(server.cli("audit", "export").stdout)
+    proved = server.cli("audit", "verify", "--checkpoint", str(exported))
+    assert (proved.returncode, proved.stderr) == (0, "")
+    assert "Every hash, chain and checkpoint holds." in proved.stdout
+    compared = server.cli("rebuild", "--check")
+    assert (compared.returncode, "is what the journal says" in compared.stdout) == (0, True)
+
+    server.query("UPDATE journal_entry SET payload = payload || 'x'::bytea WHERE kind = 'tenant'")
+    assert server.cli("audit", "verify").returncode == 1
+    server.query("UPDATE aggregate SET state = state || 'x'::bytea WHERE kind = 'tenant'")
+    differing = server.cli("rebuild", "--check")
+    assert (differing.returncode, "tenant/" in differing.stdout) == (1, True)
+
+
+def test_api_and_worker_run_as_processes_of_their_own(server: Server):
+    server.start()
+    port = free_port()
+    with (
+        subprocess.Popen([PROGRAM, "api", "--port", str(port)], env=server.environment, stdout=subprocess.PIPE, text=True) as api,
+        subprocess.Popen([PROGRAM, "worker"], env=server.environment, stdout=subprocess.PIPE, text=True) as worker,
+    ):
+        assert api.stdout is not None
+        assert worker.stdout is not None
+        assert api.stdout.readline() == f"Keepwell's API is ready at http://127.0.0.1:{port}\n"
+        assert worker.stdout.readline() == "Keepwell's worker is ready.\n"
+        assert httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
+        for process in (api, worker):
+            process.send_signal(signal.SIGINT)
+        assert [process.wait(30) for process in (api, worker)] == [0, 0]
+
+
+def test_settings_and_help_need_no_server(tmp_path: Path):
+    environment = {"PATH": "", "KEEPWELL_MASTER_KEY": "canary-secret", "KEEPWELL_POOL_WAIT_S": "7.5"}
+    told = subprocess.run(
+        [PROGRAM, "settings"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "canary-secret" not in told.stdout
+    assert re.search(r"KEEPWELL_MASTER_KEY +\(set\)", told.stdout)
+    assert re.search(r"KEEPWELL_POOL_WAIT_S +7\.5 +2\.0", told.stdout)
+    for words in (["--help"], ["serve", "--help"], ["db", "--help"], ["audit", "--help"], ["users", "--help"]):
+        assert subprocess.run([PROGRAM, *words], capture_output=True, timeout=30, check=True).stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_that_cannot_be_used_end_with_a_sentence(tmp_path: Path):
+    environment = {"PATH": "", "KEEPWELL_POOL_WAIT_S": "canary-secret"}
+    ended = subprocess.run(
+        [PROGRAM, "settings"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, "KEEPWELL_POOL_WAIT_S" in ended.stderr) == (3, True)
+    assert "canary-secret" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_request_in_flight_is_finished_before_the_end(tmp_path: Path):
+    server = Server(tmp_path / "data", demo=False)
+    try:
+        server.start()
+        with httpx.Client(base_url=server.base) as client:
+            client.get("/health/live")  # an idle connection must not hold the end up
+            assert server.stop(signal.SIGINT, 20) == 0
+        assert psutil.pid_exists(server.main.pid) is False
+    finally:
+        server.destroy()
