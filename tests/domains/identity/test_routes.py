@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from keepwell.domains.identity.service.attempts import STEPS
 from keepwell.kit.ids import NIL, new_id
 from tests.domains.identity.conftest import ORIGIN, PASSWORD, Node, World, bearer
 
@@ -136,7 +137,9 @@ class TestRefresh:
         oldest = session["refresh_token"]
         second = (await self.refresh(world, oldest)).json()
         third = (await self.refresh(world, second["refresh_token"])).json()
+        thefts = STEPS.labels("refresh", "refresh-token-reused")._value.get()
         thief = await self.refresh(world, oldest)
+        assert STEPS.labels("refresh", "refresh-token-reused")._value.get() == thefts + 1
         assert (thief.status_code, thief.json()["code"]) == (401, "unauthenticated")
         assert (await self.refresh(world, third["refresh_token"])).status_code == 401
         assert (await world.get("/v1/auth/me", third)).status_code == 401

@@ -68,9 +68,13 @@ class Attempt:
         Raises:
             Refused: the record cannot be written now; that is the answer then.
         """
-        self._show(step, reason, 0)
+        self.note(step, reason)
         nobody = Actor(self.tenant, NIL, "anonymous", ())
         await self._kernel.record(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
+
+    def note(self, step: Step, outcome: str) -> None:
+        """Counts and logs something that is worth seeing by itself and that the journal holds already."""
+        self._show(step, outcome, 0)
 
     def _show(self, step: Step, outcome: str, seconds: float) -> None:
         STEPS.labels(step, outcome).inc()

@@ -44,12 +44,12 @@ class SessionService:
         """
         attempt = Attempt(self._kernel, origin, "refresh")
         with attempt.step("refresh"):
-            session, token = await self._refreshed(text, origin)
+            session, token = await self._refreshed(attempt, text, origin)
         with attempt.step("tokens"):
             access, seconds, refresh = token_pair(self._tokens, token.tenant, session, self._kernel.clock.now())
         return Pair(access_token=access, expires_in=seconds, refresh_token=refresh, session_id=session.id)
 
-    async def _refreshed(self, text: str, origin: Origin) -> tuple[SessionView, RefreshToken]:
+    async def _refreshed(self, attempt: Attempt, text: str, origin: Origin) -> tuple[SessionView, RefreshToken]:
         token = self._tokens.read_refresh(text)
         # The token itself says who acts: its MAC is ours, and nothing but this one session can be touched with it.
         actor = Actor(token.tenant, token.user, "session", ("system/Session.u",))
@@ -59,6 +59,7 @@ class SessionService:
             raise Refused(Refusal(UNAUTHENTICATED, "The session is over.") if gone else outcome.refusal)
         session = msgspec.json.decode(outcome.body, type=SessionView)
         if session.ended_at is not None:
+            attempt.note("refresh", session.end_reason or "session-over")
             raise Refused(Refusal(UNAUTHENTICATED, _WHY.get(session.end_reason or "", "The session is over.")))
         return session, token
 
