@@ -12,6 +12,7 @@ import msgspec
 import psutil
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from keepwell.platform.embedded import EmbeddedServers
 from keepwell.platform.postgres import Database, DatabaseUnavailable, PoolSettings, UnsafeRoleError
@@ -125,6 +126,21 @@ async def test_a_server_full_of_others_is_exhaustion(fresh_database: DatabaseUrl
 async def test_a_database_that_is_not_there_is_a_matter_of_settings(clean_database: DatabaseUrls):
     async with opened(clean_database.app.replace(clean_database.name, "no_such_database")) as database:
         assert (await refusal(database)).reason == "rejected"
+
+
+def measured(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, {"pool": "measured", **labels})
+
+
+async def test_metrics_show_how_full_the_pool_is_and_who_was_turned_away(clean_database: DatabaseUrls):
+    async with opened(clean_database.app, name="measured", largest=1, wait=0.1) as database:
+        async with database.connection():
+            await refusal(database)
+            states = {state: measured("keepwell_database_pool", state=state) for state in ("open", "in_use", "waiting", "cap")}
+        assert states == {"open": 1, "in_use": 1, "waiting": 0, "cap": 1}
+        assert measured("keepwell_database_refused_total", reason="exhausted") == 1
+        assert measured("keepwell_database_wait_seconds_count") == 1
+    assert measured("keepwell_database_pool", state="open") is None
 
 
 async def test_a_closed_pool_says_so(clean_database: DatabaseUrls):

@@ -5,12 +5,15 @@ usual reset: one round trip less each time.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 import msgspec
+
+from keepwell.platform.pool_metrics import POOLS, REFUSED, WAIT
 
 Connection = Any
 """An asyncpg connection. It has no published types, so it is opaque to the type checker."""
@@ -52,9 +55,13 @@ class UnsafeRoleError(Exception):
 
 
 class PoolSettings(msgspec.Struct, frozen=True):
-    """How a process connects. Times are in seconds; `role` is taken on at connect, None: the login itself is the plain role."""
+    """How a process connects. Times are in seconds; `role` is taken on at connect, None: the login itself is the plain role.
+
+    `name` tells the pools of a process apart in metrics.
+    """
 
     url: str
+    name: str = "app"
     application_name: str = "keepwell"
     role: str | None = None
     smallest: int = 0
@@ -110,10 +117,12 @@ class Database:
             server_settings=parameters,
             reset=_keep,
         )
+        POOLS.watch(self)
 
     async def close(self) -> None:
         """Closes what is idle, waits a moment for what is busy, then cuts it."""
         if self._pool is not None:
+            POOLS.forget(self)
             pool, self._pool = self._pool, None
             try:
                 await asyncio.wait_for(pool.close(), 5.0)
@@ -168,11 +177,32 @@ class Database:
         """Connections open now."""
         return self.usage.size
 
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    def counts(self) -> dict[str, int]:
+        """`usage` as metrics name it."""
+        usage = self.usage
+        return {"open": usage.size, "in_use": usage.in_use, "waiting": usage.waiting, "cap": usage.largest}
+
     async def _acquire(self) -> Connection:
+        self._waiting += 1
+        before = time.perf_counter()
+        try:
+            connection = await self._try_acquire()
+        except DatabaseUnavailable as refused:
+            REFUSED.labels(self.name, refused.reason).inc()
+            raise
+        finally:
+            self._waiting -= 1
+        WAIT.labels(self.name).observe(time.perf_counter() - before)
+        return connection
+
+    async def _try_acquire(self) -> Connection:
         pool = self._pool
         if pool is None:
             raise DatabaseUnavailable("closed")
-        self._waiting += 1
         try:
             return await pool.acquire(timeout=self.settings.wait)
         except TimeoutError as error:
@@ -184,8 +214,6 @@ class Database:
             raise DatabaseUnavailable("rejected") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable("unreachable") from error
-        finally:
-            self._waiting -= 1
 
     async def _release(self, pool: Any, connection: Connection) -> None:
         """Gives a connection back. A failure to do so is the connection's end, not the caller's concern."""
