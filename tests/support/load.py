@@ -62,6 +62,20 @@ class Ledger:
     slowest: float = 0.0
     _waiting: list[tuple[int, asyncio.Future[None]]] = field(default_factory=list[tuple[int, asyncio.Future[None]]])
 
+    def summary(self) -> str:
+        """Counts of what happened so far."""
+        counts = {
+            "responses": len(self.responses),
+            "writes": len(self.writes),
+            "reads": len(self.reads),
+            "sent again": sum(len(attempts) - 1 for attempts in self.writes),
+            "replayed": self.replayed,
+            "conflicts": self.conflicts,
+            "unanswered": self.unanswered,
+            "refused": self.refused,
+        }
+        return ", ".join(f"{count} {name}" for name, count in counts.items()) + f"; slowest {self.slowest:.2f} s"
+
     def tick(self) -> None:
         """Something was sent or answered."""
         self.events += 1
@@ -282,3 +296,16 @@ async def simple_questionnaire(http: httpx.AsyncClient) -> str:
     answer = await http.post("/v1/questionnaires", json=body)
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
+
+
+async def history_of(http: httpx.AsyncClient, response: str) -> list[dict[str, Any]]:
+    """All that happened to a response, oldest first, page by page."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        answer = await http.get(f"/v1/responses/{response}/history", params={} if cursor is None else {"cursor": cursor})
+        assert answer.status_code == 200, answer.text
+        items += answer.json()["items"]
+        cursor = answer.json()["next"]
+        if cursor is None:
+            return items

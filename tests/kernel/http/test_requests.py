@@ -25,6 +25,7 @@ THING = "/v1/things/01890a5d-ac96-774b-bcce-b302099a8057"
         ("cursor=a%00b", "?cursor", "nul-character"),
         ("at=yesterday", "?at", "invalid-value"),
         ("at=2024-01-01T00:00:00", "?at", "invalid-value"),
+        ("at=null", "?at", "invalid-value"),
         ("deep=zebra", "?deep", "wrong-type"),
     ],
 )
