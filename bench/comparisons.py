@@ -97,7 +97,7 @@ class Bench:
             await off.ready("/health/ready")
             found[PATCH_ALONE] = lambda: self._patch(off.url, one[:MANY], MANY)
         if "reads" in parts:
-            handler = self._stack.enter_context(stage.bare(self._folder, self._servers))
+            handler = self._stack.enter_context(stage.bare(self._folder, self._servers.app_url))
             copies = await self._bare_copies(one[:MANY])
             await handler.ready(copies[0].path)
             found[GET] = lambda: self._get(on, one[:MANY])

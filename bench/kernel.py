@@ -149,14 +149,15 @@ async def drive(clients: list[Client], call: Callable[[Client], Awaitable[None]]
     return Run(len(taken) / elapsed, cuts[49] * 1000, cuts[98] * 1000)
 
 
-async def opened(servers: EmbeddedServers, batch: int) -> tuple[Database, Kernel]:
-    """A kernel on the servers' database. `batch` 1: gathering off."""
-    database = Database(PoolSettings(servers.app_url))
+async def opened(url: str, batch: int) -> tuple[Database, Kernel]:
+    """A kernel on the database at `url`. `batch` 1: gathering off."""
+    database = Database(PoolSettings(url))
     await database.open()
     return database, Kernel(database, Catalog((SHEETS,)), KeyRing(bytes(32), SystemClock()), SystemClock(), Limits(batch=batch))
 
 
-async def _clients(kernel: Kernel, count: int, tenants: int) -> list[Client]:
+async def begun(kernel: Kernel, count: int, tenants: int) -> list[Client]:
+    """Clients with a sheet each, divided among fresh tenants."""
     owners = [new_id() for _ in range(tenants)]
     clients = [Client(kernel, owners[n % tenants]) for n in range(count)]
     await asyncio.gather(*(client.begin() for client in clients))
@@ -169,10 +170,10 @@ async def measure(servers: EmbeddedServers, seconds: float, rounds: int, profile
     await owner.execute(_SPINE.read_text(encoding="utf-8"))
     print(await machine.postgres(owner))
     await owner.close()
-    gathered, kernel = await opened(servers, 64)
-    single, alone = await opened(servers, 1)
-    few, many = await _clients(kernel, 16, 1), await _clients(kernel, 64, 1)
-    spread, ungathered = await _clients(kernel, 64, 64), await _clients(alone, 64, 1)
+    gathered, kernel = await opened(servers.app_url, 64)
+    single, alone = await opened(servers.app_url, 1)
+    few, many = await begun(kernel, 16, 1), await begun(kernel, 64, 1)
+    spread, ungathered = await begun(kernel, 64, 64), await begun(alone, 64, 1)
     if profile is not None:
         with cProfile.Profile() as profiler:
             await drive(many, Client.answer, seconds)

@@ -19,24 +19,24 @@ _LATENCY = re.compile(r"^latency average = ([0-9.]+) ms", re.MULTILINE)
 _FAILED = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
 
 
-async def prepare(servers: EmbeddedServers) -> None:
+async def prepare(servers: EmbeddedServers, database: str = DATABASE) -> None:
     """Makes a database of its own with the product's tables, policies and indexes, and in it the equivalent call."""
     admin = await connect(servers.postgres_url("postgres", "postgres"))
-    await admin.execute(f"CREATE DATABASE {DATABASE} OWNER keepwell_owner")
+    await admin.execute(f"CREATE DATABASE {database} OWNER keepwell_owner")
     await admin.close()
-    owner = await connect(servers.postgres_url("keepwell_owner", DATABASE))
+    owner = await connect(servers.postgres_url("keepwell_owner", database))
     await owner.execute(_SPINE.read_text(encoding="utf-8"))
     await owner.execute((_HERE / "equivalent.sql").read_text(encoding="utf-8"))
     await owner.close()
 
 
-async def run(servers: EmbeddedServers, clients: int, seconds: float) -> Run:
+async def run(servers: EmbeddedServers, clients: int, seconds: float, database: str = DATABASE) -> Run:
     """Runs it as the plain role, every client on a row of its own.
 
     Raises:
         RuntimeError: pgbench failed, or one of its transactions did.
     """
-    parts = urlsplit(servers.postgres_url("keepwell_app", DATABASE))
+    parts = urlsplit(servers.postgres_url("keepwell_app", database))
     command = [
         *(
             str(client_program("pgbench")),
@@ -47,7 +47,7 @@ async def run(servers: EmbeddedServers, clients: int, seconds: float) -> Run:
         ),
         *(f"--time={max(1, round(seconds))}", f"--file={_HERE / 'equivalent.pgbench'}", "--define=seen=0"),
         f"--define=body=\\x{bytes(n * 37 % 256 for n in range(BODY_BYTES)).hex()}",
-        *(f"--host={parse_qs(parts.query)['host'][0]}", "--username=keepwell_app", DATABASE),
+        *(f"--host={parse_qs(parts.query)['host'][0]}", "--username=keepwell_app", database),
     ]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     output, errors = await process.communicate()

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import httpx
 
-from keepwell.platform.embedded import EmbeddedServers
-
 PROCESSES = 2
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
@@ -89,14 +87,14 @@ def keepwell(folder: Path, *, gather: bool = True) -> Generator[Server]:
 
 
 @contextmanager
-def bare(folder: Path, servers: EmbeddedServers) -> Generator[Server]:
+def bare(folder: Path, url: str) -> Generator[Server]:
     """As many processes of the bare handler, on one socket."""
     log = folder / "bare.log"
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(1024)
         number = listening.fileno()
-        command = [sys.executable, "-m", "bench.bare", str(number), servers.app_url]
+        command = [sys.executable, "-m", "bench.bare", str(number), url]
         with log.open("wb") as output:
             processes = [
                 subprocess.Popen(

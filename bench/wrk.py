@@ -63,7 +63,7 @@ def installed() -> bool:
 
 
 async def run(script: str, url: str, targets: Sequence[Target], connections: int, seconds: float, *more: str) -> Report:
-    """Drives `targets`, divided among the connections, for `seconds`. For changes there must be as many as connections, or more."""
+    """Drives `targets` for `seconds`. For changes there must be as many as connections, or more."""
     with TemporaryDirectory(prefix="keepwell-bench-") as folder:
         listed = Path(folder) / "targets.lua"
         listed.write_text(lua(targets), encoding="utf-8")

@@ -24,19 +24,42 @@ function common.header(headers, name)
    end
 end
 
+-- Counts one answer by its status, in a global that `report` can ask for: wrk copies numbers and texts between its states
+-- safely, but crashes on tables within tables.
+function common.count(status)
+   local name = "status_" .. status
+   _G[name] = (_G[name] or 0) + 1
+end
+
+-- Remembers the last acknowledged version of the thread's nth target, likewise.
+function common.remember(n, target)
+   _G["id_" .. n] = target.id
+   _G["version_" .. n] = target.version
+end
+
+local function sum(name)
+   local total = 0
+   for _, thread in ipairs(common.threads) do total = total + (tonumber(thread:get(name)) or 0) end
+   return total
+end
+
 -- One line for each fact.
 function common.report(summary, latency)
-   local sums = { acknowledged = 0, refused = 0 }
-   local codes = {}
+   local answered = 0
+   for status = 100, 599 do
+      local count = sum("status_" .. status)
+      answered = answered + count
+      if count > 0 and status ~= 200 then io.write(("status %d %d\n"):format(status, count)) end
+   end
+   local acknowledged = sum("status_200")
+   io.write(("fact acknowledged %d\nfact refused %d\n"):format(acknowledged, answered - acknowledged))
    for _, thread in ipairs(common.threads) do
-      for name in pairs(sums) do sums[name] = sums[name] + (tonumber(thread:get(name)) or 0) end
-      for code, count in pairs(thread:get("codes") or {}) do codes[code] = (codes[code] or 0) + count end
-      for _, target in ipairs(thread:get("targets") or {}) do
-         if target.version then io.write(("version %s %d\n"):format(target.id, target.version)) end
+      local n = 1
+      while thread:get("id_" .. n) do
+         io.write(("version %s %d\n"):format(thread:get("id_" .. n), thread:get("version_" .. n)))
+         n = n + 1
       end
    end
-   for name, count in pairs(sums) do io.write(("fact %s %d\n"):format(name, count)) end
-   for code, count in pairs(codes) do io.write(("status %s %d\n"):format(code, count)) end
    local errors = summary.errors
    io.write(("fact broken %d\n"):format(errors.connect + errors.read + errors.write + errors.timeout))
    io.write(("fact microseconds %d\n"):format(summary.duration))

@@ -2,7 +2,6 @@
 package.path = (debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "?.lua;" .. package.path
 local common = require("common")
 
-acknowledged, refused, codes = 0, 0, {}
 local sent, requests = 0, {}
 
 function setup(thread) common.setup(thread) end
@@ -19,13 +18,6 @@ function request()
    return requests[(sent - 1) % #requests + 1]
 end
 
-function response(status)
-   if status == 200 then
-      acknowledged = acknowledged + 1
-   else
-      refused = refused + 1
-      codes[tostring(status)] = (codes[tostring(status)] or 0) + 1
-   end
-end
+function response(status) common.count(status) end
 
 function done(summary, latency) common.report(summary, latency) end

@@ -6,7 +6,7 @@
 package.path = (debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "?.lua;" .. package.path
 local common = require("common")
 
-acknowledged, refused, codes = 0, 0, {}
+local targets
 local sent, prefix, heads = 0, nil, {}
 local line, first, last = {}, 1, 0
 
@@ -23,6 +23,7 @@ function init(args)
    for n, target in ipairs(targets) do
       heads[n] = ("PATCH %s HTTP/1.1\r\nHost: %s:%s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"):format(
          target.path, wrk.host, wrk.port, target.token)
+      common.remember(n, target)
       free(n)
    end
 end
@@ -50,12 +51,11 @@ end
 function response(status, headers, body)
    local n = tonumber(common.header(headers, "x-request-id"):match("(%d+)$"))
    local target = targets[n]
+   common.count(status)
    if status == 200 then
-      acknowledged = acknowledged + 1
       target.version = tonumber(common.header(headers, "etag"):match("%d+"))
+      _G["version_" .. n] = target.version
    else
-      refused = refused + 1
-      codes[tostring(status)] = (codes[tostring(status)] or 0) + 1
       -- An answer that got lost leaves us behind: take up the version the server names.
       local version = body:match('"current_version":(%d+)')
       if version then target.version = tonumber(version) end
