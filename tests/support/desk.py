@@ -1,0 +1,58 @@
+"""One aggregate decided on without any kernel: guard, decide, evolve, and the events kept."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from keepwell.domains import questionnaires
+from keepwell.domains.questionnaires import Questionnaire
+from keepwell.kernel.aggregate import Aggregate
+from keepwell.kernel.envelope import Actor, Command, Context, Snapshot
+from keepwell.kernel.problems import Refusal
+from keepwell.kit.ids import new_id
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Desk:
+    """Decides commands of one aggregate in order. `forms` are the questionnaires a decision can see, by id."""
+
+    def __init__(
+        self, aggregate: Aggregate, forms: Mapping[UUID, Questionnaire] | None = None, subject: str | None = None
+    ) -> None:
+        self.aggregate = aggregate
+        self.state: Any = None
+        self.events: list[Any] = []
+        self.now = START
+        self._forms = dict(forms or {})
+        self._derived = {id_: questionnaires.AGGREGATES[0].derive(form) for id_, form in self._forms.items()}  # type: ignore[misc]
+        self._commands = {command.type: command for command in aggregate.commands}
+        self._actor = Actor(new_id(), new_id(), "clinician", (), subject=subject)
+
+    def do(self, command: Command) -> Refusal | None:
+        """Carries a command out; the refusal when it was not."""
+        self.now += timedelta(seconds=1)
+        command_type = self._commands[type(command)]
+        assert command_type.creates == (self.state is None)
+        wanted = command_type.references(self.state, command) if command_type.references else ()
+        ids = [reference.id for reference in wanted if reference.id in self._forms]
+        context = Context(
+            self.now,
+            self._actor,
+            {("questionnaire", id_): Snapshot("questionnaire", id_, 1, self._forms[id_], START, START, b"") for id_ in ids},
+            {("questionnaire", id_): self._derived[id_] for id_ in ids},
+        )
+        if command_type.guard is not None and (refusal := command_type.guard(self.state, command, context)):
+            return refusal
+        events = command_type.decide(self.state, command, context)
+        if isinstance(events, Refusal):
+            return events
+        for event in events:
+            self.state = self.aggregate.evolve(self.state, event)
+            self.events.append(event)
+        return None
+
+    def view(self, id_: UUID) -> Any:
+        """What callers would see."""
+        return self.aggregate.view(Snapshot(self.aggregate.kind, id_, len(self.events), self.state, START, self.now, b""))
