@@ -24,9 +24,9 @@ from keepwell.main.serve import api as run_api
 from keepwell.main.serve import serve as run_serve
 from keepwell.main.serve import worker as run_worker
 from keepwell.main.server import AddressInUseError, listeners
-from keepwell.platform import migrations
+from keepwell.platform import migrations, telemetry
 from keepwell.platform.embedded import EmbeddedStartError
-from keepwell.platform.postgres import DatabaseUnavailable
+from keepwell.platform.postgres import DatabaseUnavailable, UnsafeRoleError
 from keepwell.platform.settings import InvalidSettingsError, ProcessKind, Settings, describe, load
 
 FAILED = 1
@@ -206,9 +206,10 @@ def _console() -> Console:
 
 def main() -> None:
     """The entry point: what an operator can mend becomes a sentence and an exit status, without a traceback."""
+    telemetry.configure(process="cli")
     try:
         root()
-    except InvalidSettingsError as error:
+    except (InvalidSettingsError, UnsafeRoleError) as error:
         _fail(str(error), UNUSABLE_SETTINGS)
     except DemoRefusedError as error:
         _fail(str(error), DEMO_REFUSED)

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import msgspec
+
 from keepwell.kernel import Kernel, Limits
 from keepwell.kernel.keys import KeyRing
 from keepwell.kit.time import Clock, SystemClock
@@ -26,7 +28,8 @@ class Parts:
         self.kind = kind
         self.clock = clock or SystemClock()
         self.database = Database(_pool(settings, kind, addresses.app, addresses.app_role, settings.pool_size(kind)))
-        self.auditor = Database(_pool(settings, kind, addresses.auditor, addresses.auditor_role, AUDITOR_CONNECTIONS))
+        auditor = _pool(settings, kind, addresses.auditor, addresses.auditor_role, AUDITOR_CONNECTIONS)
+        self.auditor = Database(msgspec.structs.replace(auditor, name="auditor"))
         self.cache = Valkey(_cache(settings, addresses.valkey))
         self.ring = KeyRing(master_key(settings), self.clock)
         self.kernel = Kernel(self.database, catalog(), self.ring, self.clock, _limits(settings))
@@ -58,6 +61,7 @@ def _pool(settings: Settings, kind: ProcessKind, url: str, role: str | None, lar
         connect_timeout=settings.connect_timeout_s,
         statement_timeout=settings.statement_timeout_s,
         lock_timeout=settings.lock_timeout_s,
+        idle_transaction_timeout=settings.idle_transaction_timeout_s,
         idle_lifetime=settings.connection_lifetime_s,
     )
 

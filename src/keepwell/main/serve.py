@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from keepwell.main import capacity, demo
+from keepwell.main import capacity, demo, roles
 from keepwell.main.addresses import Addresses, Servers
 from keepwell.main.app import application
 from keepwell.main.children import READY_LINE, Child, parent_gone
@@ -21,7 +21,7 @@ from keepwell.main.exposition import Exposition
 from keepwell.main.parts import Parts
 from keepwell.main.periodic import keep_working, works
 from keepwell.main.server import listeners, server, stopping_on_signals
-from keepwell.platform import migrations
+from keepwell.platform import migrations, telemetry
 from keepwell.platform.settings import ProcessKind, Settings
 
 _CHILD_START_SECONDS = 60.0
@@ -34,11 +34,14 @@ def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: 
     Raises:
         AddressInUseError: the port cannot be had.
         EmbeddedStartError, MigrationError, InvalidSettingsError, DemoRefusedError: what is missing could not be made.
+        UnsafeRoleError: requests would run as a role that row-level security does not hold for.
     """
+    telemetry.configure(settings.log_level, process="serve")
     sockets = listeners(host, port, workers)
     with Servers.attach(settings) as servers:
         migrations.upgrade(servers.addresses.owner, attempts=settings.migration_attempts)
         capacity.check(settings, servers.addresses.owner, {ProcessKind.API: workers})
+        run(roles.check(Parts(settings, servers.addresses, ProcessKind.CLI)))
         if with_demo:
             run(demo.prepare(settings, servers.addresses))
         with tempfile.TemporaryDirectory(prefix="keepwell-", ignore_cleanup_errors=True) as folder:
@@ -46,16 +49,29 @@ def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: 
 
 
 def api(settings: Settings, listener: socket.socket, *, name: str, siblings: Path | None, child: bool) -> None:
-    """One API process on a bound socket. A `child` ends with its parent and says `ready` on its standard output."""
+    """One API process on a bound socket. A `child` ends with its parent and says `ready` on its standard output.
+
+    Raises:
+        UnsafeRoleError: requests would run as a role that row-level security does not hold for.
+    """
+    telemetry.configure(settings.log_level, process=f"api-{name}")
     with Servers.attach(settings) as servers:
+        if not child:  # the parent has looked
+            run(roles.check(Parts(settings, servers.addresses, ProcessKind.API)))
         run(_api(settings, servers.addresses, listener, Exposition(siblings, name), child=child))
     if siblings is not None:  # a parent that was killed leaves it behind
         shutil.rmtree(siblings, ignore_errors=True)
 
 
 def worker(settings: Settings) -> None:
-    """One worker process: the periodic work, until told to stop."""
+    """One worker process: the periodic work, until told to stop.
+
+    Raises:
+        UnsafeRoleError: it would work as a role that row-level security does not hold for.
+    """
+    telemetry.configure(settings.log_level, process="worker")
     with Servers.attach(settings) as servers:
+        run(roles.check(Parts(settings, servers.addresses, ProcessKind.WORKER)))
         run(_worker(settings, servers.addresses))
 
 
