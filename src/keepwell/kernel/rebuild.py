@@ -25,6 +25,7 @@ from keepwell.kernel.keys import TenantKeys
 from keepwell.kernel.plan import access_record
 from keepwell.kernel.service import Kernel
 from keepwell.kernel.store import CLAIM_TENANT, StateRow
+from keepwell.kernel.verify import TENANTS
 from keepwell.platform.crypto import UnreadableError
 from keepwell.platform.postgres import Database
 
@@ -87,7 +88,7 @@ class _Walk:
 
     async def everything(self) -> None:
         async with self._auditor.connection() as connection:
-            tenants = [row[0] for row in await connection.fetch(_TENANTS, timeout=PATIENCE)]
+            tenants = [row[0] for row in await connection.fetch(TENANTS, timeout=PATIENCE)]
         for tenant in tenants:
             self._tenants += 1
             await self._tenant(tenant)
@@ -247,21 +248,6 @@ def _upsert_arguments(row: StateRow) -> tuple[Any, ...]:
     return (row.tenant, row.kind, row.id, *(getattr(row, name) for name in AGGREGATE_COLUMNS))
 
 
-# Tenants by skipping along the primary keys, instead of reading every row of them.
-_TENANTS = """
-WITH RECURSIVE journaled (tenant) AS (
-    (SELECT tenant_id FROM journal_entry ORDER BY tenant_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT e.tenant_id FROM journal_entry e WHERE e.tenant_id > j.tenant ORDER BY e.tenant_id LIMIT 1)
-    FROM journaled j WHERE j.tenant IS NOT NULL
-), stored (tenant) AS (
-    (SELECT tenant_id FROM aggregate ORDER BY tenant_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT g.tenant_id FROM aggregate g WHERE g.tenant_id > s.tenant ORDER BY g.tenant_id LIMIT 1)
-    FROM stored s WHERE s.tenant IS NOT NULL
-)
-SELECT tenant FROM journaled WHERE tenant IS NOT NULL UNION SELECT tenant FROM stored WHERE tenant IS NOT NULL ORDER BY 1
-"""
 _ENTRIES = (
     "SELECT tenant_id, kind, id, version, least(greatest(at, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00'), "
     "event, command, actor, role, door, request_id, purpose, payload, previous, hash "

@@ -85,10 +85,12 @@ def _open(exported: Sequence[str], verifier: Verifier, findings: Findings) -> di
 
 async def _chains(connection: Any, findings: Findings, horizon: Horizon) -> tuple[int, int]:
     walker = ChainWalker(findings.add, horizon)
-    async for row in connection.cursor(_ENTRIES, prefetch=_PREFETCH, timeout=PATIENCE):
-        xid, written_by, version, head = row[_ENTRY_FIELDS:]
-        stored = None if version is None else Stored(version, head)
-        walker.take(StoredEntry(*row[:_ENTRY_FIELDS]), xid, written_by, stored)
+    # One tenant after another: whatever has to be sorted on disk is one tenant's at most.
+    for (tenant,) in await connection.fetch(TENANTS, timeout=PATIENCE):
+        async for row in connection.cursor(_ENTRIES, tenant, prefetch=_PREFETCH, timeout=PATIENCE):
+            xid, written_by, version, head = row[_ENTRY_FIELDS:]
+            stored = None if version is None else Stored(version, head)
+            walker.take(StoredEntry(*row[:_ENTRY_FIELDS]), xid, written_by, stored)
     walker.finish()
     async for tenant, kind, id_, version in connection.cursor(_UNJOURNALED, prefetch=_PREFETCH, timeout=PATIENCE):
         findings.add(Finding(Damage.UNJOURNALED, "aggregate", "the journal has no entry of it", tenant, kind, id_, version))
@@ -124,11 +126,26 @@ _SEES_ALL = """
 SELECT bool_and(NOT row_security_active(t) OR pg_has_role(current_user, 'keepwell_auditor', 'USAGE'))
 FROM unnest(ARRAY['aggregate', 'journal_entry', 'access_record', 'checkpoint']) AS t
 """
+# Tenants by skipping along the primary keys, instead of reading every row of them.
+TENANTS = """
+WITH RECURSIVE journaled (tenant) AS (
+    (SELECT tenant_id FROM journal_entry ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT e.tenant_id FROM journal_entry e WHERE e.tenant_id > j.tenant ORDER BY e.tenant_id LIMIT 1)
+    FROM journaled j WHERE j.tenant IS NOT NULL
+), stored (tenant) AS (
+    (SELECT tenant_id FROM aggregate ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT g.tenant_id FROM aggregate g WHERE g.tenant_id > s.tenant ORDER BY g.tenant_id LIMIT 1)
+    FROM stored s WHERE s.tenant IS NOT NULL
+)
+SELECT tenant FROM journaled WHERE tenant IS NOT NULL UNION SELECT tenant FROM stored WHERE tenant IS NOT NULL ORDER BY 1
+"""
 # Names below come from our own structs, never from input.
 _ENTRIES = (
     f"SELECT {_columns(StoredEntry, 'e')}, e.xid, e.xmin::text::bigint, g.version, g.head FROM journal_entry e "  # noqa: S608 - as above
     "LEFT JOIN aggregate g ON g.tenant_id = e.tenant_id AND g.kind = e.kind AND g.id = e.id "
-    "ORDER BY e.tenant_id, e.kind, e.id, e.version, e.at"
+    "WHERE e.tenant_id = $1 ORDER BY e.tenant_id, e.kind, e.id, e.version, e.at"
 )
 _UNJOURNALED = (
     "SELECT g.tenant_id, g.kind, g.id, g.version FROM aggregate g WHERE NOT EXISTS (SELECT FROM journal_entry e "
