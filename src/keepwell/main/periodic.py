@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.kernel import checkpoints
 from keepwell.main.parts import Parts
+from keepwell.platform.telemetry import describe
 
 RUNS = Counter("keepwell_periodic_runs", "Runs of periodic work", ["work", "outcome"])
 SECONDS = Histogram("keepwell_periodic_seconds", "How long a run took", ["work"], buckets=(0.01, 0.1, 1, 10, 60, 600))
@@ -69,7 +70,7 @@ async def run_once(work: Work) -> bool:
         await work.run()
     except Exception as error:  # noqa: BLE001 - the next run is another chance; what failed is counted and named
         RUNS.labels(work.name, "failed").inc()
-        _log.error("worker.run-failed", work=work.name, error=type(error).__name__)
+        _log.error("worker.run-failed", work=work.name, **describe(error))
         return False
     RUNS.labels(work.name, "ok").inc()
     SECONDS.labels(work.name).observe(asyncio.get_running_loop().time() - started)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Router
 from starlette.types import Receive, Scope, Send
 
 from keepwell.kernel.http import observe
@@ -13,6 +13,7 @@ from keepwell.kernel.http.call import Answer
 from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Operation
 from keepwell.kernel.http.exchange import Exchange
 from keepwell.kernel.http.render import problem, send_answer
+from keepwell.kernel.http.routing import Paths
 from keepwell.kernel.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, Refusal, Refused
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Resource:
 
 class Door:
     """The ASGI application. At most `max_in_flight` requests are served at once; beyond that only vital routes answer.
-    `body_limit` is the usual one, in bytes.
 
+    `body_limit` is the usual one, in bytes. `mounts` are further applications, such as sockets, behind all endpoints.
     `outages` maps exceptions that mean "a part we need is down" to the refusal the caller gets; anything else that
     escapes a handler is a bug and becomes 500 `internal-error`.
     """
@@ -74,10 +75,10 @@ class Door:
         self._outages = outages
         self._max_in_flight = max_in_flight
         self._in_flight = 0
-        resources = _resources(self.endpoints, lambda endpoint: Operation(endpoint, kernel, authenticate, body_limit))
-        self._exact = {resource.path: resource for resource in resources if "{" not in resource.path}
-        routes = [Route(resource.path, resource) for resource in resources if "{" in resource.path]
-        self._router = Router([*routes, *mounts], redirect_slashes=False, default=_nothing_here, lifespan=lifespan)
+        self._paths = Paths[Resource]()
+        for resource in _resources(self.endpoints, lambda endpoint: Operation(endpoint, kernel, authenticate, body_limit)):
+            self._paths.add(resource.path, resource)
+        self._router = Router(mounts, redirect_slashes=False, default=_nothing_here, lifespan=lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,10 +96,10 @@ class Door:
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         try:
-            exact = self._exact.get(scope["path"])
-            if exact is not None:
-                scope["path_params"] = {}
-                await exact(scope, receive, exchange.send)
+            found = self._paths.find(scope["path"])
+            if found is not None:
+                resource, scope["path_params"] = found
+                await resource(scope, receive, exchange.send)
             else:
                 await self._router(scope, receive, exchange.send)
         except Refused as refused:
@@ -135,9 +136,9 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _resources(endpoints: tuple[Endpoint, ...], operation: Callable[[Endpoint], Operation]) -> list[Resource]:
-    """One resource a path, those with a hot operation first, otherwise in the order of declaration."""
+    """One resource a path, with all operations on it."""
     paths: dict[str, dict[str, Operation]] = {}
-    for endpoint in sorted(endpoints, key=lambda one: not one.hot):
+    for endpoint in endpoints:
         operations = paths.setdefault(endpoint.path, {})
         if endpoint.method in operations:
             raise ValueError(f"{endpoint.method} {endpoint.path} is declared twice")

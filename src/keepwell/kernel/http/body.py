@@ -1,6 +1,5 @@
 """Reading a JSON body: bounded in bytes, in time and in depth, before anything is made of it."""
 
-import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -9,7 +8,6 @@ from typing import Any, cast
 import msgspec
 from starlette.types import Receive
 
-from keepwell.kernel.http.errors import REQUEST_TIMEOUT
 from keepwell.kernel.http.headers import is_json
 from keepwell.kernel.problems import (
     BODY_TOO_LARGE,
@@ -36,28 +34,20 @@ class ClientGoneError(Exception):
     """The caller hung up before the request was whole. Nobody is left to answer."""
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int, seconds: float) -> bytes:
-    """The whole body, at most `limit` bytes, waiting at most `seconds` for it.
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """The whole body, at most `limit` bytes. How long it may take is the connection's business.
 
     Raises:
-        Refused: `body-too-large` as soon as the announced or received length passes the limit; `request-timeout`.
+        Refused: `body-too-large` as soon as the announced or received length passes the limit.
         ClientGoneError: the connection closed in the middle.
     """
     announced = headers.get(b"content-length")
     if announced is not None and (not announced.isdigit() or len(announced) > 18 or int(announced) > limit):
         raise _too_large(limit)
-    try:
-        async with asyncio.timeout(seconds):
-            message = await receive()
-            chunk = cast("bytes", message.get("body", b""))
-            if message["type"] == "http.request" and not message.get("more_body", False) and len(chunk) <= limit:
-                return chunk
-            return await _read_rest(receive, message, limit)
-    except TimeoutError:
-        raise Refused(Refusal(REQUEST_TIMEOUT, f"The body was not whole after {seconds:g} seconds.")) from None
-
-
-async def _read_rest(receive: Receive, message: Mapping[str, Any], limit: int) -> bytes:
+    message = await receive()
+    chunk = cast("bytes", message.get("body", b""))
+    if message["type"] == "http.request" and not message.get("more_body", False) and len(chunk) <= limit:
+        return chunk
     body = bytearray()
     while True:
         if message["type"] == "http.disconnect":

@@ -1,38 +1,44 @@
 """The HTTP/1.1 connection under the door: uvicorn's, with bounds on what a caller may send before it is understood."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from keepwell.kernel.http import observe
 from keepwell.kernel.http.call import Answer
-from keepwell.kernel.http.errors import BAD_REQUEST, HEADERS_TOO_LARGE
+from keepwell.kernel.http.errors import BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT
 from keepwell.kernel.http.render import problem
 from keepwell.kernel.problems import ProblemType, Refusal
 from keepwell.kit.ids import new_id
 
 HEAD_BYTES = 32_768
 HEAD_SECONDS = 15.0
+BODY_SECONDS = 20.0
+BODY_BYTES = 40_000
 DISCARD_BYTES = 64_000_000
 DISCARD_SECONDS = 30.0
 
 
 class Connection(HttpToolsProtocol):
     """One connection. A head (request line and headers) is at most `HEAD_BYTES` and takes at most `HEAD_SECONDS`.
+    Of a body at least `BODY_BYTES` come in every `BODY_SECONDS`, unless it is we who do not read on.
 
     What still arrives of a body after its request was answered is thrown away, so that the caller can read the answer
     (closing at once would reset the connection under it), but only `DISCARD_BYTES` of it and for `DISCARD_SECONDS`.
     """
 
     _in_head = False
+    _in_body = False
     _head_bytes = 0
     _discarded = 0
+    _body_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._arm(HEAD_SECONDS)
+        self._arm(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -44,11 +50,15 @@ class Connection(HttpToolsProtocol):
         else:
             self._head_bytes = len(data)
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._in_head:
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(HEADERS_TOO_LARGE)
             elif self._deadline is None:
-                self._arm(HEAD_SECONDS)
+                self._arm(HEAD_SECONDS, self._too_slow)
+        elif self._in_body and self._deadline is None:
+            self._arm(BODY_SECONDS, self._watch_body)
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -61,6 +71,7 @@ class Connection(HttpToolsProtocol):
         if self._head_bytes > HEAD_BYTES and len(self.url) + sum(len(n) + len(v) for n, v in self.headers) > HEAD_BYTES:
             self._refuse(HEADERS_TOO_LARGE)
             return
+        self._in_body = True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -69,12 +80,14 @@ class Connection(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._discard(len(body))
             return
+        self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.transport.is_closing():
             return
-        self._discarded = 0
+        self._in_body = False
+        self._discarded = self._body_bytes = 0
         if self._deadline is not None:
             self._disarm()
         super().on_message_complete()
@@ -84,14 +97,30 @@ class Connection(HttpToolsProtocol):
             self._refuse(BAD_REQUEST)
 
     def _discard(self, size: int) -> None:
+        if self._discarded == 0:
+            self._disarm()
+            self._arm(DISCARD_SECONDS, self.transport.close)
         self._discarded += size
         if self._discarded > DISCARD_BYTES:
             self.transport.close()
-        elif self._deadline is None:
-            self._arm(DISCARD_SECONDS)
 
-    def _arm(self, seconds: float) -> None:
-        self._deadline = self.loop.call_later(seconds, self.transport.close)
+    def _too_slow(self) -> None:
+        """Ends a head that does not end, or a connection nobody ever used."""
+        self.transport.close()
+
+    def _watch_body(self) -> None:
+        """Looks back on the last `BODY_SECONDS` of a body."""
+        enough = self._body_bytes >= BODY_BYTES or self.flow.read_paused
+        self._body_bytes = 0
+        if enough:
+            self._arm(BODY_SECONDS, self._watch_body)
+        elif self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(REQUEST_TIMEOUT)
+
+    def _arm(self, seconds: float, then: Callable[[], object]) -> None:
+        self._deadline = self.loop.call_later(seconds, then)
 
     def _disarm(self) -> None:
         if self._deadline is not None:

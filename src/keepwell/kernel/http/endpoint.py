@@ -23,19 +23,16 @@ if TYPE_CHECKING:
 Authenticator = Callable[[str], Actor]
 """The value of an Authorization header to the actor it proves; raises `Refused(UNAUTHENTICATED)`. Pure computation."""
 
-BODY_SECONDS = 30.0
-SLOWEST_BYTES_PER_SECOND = 64_000
-
 
 class Endpoint(msgspec.Struct, frozen=True):
     """One operation of the HTTP door.
 
-    `path` is in Starlette's syntax; `{id}` has to be a UUID and arrives as `Call.id`.
+    `path` may hold parameters as whole segments, such as `/v1/responses/{id}`; `{id}` has to be a UUID and arrives as `Call.id`.
     `body` and `query` are structs that forbid unknown fields. `answers` maps each status of success to what it carries.
     `problems` lists the types beyond those that every route of its shape can have.
     `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
     `etag`: the answer carries its version, and `If-None-Match` turns an equal one into 304.
-    `hot` puts the route in front of the others. `vital` keeps it answering while others are shed under overload.
+    `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON.
     """
 
@@ -75,7 +72,6 @@ class Operation:
         self._query = QueryReader(endpoint.query)
         self._decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
         self._body_limit = endpoint.body_limit or usual_limit
-        self._body_seconds = BODY_SECONDS + self._body_limit / SLOWEST_BYTES_PER_SECOND
         self._has_id = "{id}" in endpoint.path
         self._takes_key = endpoint.writes and endpoint.idempotent
 
@@ -115,7 +111,7 @@ class Operation:
         typed = b"content-type" in headers
         if typed:
             check_media_type(headers)
-        body = await read_body(receive, headers, self._body_limit, self._body_seconds)
+        body = await read_body(receive, headers, self._body_limit)
         if body and not typed:
             check_media_type(headers)
         return decode(body, decoder)

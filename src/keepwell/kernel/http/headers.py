@@ -4,8 +4,9 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 
+from uuid_utils import uuid7
+
 from keepwell.kernel.problems import INVALID_HEADER, Refusal, Refused
-from keepwell.kit.ids import new_id
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -30,7 +31,7 @@ def request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
-    return str(new_id())
+    return str(uuid7())  # the text alone: making an object of ours of it first costs five times as much
 
 
 def traceparent(headers: Mapping[bytes, bytes]) -> str:

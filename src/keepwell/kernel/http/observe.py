@@ -1,5 +1,7 @@
 """What the door counts and logs about every request. No address, no value, no body: route templates and ids only."""
 
+from functools import lru_cache
+
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -31,8 +33,9 @@ def finish(exchange: Exchange) -> None:
     IN_FLIGHT.dec()
     seconds = exchange.seconds
     method = exchange.method if exchange.method in _METHODS else "OTHER"
-    REQUESTS.labels(exchange.route, method, exchange.status).inc()
-    SECONDS.labels(exchange.route, method).observe(seconds)
+    counter, histogram = _series(exchange.route, method, exchange.status)
+    counter.inc()
+    histogram.observe(seconds)
     if not exchange.named_itself:
         WITHOUT_ID.inc()
     _log.info(
@@ -44,6 +47,11 @@ def finish(exchange: Exchange) -> None:
         request_id=exchange.request_id,
         trace_id=exchange.trace_id,
     )
+
+
+@lru_cache(maxsize=10_000)  # routes, methods and statuses are all from the code, so this ends somewhere
+def _series(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(route, method, status), SECONDS.labels(route, method)
 
 
 def record_bug(exchange: Exchange, error: Exception) -> None:
