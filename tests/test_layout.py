@@ -1,6 +1,7 @@
 """The shape of the source tree: same furniture in every room, doors used instead of windows, folders where the plan puts them."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,13 @@ def test_a_room_holds_only_the_furniture(room: str):
 def test_a_room_says_in_one_line_what_it_is_for(room: str):
     tree = ast.parse((ROOMS_DIR / room / "__init__.py").read_text(encoding="utf-8"))
     assert (ast.get_docstring(tree) or "").strip(), f"{room}/__init__.py has no docstring"
+
+
+def test_every_store_is_protected_by_a_contract():
+    contracts = tomllib.loads((SRC.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    guarded = {module for contract in contracts for module in contract.get("protected_modules", ())}
+    stores = {f"keepwell.domains.{path.parent.name}.store" for path in ROOMS_DIR.glob("*/store*")}
+    assert stores <= guarded, f"add a contract to pyproject.toml for {sorted(stores - guarded)}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     database_auditor_url: SecretStr | None = None
     """The auditor role's URL; unset: the owner's, switched to that role."""
     replica_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Read replicas, comma-separated URLs."""
+    """Read replicas, comma-separated URLs; no read uses them yet."""
     valkey_url: SecretStr | None = None
     """Valkey or Redis; unset: an embedded one in the data directory."""
     data_dir: Path = Path(".keepwell")
@@ -58,8 +58,6 @@ class Settings(BaseSettings):
     """A file that holds the master key; unset and embedded: made in the data directory."""
     origin: str = "keepwell.local"
     """The name this installation signs its journal checkpoints with."""
-    public_url: str = "http://127.0.0.1:8080"
-    """How browsers and links reach this installation."""
 
     pool_size_api: Positive = 8
     """Most database connections of one API process."""
@@ -85,8 +83,6 @@ class Settings(BaseSettings):
     """An open transaction that does nothing for this long is ended, seconds."""
     connection_lifetime_s: Seconds = 300.0
     """A connection unused for this long is closed, seconds."""
-    migration_lock_timeout_s: Seconds = 2.0
-    """Longest wait of a migration for one lock before it steps back, seconds."""
     migration_attempts: Positive = 10
     """How often a migration that met a lock is tried again."""
 
@@ -99,14 +95,10 @@ class Settings(BaseSettings):
     """Most commands that share one commit."""
     gather_queue: Positive = 2048
     """Most commands waiting in one process; the next is refused with 503."""
-    gather_tenant_queue: Positive = 1024
-    """Most commands of one clinic waiting in one process."""
     gather: bool = True
     """Whether commands that arrive while a commit runs share the next one."""
     idempotency_lifetime_s: Positive = 86_400
     """How long the outcome under an Idempotency-Key is kept, seconds."""
-    idempotency_wait_s: Seconds = 2.0
-    """How long a twin of a running request waits before 409, seconds."""
 
     access_token_lifetime_s: Positive = 600
     """Lifetime of an access token, seconds."""
@@ -114,17 +106,11 @@ class Settings(BaseSettings):
     """A session not refreshed for this long ends, seconds (NIST SP 800-63B-4, 2.2.3: at most an hour)."""
     session_lifetime_s: Positive = 43_200
     """Longest life of a session, whatever is refreshed, seconds (NIST SP 800-63B-4, 2.2.3: at most a day)."""
-    clock_skew_s: NotNegative = 30
-    """How far clocks of clients and nodes may differ, seconds."""
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 
-    cache_lifetime_s: Positive = 3_600
-    """Lifetime of a cached entry, seconds."""
     body_limit_bytes: Positive = 1_000_000
     """Largest usual request body, bytes."""
-    bulk_body_limit_bytes: Positive = 16_000_000
-    """Largest body of a bulk request, bytes."""
     shutdown_grace_s: Seconds = 10.0
     """How long running requests may take to finish at shutdown, seconds."""
     checkpoint_interval_s: Seconds = 60.0
