@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
-from keepwell.kernel import Kernel, Limits
+from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.findings import Damage
 from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.rebuild import Report, check, rebuild
@@ -17,11 +18,13 @@ from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.cluster import DatabaseUrls
 from tests.support.notes import (
     CATALOG,
+    NOTES,
     OTHER_TENANT,
     SCHEMA,
     TENANT,
     Begin,
     ChangeNote,
+    Closed,
     CloseNote,
     actor,
     envelope,
@@ -212,6 +215,22 @@ async def test_destroyed_keys_are_a_finding_and_no_new_ones_are_made(clinic: Cli
 async def test_keys_of_another_master_key_are_a_finding(clinic: Clinic):
     stranger = Kernel(clinic.kernel.database, CATALOG, KeyRing(bytes(32), SystemClock()), SystemClock(), Limits())
     assert (await check(stranger, clinic.auditor)).counts == {Damage.UNREADABLE: 4}
+
+
+async def test_what_no_room_keeps_or_takes_is_a_finding(clinic: Clinic):
+    def refusing(state: Any, event: Any) -> Any:
+        if isinstance(event, Closed):
+            raise LookupError("the secret-value in it")
+        return NOTES.evolve(state, event)
+
+    catalog = Catalog((msgspec.structs.replace(NOTES, evolve=refusing),))
+    kernel = Kernel(clinic.kernel.database, catalog, KeyRing(MASTER, SystemClock()), SystemClock(), Limits())
+    report = await check(kernel, clinic.auditor)
+    assert {(finding.id, finding.version, finding.detail) for finding in report.findings} == {
+        (clinic.session, 1, "no room of this program keeps this kind"),
+        (clinic.note, 3, "the room could not take the event: LookupError"),
+    }
+    assert report.counts == {Damage.UNREADABLE: 2}
 
 
 async def test_a_repair_is_recorded_as_an_access_in_the_clinic(clinic: Clinic):
