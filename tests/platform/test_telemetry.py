@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -167,3 +168,44 @@ def test_every_field_we_log_is_on_the_list():
     for place, call in log_calls():
         names = {keyword.arg for keyword in call.keywords if keyword.arg is not None} - {"exc_info"}
         assert names <= telemetry.FIELDS, f"{place} logs {sorted(names - telemetry.FIELDS)}"
+
+
+class AnsweredLine(telemetry.Line, kw_only=True):
+    route: str
+    status: int
+
+
+def answered() -> AnsweredLine:
+    return AnsweredLine(event="http.request", timestamp=datetime(2026, 1, 2, tzinfo=UTC), route="/v1/x", status=200)
+
+
+def test_a_line_of_known_shape_is_written_as_any_other(log: Log):
+    telemetry.write(answered())
+    assert log.last() == {
+        "event": "http.request",
+        "timestamp": "2026-01-02T00:00:00Z",
+        "level": "info",
+        "process": "api",
+        "route": "/v1/x",
+        "status": 200,
+    }
+
+
+def test_a_line_of_known_shape_keeps_to_the_level(log: Log):
+    telemetry.configure("warning", log)
+    telemetry.write(answered())
+    assert not log.lines()
+
+
+def test_who_listens_to_structlog_hears_lines_of_known_shape(log: Log):
+    with structlog.testing.capture_logs() as heard:
+        telemetry.write(answered())
+    assert (heard[0]["event"], heard[0]["status"]) == ("http.request", 200)
+    assert not log.lines()
+
+
+def test_a_line_of_known_shape_has_fields_of_the_list_only():
+    with pytest.raises(TypeError, match="name"):
+
+        class NamedLine(telemetry.Line, kw_only=True):  # pyright: ignore[reportUnusedClass]
+            name: str

@@ -1,5 +1,6 @@
 """What the door counts and logs about every request. No address, no value, no body: route templates and ids only."""
 
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import structlog
@@ -7,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.kernel.faults import describe
 from keepwell.kernel.http.exchange import Exchange
+from keepwell.platform.telemetry import Line, write
 
 REQUESTS = Counter("keepwell_http_requests", "Requests answered", ["route", "method", "status"])
 SECONDS = Histogram(
@@ -17,6 +19,18 @@ SECONDS = Histogram(
 )
 IN_FLIGHT = Gauge("keepwell_http_requests_in_flight", "Requests being served now")
 WITHOUT_ID = Counter("keepwell_http_requests_without_id", "Requests that came without an X-Request-ID")
+
+
+class RequestLine(Line, kw_only=True):
+    """One answered request."""
+
+    method: str
+    route: str
+    status: int
+    duration_ms: float
+    request_id: str
+    trace_id: str
+
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.stdlib.get_logger("keepwell.http")
@@ -38,14 +52,17 @@ def finish(exchange: Exchange) -> None:
     histogram.observe(seconds)
     if not exchange.named_itself:
         WITHOUT_ID.inc()
-    _log.info(
-        "http.request",
-        method=method,
-        route=exchange.route,
-        status=exchange.status,
-        duration_ms=round(seconds * 1000, 3),
-        request_id=exchange.request_id,
-        trace_id=exchange.trace_id,
+    write(
+        RequestLine(
+            event="http.request",
+            timestamp=datetime.now(UTC),
+            method=method,
+            route=exchange.route,
+            status=exchange.status,
+            duration_ms=round(seconds * 1000, 3),
+            request_id=exchange.request_id,
+            trace_id=exchange.trace_id,
+        )
     )
 
 
