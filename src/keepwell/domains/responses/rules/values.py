@@ -99,6 +99,9 @@ def _choice(item: Item, value: Any) -> Judged:
 
 
 def _coded(item: Item, value: dict[str, Any]) -> Judged:
+    if any(option.value == value for option in item.options):
+        # Sent just as the form has it, which was checked when it came in; most answers are.
+        return Judged(value)
     kinds = {option.type for option in item.options}
     judged = _object("Reference" if "Reference" in kinds and "reference" in value else "Coding", value)
     if not judged.slips and item.options and not any(_same(option, value) for option in item.options):

@@ -1,0 +1,98 @@
+"""A clinic over HTTP without log-in: the door, the kernel and the database are real, who calls is simply said."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from keepwell.domains import questionnaires, responses
+from keepwell.domains.questionnaires import QuestionnaireService
+from keepwell.domains.questionnaires import routes as questionnaire_routes
+from keepwell.domains.responses import ResponseService
+from keepwell.domains.responses import routes as response_routes
+from keepwell.kernel import Actor, Catalog, Kernel, Limits, Refusal, Refused
+from keepwell.kernel.http import Door
+from keepwell.kernel.keys import KeyRing
+from keepwell.kernel.problems import UNAUTHENTICATED
+from keepwell.kit.ids import new_id
+from keepwell.platform.postgres import Database, PoolSettings
+from tests.support.clock import ManualClock
+from tests.support.cluster import DatabaseUrls
+from tests.support.forms import form
+from tests.support.http_server import serving
+
+CLINICIAN = ("user/Questionnaire.crus", "user/QuestionnaireResponse.crus")
+PATIENT = ("user/Questionnaire.rs", "patient/QuestionnaireResponse.crus")
+
+
+@dataclass
+class Clinic:
+    """One clinic and who may call on its behalf. `http` speaks as a clinician unless told otherwise."""
+
+    kernel: Kernel
+    clock: ManualClock
+    http: httpx.AsyncClient
+    everything: str
+    tenant: Any = field(default_factory=new_id)
+    actors: dict[str, Actor] = field(default_factory=dict[str, Actor])
+
+    def acting(
+        self, name: str, scopes: tuple[str, ...] = CLINICIAN, subject: str | None = None, tenant: Any = None
+    ) -> dict[str, str]:
+        """Headers that speak for an actor of this name."""
+        self.actors[f"Bearer {name}"] = Actor(tenant or self.tenant, new_id(), "clinician", scopes, subject=subject)
+        return {"authorization": f"Bearer {name}"}
+
+    def authenticate(self, authorization: str) -> Actor:
+        if authorization not in self.actors:
+            raise Refused(Refusal(UNAUTHENTICATED))
+        return self.actors[authorization]
+
+    async def publish(self, *items: dict[str, Any], **elements: Any) -> str:
+        """The id of a published form with these items."""
+        answer = await self.http.post("/v1/questionnaires", json=form(*items, **elements))
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    async def begin(self, questionnaire: str, **body: Any) -> dict[str, Any]:
+        """A response just begun."""
+        answer = await self.http.post("/v1/responses", json={"questionnaire": questionnaire, **body})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def patch(self, id_: str, version: int, answers: dict[str, Any], **headers: str) -> httpx.Response:
+        return await self.http.patch(f"/v1/responses/{id_}", json={"answers": answers}, headers={**match(version), **headers})
+
+    async def post(self, path: str, version: int | None = None, body: Any = None) -> httpx.Response:
+        headers = {} if version is None else match(version)
+        return await self.http.post(path, headers=headers, **({} if body is None else {"json": body}))
+
+
+def match(version: int) -> dict[str, str]:
+    return {"if-match": f'"{version}"'}
+
+
+@asynccontextmanager
+async def opened(urls: DatabaseUrls, clock: ManualClock) -> AsyncGenerator[Clinic]:
+    """A clinic of the test's own, served on a socket."""
+    database = Database(PoolSettings(urls.app, largest=4, wait=2.0))
+    await database.open()
+    kernel = Kernel(
+        database,
+        Catalog((*questionnaires.AGGREGATES, *responses.AGGREGATES)),
+        KeyRing(b"rooms are tested with this key!!", clock),
+        clock,
+        Limits(),
+    )
+    forms = QuestionnaireService(kernel)
+    table = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(ResponseService(kernel, forms)))
+    async with httpx.AsyncClient(timeout=20) as http:
+        clinic = Clinic(kernel, clock, http, urls.superuser)
+        async with serving(Door(kernel, clinic.authenticate, table)) as base:
+            http.base_url = httpx.URL(base)
+            http.headers.update(clinic.acting("clinician"))
+            yield clinic
+    await kernel.close()
+    await database.close()
