@@ -1,6 +1,5 @@
 """The four comparisons: against PostgreSQL alone, against a bare handler, gathering on against off, many clinics against one."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -130,7 +129,7 @@ class Bench:
 
     async def _patch(self, url: str, targets: Sequence[Target], connections: int) -> Run:
         await self._settle()
-        before = await proof.current(self._auditor, targets)
+        before = await proof.settled(self._auditor, targets)
         report = await wrk.run("patch", url, before, connections, self._load.seconds, str(new_id()))
         unseen = await proof.check(self._auditor, before, report, connections)
         return report.as_run(in_flight_at_end=unseen)
@@ -142,7 +141,6 @@ class Bench:
     async def _settle(self) -> None:
         """Every run starts behind a checkpoint, so that none pays for the pages of the one before."""
         await self._admin.execute("CHECKPOINT")
-        await asyncio.sleep(0.5)
 
     async def _bare_copies(self, targets: Sequence[Target]) -> list[Target]:
         """The same responses in the bare handler's table, as it would answer them."""

@@ -1,5 +1,6 @@
 """Whether what the load was told is what the journal holds."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import msgspec
 
 from bench.wrk import LoadFailedError, Report, Target
 
+_QUIET_SECONDS = 0.3
 _VERSIONS = "SELECT id, version FROM aggregate WHERE id = ANY($1::uuid[])"
 _ENTRIES = """
 SELECT j.id, count(*) AS entries, count(DISTINCT j.version) AS versions, max(j.version) AS newest
@@ -15,6 +17,17 @@ FROM journal_entry j JOIN unnest($1::uuid[], $2::integer[]) AS w (id, version) O
 WHERE j.tenant_id = ANY($3::uuid[]) AND j.kind = 'response' GROUP BY j.id
 """
 _TENANTS = "SELECT DISTINCT tenant_id FROM aggregate WHERE id = ANY($1::uuid[])"
+
+
+async def settled(auditor: Any, targets: Sequence[Target]) -> list[Target]:
+    """The targets at their versions, once nothing is stored any more of what was in flight when an earlier load ended."""
+    before = await current(auditor, targets)
+    while True:
+        await asyncio.sleep(_QUIET_SECONDS)
+        after = await current(auditor, targets)
+        if after == before:
+            return after
+        before = after
 
 
 async def current(auditor: Any, targets: Sequence[Target]) -> list[Target]:
@@ -31,10 +44,12 @@ async def check(auditor: Any, before: Sequence[Target], report: Report, connecti
         LoadFailedError: an acknowledged change is missing, one is there twice, or more are there than were sent.
     """
     ids = [target.id for target in before]
-    tenants = [row["tenant_id"] for row in await auditor.fetch(_TENANTS, ids)]
-    rows = await auditor.fetch(_ENTRIES, ids, [target.version for target in before], tenants)
+    # One snapshot: the server may still be storing what was in flight.
+    async with auditor.transaction(isolation="repeatable_read", readonly=True):
+        tenants = [row["tenant_id"] for row in await auditor.fetch(_TENANTS, ids)]
+        rows = await auditor.fetch(_ENTRIES, ids, [target.version for target in before], tenants)
+        after = {target.id: target.version for target in await current(auditor, before)}
     stored = {row["id"]: (row["entries"], row["versions"], row["newest"]) for row in rows}
-    after = {target.id: target.version for target in await current(auditor, before)}
     return compare({target.id: target.version for target in before}, after, stored, report, connections)
 
 
