@@ -1,6 +1,5 @@
 """What the door counts and logs about every request. No address, no value, no body: route templates and ids only."""
 
-from datetime import UTC, datetime
 from functools import lru_cache
 
 import structlog
@@ -8,6 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.kernel.faults import describe
 from keepwell.kernel.http.exchange import Exchange
+from keepwell.kit.time import SystemClock
 from keepwell.platform.telemetry import Line, write
 
 REQUESTS = Counter("keepwell_http_requests", "Requests answered", ["route", "method", "status"])
@@ -33,6 +33,7 @@ class RequestLine(Line, kw_only=True):
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_clock = SystemClock()
 _log = structlog.stdlib.get_logger("keepwell.http")
 
 
@@ -55,7 +56,7 @@ def finish(exchange: Exchange) -> None:
     write(
         RequestLine(
             event="http.request",
-            timestamp=datetime.now(UTC),
+            timestamp=_clock.now(),
             method=method,
             route=exchange.route,
             status=exchange.status,
