@@ -77,7 +77,7 @@ def recovered(server: Server, seconds: float = 60) -> None:
         return "valkey-server" in names and "postgres" in names and len(server.api_processes()) == server.workers - 1
 
     eventually(whole, seconds)
-    eventually(lambda: server.readiness() == 200, seconds)
+    server.await_ready(seconds)
 
 
 def hang(*processes: psutil.Process) -> None:

@@ -35,10 +35,19 @@ def free_port() -> int:
 
 
 class Server:
-    """One `keepwell serve`. `settings` are further KEEPWELL_* variables, named without the prefix, in lower case."""
+    """One `keepwell serve`. `settings` are further KEEPWELL_* variables, named without the prefix, in lower case.
+
+    `superuser` is the URL of a database that is not the embedded one.
+    """
 
     def __init__(
-        self, directory: Path, *, workers: int = 1, demo: bool = True, settings: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *,
+        workers: int = 1,
+        demo: bool = True,
+        settings: Mapping[str, str] | None = None,
+        superuser: str | None = None,
     ) -> None:
         self.directory = directory.absolute()
         self.workers = workers
@@ -47,6 +56,7 @@ class Server:
         self.output = directory.with_name(f"{directory.name}-output")
         self.output.mkdir(parents=True, exist_ok=True)
         self._demo = demo
+        self._superuser = superuser
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         given = {f"KEEPWELL_{name.upper()}": value for name, value in (settings or {}).items()}
         self.environment = {**inherited, "KEEPWELL_DATA_DIR": str(self.directory), **given}
@@ -68,33 +78,34 @@ class Server:
                 start_new_session=True,
             )
 
-    def start(self, seconds: float = 60) -> None:
-        """Starts the program and returns when it says it is ready.
+    def start(self, seconds: float = 60, *, failing: Sequence[str] = ()) -> None:
+        """Starts the program and returns when it says it is ready, but for the parts that are meant to fail.
 
         Raises:
             AssertionError: it ended, or is not ready within `seconds`; the message holds what it said last.
         """
         self.launch()
-        self.await_ready(seconds)
+        self.await_ready(seconds, failing=failing)
 
-    def await_ready(self, seconds: float = 60) -> None:
-        """Returns when readiness is 200. Raises as `start` does."""
+    def await_ready(self, seconds: float = 60, *, failing: Sequence[str] = ()) -> None:
+        """Returns when just the parts named fail. Raises as `start` does."""
 
         def ready() -> bool:
             assert self.main.poll() is None, f"ended with {self.main.returncode}: {self.said()}"
-            return self.readiness() == 200
+            return self.failing() == list(failing)
 
         try:
             eventually(ready, seconds)
         except AssertionError as error:
-            raise AssertionError(f"not ready: {error}\n{self.said()}") from None
+            raise AssertionError(f"{error}; failing is {self.failing()}\n{self.said()}") from None
 
-    def readiness(self) -> int:
-        """The status of `GET /health/ready`; 0 when nothing answers."""
+    def failing(self) -> list[str] | None:
+        """The parts that do not work, as readiness tells; None when nothing answers."""
         try:
-            return httpx.get(f"{self.base}/health/ready", timeout=10).status_code
+            answer = httpx.get(f"{self.base}/health/ready", timeout=10)
         except httpx.TransportError:
-            return 0
+            return None
+        return [] if answer.status_code == 200 else answer.json()["failing"]
 
     def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 40) -> int:
         """Ends the program as a terminal or a service manager would; its exit status."""
@@ -142,16 +153,16 @@ class Server:
 
     def api_processes(self) -> list[psutil.Process]:
         """The processes that answer HTTP, besides the one that was started (which may answer too)."""
-        return [
-            process
-            for process in psutil.Process(self.main.pid).children(recursive=True)
-            if "python" in process.name().lower() or "keepwell" in process.name().lower()
-            if not _is_guardian(process) and not _is_helper(process)
-        ]
+        found: list[psutil.Process] = []
+        for process in psutil.Process(self.main.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and "keepwell.main.cli" in process.cmdline():
+                    found.append(process)
+        return found
 
     def guardian(self) -> psutil.Process:
         """The process that keeps the embedded servers."""
-        return next(process for process in self.processes() if _is_guardian(process))
+        return next(each for each in self.processes() if "keepwell.platform.embedded.guardian" in each.cmdline())
 
     def postmaster(self) -> psutil.Process:
         return psutil.Process(int((self.directory / "postgres" / "postmaster.pid").read_text().split()[0]))
@@ -166,7 +177,9 @@ class Server:
     # -- looking inside -----------------------------------------------------------------------------------------------
 
     def database_url(self, role: str = "postgres") -> str:
-        """Where the embedded database is reached, past the program, as any role."""
+        """Where the embedded database is reached, past the program, as any role; or the other one, as its superuser."""
+        if self._superuser is not None:
+            return self._superuser
         folder = (self.directory / "sockets").read_text(encoding="utf-8").strip()
         return f"postgresql://{role}@/keepwell?host={quote(folder, safe='')}"
 
@@ -196,21 +209,13 @@ class Server:
         return "\n--\n".join(texts)
 
 
-def _is_guardian(process: psutil.Process) -> bool:
-    return "keepwell.platform.embedded.guardian" in process.cmdline()
-
-
-def _is_helper(process: psutil.Process) -> bool:
-    """Python's own trackers of multiprocessing."""
-    return any("resource_tracker" in word or "forkserver" in word for word in process.cmdline())
-
-
 @contextlib.contextmanager
-def running(
-    directory: Path, *, workers: int = 1, demo: bool = True, settings: Mapping[str, str] | None = None, start: bool = True
-) -> Generator[Server]:
-    """A server that is stopped at the end; that nothing of it survives is asserted. Its data directory is removed."""
-    server = Server(directory, workers=workers, demo=demo, settings=settings)
+def running(directory: Path, *, start: bool = True, **options: Any) -> Generator[Server]:
+    """A server, with the options of `Server`; stopped at the end, and that nothing of it survives is asserted.
+
+    Its data directory is removed.
+    """
+    server = Server(directory, **options)
     try:
         if start:
             server.start()

@@ -1,0 +1,61 @@
+"""Kill -9 of every part at random moments under load: nothing acknowledged is lost, nothing is done twice, every read is recorded."""
+
+import asyncio
+import os
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.chaos import VICTIMS, prove, reckon, recovered
+from tests.support.load import Client, Ledger, Load, client_of, sign_in, simple_questionnaire
+from tests.support.server import Server, running
+
+CLIENTS = 12
+ROUNDS = int(os.environ.get("KEEPWELL_CHAOS_ROUNDS", "50"))
+_chance = random.SystemRandom()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with running(tmp_path / "data", workers=2) as server:
+        yield server
+
+
+async def test_kills_at_random_moments_lose_nothing_and_double_nothing(server: Server):
+    await kill_and_reckon(server, _chance.sample(sorted(VICTIMS), len(VICTIMS)))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120 + 60 * ROUNDS)
+async def test_many_kills_at_random_moments_lose_nothing_and_double_nothing(server: Server):
+    every = sorted(VICTIMS) * (ROUNDS // len(VICTIMS) + 1)
+    await kill_and_reckon(server, _chance.sample(every, ROUNDS))
+
+
+async def kill_and_reckon(server: Server, victims: Sequence[str]) -> None:
+    """One round a victim: load, the kill, recovery under load, the end of the load, the reckoning."""
+    ledger = Ledger()
+    async with client_of(server.base) as http:
+        questionnaire = await simple_questionnaire(http)
+        shared = await Client(http, ledger, questionnaire).create()
+        for number, victim in enumerate(victims, start=1):
+            await sign_in(http)
+            load = Load(http, ledger, questionnaire, shared)
+            load.start(CLIENTS)
+            try:
+                await ledger.after(_chance.randint(40, 300))
+                await asyncio.to_thread(VICTIMS[victim], server)
+                await asyncio.to_thread(recovered, server)
+                await ledger.after(100)
+                await load.stop()
+            except (AssertionError, TimeoutError) as error:
+                raise AssertionError(f"after the kill of {victim}: {error}; {ledger.odd[:5]}\n{server.said()}") from error
+            finally:
+                await load.abandon()
+            await reckon(server, http, ledger)
+            if number % 10 == 0 or number == len(victims):
+                await prove(server)
+            print(victim, ledger.summary())  # noqa: T201 - shown when the test fails, and with -s
+    assert ledger.unanswered > 0
