@@ -150,7 +150,13 @@ CREATE POLICY auditor ON checkpoint TO keepwell_auditor USING (true) WITH CHECK 
 CREATE POLICY maintenance ON idempotency TO keepwell_maintenance USING (true);
 
 GRANT SELECT, INSERT, UPDATE ON aggregate, idempotency TO keepwell_app;
-GRANT SELECT, INSERT ON journal_entry, access_record, tenant_key TO keepwell_app;
+GRANT SELECT, INSERT ON tenant_key TO keepwell_app;
+GRANT SELECT ON journal_entry, access_record TO keepwell_app;
+-- Not xid: the order of the checkpoints is not the application's to choose.
+GRANT INSERT (tenant_id, kind, id, version, at, event, command, actor, role, door, request_id, purpose, payload, previous, hash)
+    ON journal_entry TO keepwell_app;
+GRANT INSERT (tenant_id, entity, at, id, kind, version, action, outcome, actor, role, door, request_id, purpose, hash)
+    ON access_record TO keepwell_app;
 GRANT SELECT (tenant_id, kind, id, version, head, created_at, updated_at) ON aggregate TO keepwell_auditor;
 GRANT SELECT ON journal_entry, access_record TO keepwell_auditor;
 GRANT SELECT, INSERT ON checkpoint TO keepwell_auditor;

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from keepwell.kernel import checkpoints
+from keepwell.kernel.proof import checkpoints
 from keepwell.main.parts import Parts
 from keepwell.platform.telemetry import describe
 

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from keepwell.domains.tenants import operator
-from keepwell.kernel import Origin, checkpoints, rebuild
-from keepwell.kernel.findings import Damage, Finding
-from keepwell.kernel.notes import Signer
-from keepwell.kernel.verify import verify as verify_journal
+from keepwell.kernel import Origin
+from keepwell.kernel.proof import checkpoints, rebuild
+from keepwell.kernel.proof.findings import Damage, Finding
+from keepwell.kernel.proof.notes import Signer
+from keepwell.kernel.proof.verify import verify as verify_journal
 from keepwell.kit.ids import NIL, new_id
 from keepwell.main.addresses import Addresses
 from keepwell.main.parts import Parts

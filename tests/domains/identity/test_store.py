@@ -11,7 +11,7 @@ import pytest
 from keepwell.domains.identity import IdentityService
 from keepwell.domains.tenants import Clinic
 from keepwell.kernel import Refused
-from keepwell.kernel.rebuild import check
+from keepwell.kernel.proof.rebuild import check
 from keepwell.kit.ids import new_id
 from keepwell.platform.postgres import Database, PoolSettings
 from tests.domains.identity.conftest import ORIGIN, PASSWORD, Node, World, bearer

@@ -130,7 +130,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, kind: ProblemType) -> None:
         """Answers what cannot become a request, and ends the connection."""
         request_id = str(new_id())
-        observe.count_unreadable(kind.status)
+        observe.count_unreadable(kind.status, request_id)
         self.transport.write(_raw(problem(Refusal(kind), "/", request_id), request_id))
         self.transport.close()
 

@@ -83,6 +83,7 @@ def record_bug(exchange: Exchange, error: Exception) -> None:
     )
 
 
-def count_unreadable(status: int) -> None:
-    """Counts bytes that never became a request."""
+def count_unreadable(status: int, request_id: str) -> None:
+    """Counts and logs bytes that never became a request, under the id their sender is told."""
+    _log.info("http.unreadable", status=status, request_id=request_id)
     REQUESTS.labels("unreadable", "OTHER", status).inc()

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepwell.kernel.notes import BadNote, Checkpoint, Signer, Verifier
+from keepwell.kernel.proof.notes import BadNote, Checkpoint, Signer, Verifier
 
 SIGNER = Signer(bytes(range(32)))
 AT = datetime(2026, 3, 29, 1, 30, 0, 5, tzinfo=UTC)

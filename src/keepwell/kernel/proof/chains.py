@@ -6,8 +6,8 @@ from uuid import UUID
 import msgspec
 
 from keepwell.kernel import journal
-from keepwell.kernel.findings import Damage, Finding
 from keepwell.kernel.journal import GENESIS, StoredEntry
+from keepwell.kernel.proof.findings import Damage, Finding
 
 TABLE = "journal_entry"
 

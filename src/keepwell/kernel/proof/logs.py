@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from keepwell.kernel import checkpoints
-from keepwell.kernel.checkpoints import Leaf, StoredCheckpoint
-from keepwell.kernel.findings import Damage, Finding
-from keepwell.kernel.merkle import Tree
-from keepwell.kernel.notes import Checkpoint, Verifier
+from keepwell.kernel.proof import checkpoints
+from keepwell.kernel.proof.checkpoints import Leaf, StoredCheckpoint
+from keepwell.kernel.proof.findings import Damage, Finding
+from keepwell.kernel.proof.merkle import Tree
+from keepwell.kernel.proof.notes import Checkpoint, Verifier
 
 _PAGE = 100
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepwell.kernel.merkle import EMPTY_ROOT, Tree
+from keepwell.kernel.proof.merkle import EMPTY_ROOT, Tree
 
 LEAVES = st.lists(st.binary(max_size=40), max_size=70)
 

@@ -14,10 +14,10 @@ from keepwell.kernel import journal
 from keepwell.kernel.aggregate import Aggregate, Lookup
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Snapshot
-from keepwell.kernel.findings import Damage, Finding
 from keepwell.kernel.journal import GENESIS, StoredEntry
 from keepwell.kernel.keys import TenantKeys
 from keepwell.kernel.plan import LookupRow, compartment
+from keepwell.kernel.proof.findings import Damage, Finding
 from keepwell.kernel.store import StateRow
 from keepwell.platform.crypto import UnreadableError
 

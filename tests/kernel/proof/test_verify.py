@@ -7,12 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from keepwell.kernel import checkpoints, journal
-from keepwell.kernel.checkpoints import ACCESS, JOURNAL
-from keepwell.kernel.findings import Damage
+from keepwell.kernel import journal
 from keepwell.kernel.journal import StoredEntry
-from keepwell.kernel.notes import Signer
-from keepwell.kernel.verify import BlindVerifierError, Report, verify
+from keepwell.kernel.proof import checkpoints
+from keepwell.kernel.proof.checkpoints import ACCESS, JOURNAL
+from keepwell.kernel.proof.findings import Damage
+from keepwell.kernel.proof.notes import Signer
+from keepwell.kernel.proof.verify import BlindVerifierError, Report, verify
 from tests.support.chains import Journalist
 from tests.support.cluster import DatabaseUrls
 from tests.support.spine import Spine, connected

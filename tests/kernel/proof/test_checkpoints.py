@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from keepwell.kernel import checkpoints
-from keepwell.kernel.checkpoints import ACCESS, JOURNAL, BrokenCheckpointError
-from keepwell.kernel.merkle import Tree
-from keepwell.kernel.notes import Signer
-from keepwell.kernel.verify import verify
+from keepwell.kernel.proof import checkpoints
+from keepwell.kernel.proof.checkpoints import ACCESS, JOURNAL, BrokenCheckpointError
+from keepwell.kernel.proof.merkle import Tree
+from keepwell.kernel.proof.notes import Signer
+from keepwell.kernel.proof.verify import verify
 from keepwell.kit.ids import new_id
 from keepwell.kit.time import SystemClock
 from tests.support.chains import Journalist

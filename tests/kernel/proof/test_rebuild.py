@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from keepwell.kernel import Catalog, Kernel, Limits
-from keepwell.kernel.findings import Damage
 from keepwell.kernel.keys import KeyRing
-from keepwell.kernel.rebuild import Report, check, rebuild
+from keepwell.kernel.proof.findings import Damage
+from keepwell.kernel.proof.rebuild import Report, check, rebuild
 from keepwell.kit.ids import new_id
 from keepwell.kit.time import SystemClock
 from keepwell.platform.postgres import Database, PoolSettings

@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from keepwell.kernel import checkpoints, journal
-from keepwell.kernel.chains import ChainWalker, Horizon, Stored
-from keepwell.kernel.checkpoints import ACCESS, JOURNAL, LOGS, PATIENCE
-from keepwell.kernel.findings import Damage, Finding, Findings
+from keepwell.kernel import journal
 from keepwell.kernel.journal import StoredAccess, StoredEntry
-from keepwell.kernel.logs import LogProof, LogTotals
-from keepwell.kernel.notes import BadNote, Checkpoint, Verifier
+from keepwell.kernel.proof import checkpoints
+from keepwell.kernel.proof.chains import ChainWalker, Horizon, Stored
+from keepwell.kernel.proof.checkpoints import ACCESS, JOURNAL, LOGS, PATIENCE
+from keepwell.kernel.proof.findings import Damage, Finding, Findings
+from keepwell.kernel.proof.logs import LogProof, LogTotals
+from keepwell.kernel.proof.notes import BadNote, Checkpoint, Verifier
 
 _PREFETCH = 500
 _ENTRY_FIELDS = len(StoredEntry.__struct_fields__)

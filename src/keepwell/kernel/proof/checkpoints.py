@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from keepwell.kernel.merkle import Tree
-from keepwell.kernel.notes import BadNote, Checkpoint, Signer, Verifier
+from keepwell.kernel.proof.merkle import Tree
+from keepwell.kernel.proof.notes import BadNote, Checkpoint, Signer, Verifier
 from keepwell.kit.time import Clock
 
 SIGNING_KEY = "keepwell checkpoint signing v1"

@@ -15,17 +15,17 @@ import msgspec
 
 from keepwell.kernel import lookups, store
 from keepwell.kernel.aggregate import Lookup
-from keepwell.kernel.chains import TABLE as JOURNAL_TABLE
-from keepwell.kernel.checkpoints import PATIENCE, unhurried
 from keepwell.kernel.envelope import Actor, Origin
-from keepwell.kernel.findings import Damage, Finding, Findings
-from keepwell.kernel.folding import AGGREGATE_COLUMNS, Folding
 from keepwell.kernel.journal import StoredEntry
 from keepwell.kernel.keys import TenantKeys
 from keepwell.kernel.plan import access_record
+from keepwell.kernel.proof.chains import TABLE as JOURNAL_TABLE
+from keepwell.kernel.proof.checkpoints import PATIENCE, unhurried
+from keepwell.kernel.proof.findings import Damage, Finding, Findings
+from keepwell.kernel.proof.folding import AGGREGATE_COLUMNS, Folding
+from keepwell.kernel.proof.verify import TENANTS
 from keepwell.kernel.service import Kernel
 from keepwell.kernel.store import CLAIM_TENANT, StateRow
-from keepwell.kernel.verify import TENANTS
 from keepwell.platform.crypto import UnreadableError
 from keepwell.platform.postgres import Database
 
