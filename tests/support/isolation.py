@@ -202,7 +202,11 @@ FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN (
 """
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a' ORDER BY attnum
+WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a'
+      -- A column that the application may not fill, though it may fill others, has its default.
+      AND NOT (atthasdef AND has_any_column_privilege('keepwell_app', attrelid, 'INSERT')
+               AND NOT has_column_privilege('keepwell_app', attrelid, attnum, 'INSERT'))
+ORDER BY attnum
 """
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname FROM pg_constraint
