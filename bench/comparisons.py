@@ -1,15 +1,16 @@
 """The four comparisons: against PostgreSQL alone, against a bare handler, gathering on against off, many clinics against one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench import bare, clinics, machine, pgbench, proof, stage, wrk
+from bench import bare, clinics, effort, machine, pgbench, proof, stage, wrk
 from bench.database import connect
 from bench.measurement import Comparison, Contender, Run, Series, by_turns, compare
+from bench.stage import Server
 from bench.wrk import Target
 from keepwell.kit.ids import new_id
 from keepwell.platform.embedded import EmbeddedServers
@@ -61,27 +62,27 @@ class Bench:
             self._admin = await connect(self._servers.postgres_url("postgres"))
             self._auditor = await connect(self._servers.auditor_url)
             try:
-                return await self._measured(on.url)
+                return await self._measured(on)
             finally:
                 await self._auditor.close()
                 await self._admin.close()
 
-    async def _measured(self, on: str) -> Findings:
+    async def _measured(self, on: Server) -> Findings:
         postgres = await machine.postgres(self._admin)
         self._say("PostgreSQL " + ", ".join(f"{name} {value}" for name, value in postgres.items()))
         parts = self._load.parts
         slugs = ["bench", *(f"bench-{n:03}" for n in range(self._load.clinics if "tenants" in parts else 0))]
         self._say(f"setting up {len(slugs)} clinics")
         opened = await clinics.open_clinics(self._servers, self._folder / "data", slugs)
-        one = await clinics.targets(on, opened[0], max(MANY, self._load.clinics if "tenants" in parts else 0))
-        many = await clinics.many_targets(on, opened[1:])
+        one = await clinics.targets(on.url, opened[0], max(MANY, self._load.clinics if "tenants" in parts else 0))
+        many = await clinics.many_targets(on.url, opened[1:])
         contenders = await self._contenders(on, one, many)
         state_bytes = int(await self._admin.fetchval(_STATE_BYTES, [target.id for target in one]))
         self._say(f"{self._load.rounds} rounds of {self._load.seconds:g} s each; stored state {state_bytes} bytes")
         series = await by_turns(contenders, self._load.rounds, self._say)
         return Findings(tuple(self._compared(series)), postgres, state_bytes)
 
-    async def _contenders(self, on: str, one: Sequence[Target], many: Sequence[Target]) -> dict[str, Contender]:
+    async def _contenders(self, on: Server, one: Sequence[Target], many: Sequence[Target]) -> dict[str, Contender]:
         parts = self._load.parts
         found: dict[str, Contender] = {}
         if "writes" in parts:
@@ -94,13 +95,13 @@ class Bench:
         if "gather" in parts:
             off = self._stack.enter_context(stage.keepwell(self._folder, gather=False))
             await off.ready("/health/ready")
-            found[PATCH_ALONE] = lambda: self._patch(off.url, one[:MANY], MANY)
+            found[PATCH_ALONE] = lambda: self._patch(off, one[:MANY], MANY)
         if "reads" in parts:
             handler = self._stack.enter_context(stage.bare(self._folder, self._servers.app_url))
             copies = await self._bare_copies(one[:MANY])
             await handler.ready(copies[0].path)
             found[GET] = lambda: self._get(on, one[:MANY])
-            found[BARE] = lambda: self._get(handler.url, copies)
+            found[BARE] = lambda: self._get(handler, copies)
         if "tenants" in parts:
             found[self._of(1)] = lambda: self._patch(on, one, MANY)
             found[self._of(len(many))] = lambda: self._patch(on, many, MANY)
@@ -125,18 +126,33 @@ class Bench:
 
     async def _pgbench(self, clients: int) -> Run:
         await self._settle()
-        return await pgbench.run(self._servers, clients, self._load.seconds)
+        return await self._weighed((), pgbench.run(self._servers, clients, self._load.seconds))
 
-    async def _patch(self, url: str, targets: Sequence[Target], connections: int) -> Run:
+    async def _patch(self, server: Server, targets: Sequence[Target], connections: int) -> Run:
         await self._settle()
         before = await proof.settled(self._auditor, targets)
-        report = await wrk.run("patch", url, before, connections, self._load.seconds, str(new_id()))
-        unseen = await proof.check(self._auditor, before, report, connections)
-        return report.as_run(in_flight_at_end=unseen)
 
-    async def _get(self, url: str, targets: Sequence[Target]) -> Run:
+        async def load() -> Run:
+            report = await wrk.run("patch", server.url, before, connections, self._load.seconds, str(new_id()))
+            unseen = await proof.check(self._auditor, before, report, connections)
+            return report.as_run(in_flight_at_end=unseen)
+
+        return await self._weighed(server.pids, load())
+
+    async def _get(self, server: Server, targets: Sequence[Target]) -> Run:
         await self._settle()
-        return (await wrk.run("get", url, targets, MANY, self._load.seconds)).as_run()
+
+        async def load() -> Run:
+            return (await wrk.run("get", server.url, targets, MANY, self._load.seconds)).as_run()
+
+        return await self._weighed(server.pids, load())
+
+    async def _weighed(self, servers: Sequence[int], load: Awaitable[Run]) -> Run:
+        """The run, with the processor time it took."""
+        before = effort.so_far(self._folder / "data", servers)
+        run = await load
+        after = effort.so_far(self._folder / "data", servers)
+        return msgspec.structs.replace(run, facts={**run.facts, **after.since(before, run.facts["done"])})
 
     async def _settle(self) -> None:
         """Every run starts behind a checkpoint, so that none pays for the pages of the one before."""

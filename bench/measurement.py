@@ -7,7 +7,10 @@ import msgspec
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One load on one target. `per_second` counts answers of success only; latencies are in milliseconds, 0 when not measured."""
+    """One load on one target. `per_second` counts answers of success only; latencies are in milliseconds, 0 when not measured.
+
+    `facts` hold what else is known of it: `done` is the number of answers of success, `cpu_us_*` is processor time a request.
+    """
 
     per_second: float
     p50_ms: float = 0.0
@@ -26,6 +29,11 @@ class Series(msgspec.Struct, frozen=True):
         return median(run.per_second for run in self.runs)
 
     @property
+    def cpu_us(self) -> float:
+        """Processor time of all that took part, microseconds a request; 0 when not measured."""
+        return median(run.facts.get("cpu_us_all", 0) for run in self.runs)
+
+    @property
     def p50_ms(self) -> float:
         return median(run.p50_ms for run in self.runs)
 
@@ -35,13 +43,18 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """`measured` against `base`, run by turns. `ratio` is the median over the rounds of the ratio within each round."""
+    """`measured` against `base`, run by turns. `ratio` is the median over the rounds of the ratio within each round.
+
+    `effort` is how much processor time a request of `base` took over one of `measured`: what the ratio would be on a machine
+    that is busy with nothing else, as far as processors are the limit. 0 when not measured.
+    """
 
     name: str
     measured: str
     base: str
     ratio: float
     ratios: tuple[float, ...]
+    effort: float
     aim: float | None
     contenders: dict[str, Series]
 
@@ -61,7 +74,10 @@ async def by_turns(contenders: Mapping[str, Contender], rounds: int, say: Callab
         for name in order:
             run = await contenders[name]()
             runs[name].append(run)
-            latency = f"  p50 {run.p50_ms:.1f} ms  p99 {run.p99_ms:.1f} ms" if run.p50_ms else ""
+            latency = f"  p50 {run.p50_ms:.1f} ms  p99 {run.p99_ms:.1f} ms" if run.p99_ms else f"  mean {run.p50_ms:.1f} ms"
+            if "cpu_us_all" in run.facts:
+                parts = " ".join(f"{part} {run.facts[f'cpu_us_{part}']}" for part in ("server", "postgres", "load"))
+                latency += f"  {run.facts['cpu_us_all']} us of processor: {parts}"
             say(f"  round {number + 1}  {name:<44} {run.per_second:>9,.0f}/s{latency}")
     return {name: Series(tuple(found)) for name, found in runs.items()}
 
@@ -71,7 +87,9 @@ def compare(name: str, series: Mapping[str, Series], measured: str, base: str, a
     ratios = tuple(
         mine.per_second / theirs.per_second for mine, theirs in zip(series[measured].runs, series[base].runs, strict=True)
     )
-    return Comparison(name, measured, base, median(ratios), ratios, aim, {each: series[each] for each in (measured, base)})
+    contenders = {each: series[each] for each in (measured, base)}
+    effort = series[base].cpu_us / series[measured].cpu_us if series[measured].cpu_us else 0.0
+    return Comparison(name, measured, base, median(ratios), ratios, effort, aim, contenders)
 
 
 def spread(values: Sequence[float]) -> float:

@@ -16,6 +16,7 @@ _HERE = Path(__file__).parent / "sql"
 _SPINE = Path(__file__).parents[1] / "migrations" / "sql" / "0001_spine.up.sql"
 _TPS = re.compile(r"^tps = ([0-9.]+) \(without initial connection time\)", re.MULTILINE)
 _LATENCY = re.compile(r"^latency average = ([0-9.]+) ms", re.MULTILINE)
+_DONE = re.compile(r"^number of transactions actually processed: ([0-9]+)", re.MULTILINE)
 _FAILED = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
 
 
@@ -56,7 +57,7 @@ async def run(servers: EmbeddedServers, clients: int, seconds: float, database: 
 
 def parse(output: str, errors: str = "") -> Run:
     """The run in pgbench's report. Raises as `run` does."""
-    rate, latency, failed = (pattern.search(output) for pattern in (_TPS, _LATENCY, _FAILED))
-    if errors or rate is None or latency is None or (failed is not None and int(failed[1])):
+    rate, latency, done, failed = (pattern.search(output) for pattern in (_TPS, _LATENCY, _DONE, _FAILED))
+    if errors or rate is None or latency is None or done is None or (failed is not None and int(failed[1])):
         raise RuntimeError(f"pgbench failed: {errors or output}")
-    return Run(float(rate[1]), p50_ms=float(latency[1]))
+    return Run(float(rate[1]), p50_ms=float(latency[1]), facts={"done": int(done[1])})

@@ -41,6 +41,7 @@ def markdown(result: Result) -> str:
         "",
         f"Medians of {load.rounds} rounds of {load.seconds:g} s, contenders by turns; ratios are medians of the rounds' ratios.",
         "Two server processes; load generator, PostgreSQL and server share the machine.",
+        "By processor time: what a request of the other takes of all of them together, over what one of ours takes.",
         f"Stored state: {findings.state_bytes} bytes.",
         "",
         *table(findings.comparisons),
@@ -56,19 +57,19 @@ def markdown(result: Result) -> str:
 
 def table(comparisons: tuple[Comparison, ...]) -> list[str]:
     """One line a comparison."""
-    lines = ["| | measured | against | ratio | rounds | aim |", "|---|---|---|---|---|---|"]
+    lines = ["| | measured | against | ratio | rounds | by processor time | aim |", "|---|---|---|---|---|---|---|"]
     for each in comparisons:
         measured, base = (f"{name}: {_rate(each, name)}" for name in (each.measured, each.base))
         rounds = " ".join(f"{ratio:.2f}" for ratio in each.ratios)
         aim = "" if each.aim is None else f"≥ {each.aim:g} {'reached' if each.reached else '**missed**'}"
-        lines.append(f"| {each.name} | {measured} | {base} | **{each.ratio:.2f}** | {rounds} | {aim} |")
+        lines.append(f"| {each.name} | {measured} | {base} | **{each.ratio:.2f}** | {rounds} | {each.effort:.2f} | {aim} |")
     return lines
 
 
 def _rate(comparison: Comparison, name: str) -> str:
     series = comparison.contenders[name]
     latency = f", p50 {series.p50_ms:.1f} ms, p99 {series.p99_ms:.1f} ms" if series.p99_ms else ""
-    return f"{series.per_second:,.0f}/s{latency}"
+    return f"{series.per_second:,.0f}/s{latency}, {series.cpu_us:.0f} µs of processor"
 
 
 def _listed(values: Mapping[str, str]) -> str:

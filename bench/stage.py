@@ -31,6 +31,10 @@ class Server:
         self._processes = processes
         self._log = log
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return tuple(process.pid for process in self._processes)
+
     async def ready(self, path: str) -> None:
         """Waits until `path` answers below 500.
 

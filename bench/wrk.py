@@ -54,7 +54,7 @@ class Report(msgspec.Struct, frozen=True):
             )
         milliseconds = {name: self.facts[f"{name}_us"] / 1000 for name in ("p50", "p99")}
         rate = self.acknowledged / (self.facts["microseconds"] / 1e6)
-        return Run(rate, milliseconds["p50"], milliseconds["p99"], lost, {"acknowledged": self.acknowledged, **facts})
+        return Run(rate, milliseconds["p50"], milliseconds["p99"], lost, {"done": self.acknowledged, **facts})
 
 
 def installed() -> bool:

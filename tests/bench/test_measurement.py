@@ -36,14 +36,20 @@ def test_a_ratio_is_taken_within_rounds_so_that_a_slow_round_spoils_only_itself(
 
 
 def comparison(ratio: float, aim: float | None) -> Comparison:
-    series = Series((Run(1000, 1.5, 9.0), Run(3000, 2.5, 8.0), Run(2000, 3.5, 7.0)))
-    return Comparison("a. writes", "mine", "theirs", ratio, (ratio,), aim, {"mine": series, "theirs": series})
+    series = Series(
+        (
+            Run(1000, 1.5, 9.0, facts={"cpu_us_all": 110}),
+            Run(3000, 2.5, 8.0, facts={"cpu_us_all": 90}),
+            Run(2000, 3.5, 7.0, facts={"cpu_us_all": 100}),
+        )
+    )
+    return Comparison("a. writes", "mine", "theirs", ratio, (ratio,), 0.9, aim, {"mine": series, "theirs": series})
 
 
 @pytest.mark.parametrize(("ratio", "aim", "word"), [(0.7, 0.6, "reached"), (0.5, 0.6, "**missed**"), (0.5, None, "|  |")])
 def test_the_page_says_medians_and_whether_the_aim_was_reached(ratio: float, aim: float | None, word: str) -> None:
     (row,) = [line for line in markdown(result(comparison(ratio, aim))).splitlines() if line.startswith("| a. writes")]
-    assert "mine: 2,000/s, p50 2.5 ms, p99 8.0 ms" in row
+    assert "mine: 2,000/s, p50 2.5 ms, p99 8.0 ms, 100 µs of processor" in row
     assert word in row
 
 

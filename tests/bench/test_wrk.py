@@ -94,7 +94,7 @@ def test_the_report_is_read_from_between_other_lines() -> None:
     lines = ["Running 5s test", "fact acknowledged 990", "fact refused 10", "fact broken 0", "fact microseconds 500000"]
     report = wrk.parse([*lines, f"version {UUID(int=7)} 12", "status 412 10", "fact p50_us 1500", "fact p99_us 9000"])
     assert (report.versions, report.statuses) == ({UUID(int=7): 12}, {"412": 10})
-    assert report.as_run() == wrk.Run(1980, 1.5, 9.0, 10, {"acknowledged": 990})
+    assert report.as_run() == wrk.Run(1980, 1.5, 9.0, 10, {"done": 990})
 
 
 @pytest.mark.parametrize(("acknowledged", "refused", "broken"), [(989, 11, 0), (989, 0, 11), (0, 0, 0)])
