@@ -3,6 +3,7 @@
 import contextlib
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,17 @@ def children(server: Server) -> set[int]:
             if "keepwell.main.cli" in process.cmdline():
                 found.add(process.pid)
     return found
+
+
+def in_flight(server: Server) -> float:
+    text = httpx.get(f"{server.base}/metrics").text
+    return float(re.findall(r"^keepwell_http_requests_in_flight (\S+)", text, re.MULTILINE)[0])
+
+
+def accepts(server: Server) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=5):
+        return True
+    return False
 
 
 def stdout(server: Server) -> str:
@@ -152,9 +164,16 @@ def test_a_request_in_flight_is_finished_before_the_end(tmp_path: Path):
     server = Server(tmp_path / "data", demo=False)
     try:
         server.start()
-        with httpx.Client(base_url=server.base) as client:
-            client.get("/health/live")  # an idle connection must not hold the end up
-            assert server.stop(signal.SIGINT, 20) == 0
-        assert psutil.pid_exists(server.main.pid) is False
+        with httpx.Client(base_url=server.base) as idle, socket.create_connection(("127.0.0.1", server.port)) as busy:
+            idle.get("/health/live")  # a connection that only waits must not hold the end up
+            body = b'{"email": "nobody@demo.test", "password": "some wrong pass"}'
+            head = b"POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            busy.sendall(head % len(body) + body[:10])
+            eventually(lambda: in_flight(server) == 2)  # it, and the one that asks
+            server.main.send_signal(signal.SIGTERM)
+            eventually(lambda: not accepts(server))
+            busy.sendall(body[10:])
+            assert busy.recv(100).startswith(b"HTTP/1.1 401")
+            assert server.main.wait(20) == 0
     finally:
         server.destroy()

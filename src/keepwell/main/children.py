@@ -45,13 +45,18 @@ class Child:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def stop(self, seconds: float) -> None:
-        """Asks the process to finish; ends it by force after `seconds`."""
+    def let_go(self) -> None:
+        """Asks the process to finish, and does not start another."""
         self._stopping = True
+        if self._process is not None:
+            _close_input(self._process)
+
+    async def stop(self, seconds: float) -> None:
+        """Lets go of the process and waits for its end; ends it by force after `seconds`."""
+        self.let_go()
         process = self._process
         if process is None or process.returncode is not None:
             return
-        _close_input(process)
         try:
             async with asyncio.timeout(seconds):
                 await process.wait()

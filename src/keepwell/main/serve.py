@@ -53,10 +53,12 @@ def api(settings: Settings, listener: socket.socket, *, name: str, siblings: Pat
 
     Raises:
         UnsafeRoleError: requests would run as a role that row-level security does not hold for.
+        InvalidSettingsError: the settings cannot be used, or ask for more connections than the database allows.
     """
     telemetry.configure(settings.log_level, process=f"api-{name}")
     with Servers.attach(settings) as servers:
         if not child:  # the parent has looked
+            capacity.check(settings, servers.addresses.app, {ProcessKind.API: 1})
             run(roles.check(Parts(settings, servers.addresses, ProcessKind.API)))
         run(_api(settings, servers.addresses, listener, Exposition(siblings, name), child=child))
     if siblings is not None:  # a parent that was killed leaves it behind
@@ -68,9 +70,11 @@ def worker(settings: Settings) -> None:
 
     Raises:
         UnsafeRoleError: it would work as a role that row-level security does not hold for.
+        InvalidSettingsError: as for `api`.
     """
     telemetry.configure(settings.log_level, process="worker")
     with Servers.attach(settings) as servers:
+        capacity.check(settings, servers.addresses.app, {ProcessKind.WORKER: 1})
         run(roles.check(Parts(settings, servers.addresses, ProcessKind.WORKER)))
         run(_worker(settings, servers.addresses))
 
@@ -87,12 +91,20 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
     exposition = Exposition(folder if len(sockets) > 1 else None)
     http = server(application(parts, exposition), settings, ready.set)
     children = [Child(str(number), each.fileno(), folder) for number, each in enumerate(sockets[1:], start=1)]
-    with stopping_on_signals(http.stop):
+
+    def stop() -> None:
+        http.stop()
+        for child in children:
+            child.let_go()
+
+    with stopping_on_signals(stop):
         async with _beside(
             *(child.run() for child in children), _work(parts, ready), _announce(sockets[0], ready, children, hint)
         ):
-            await http.serve(sockets=[sockets[0]])
-            await asyncio.gather(*(child.stop(settings.shutdown_grace_s + _MARGIN_SECONDS) for child in children))
+            try:
+                await http.serve(sockets=[sockets[0]])
+            finally:
+                await asyncio.gather(*(child.stop(settings.shutdown_grace_s + _MARGIN_SECONDS) for child in children))
 
 
 async def _api(settings: Settings, addresses: Addresses, listener: socket.socket, exposition: Exposition, *, child: bool) -> None:
