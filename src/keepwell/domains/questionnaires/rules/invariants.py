@@ -75,9 +75,14 @@ def _place(found: Found, steps: tuple[str | int, ...]) -> Place:
     return reduce(below, steps, found.place)
 
 
+def _text(element: Mapping[str, Any], name: str) -> str | None:
+    """A member that should be a text, when it is one: nothing sent is of the type it should be until that was seen."""
+    value = element.get(name)
+    return value if isinstance(value, str) else None
+
+
 def _link_id(found: Found) -> str | None:
-    link_id = found.item.get("linkId")
-    return link_id if isinstance(link_id, str) else None
+    return _text(found.item, "linkId")
 
 
 def _fault(findings: Findings, found: Found, steps: tuple[str | int, ...], code: str, message: str) -> None:
@@ -138,7 +143,7 @@ def _broken_display(item: Mapping[str, Any]) -> Iterator[_Broken]:
 
 
 def _broken_answers(item: Mapping[str, Any]) -> Iterator[_Broken]:
-    kind = item.get("type")
+    kind = _text(item, "type")
     options = [name for name in ("answerOption", "answerValueSet") if name in item]
     if len(options) > 1:
         yield (), "que-4", "An item cannot have both answerOption and answerValueSet."
@@ -183,12 +188,13 @@ def _doubts(resource: Mapping[str, Any], found: list[Found], findings: Findings)
     name = resource.get("name")
     if isinstance(name, str) and _NAME.fullmatch(name) is None:
         findings.warn(below(None, "name"), "que-0", "The name should be usable as an identifier: letters, digits, underscores.")
-    kinds = {one.item.get("linkId"): one.item.get("type") for one in found if isinstance(one.item.get("linkId"), str)}
+    kinds = {_link_id(one): _text(one.item, "type") for one in found}
     for one in found:
         if one.item.get("type") == "question":
             _warn(findings, one, ("type",), "abstract-type", "Items of the abstract type question cannot be answered.")
         for index, condition in enumerate(dictionaries(one.item.get("enableWhen"))):
-            kind = kinds.get(condition.get("question"))
+            question = _text(condition, "question")
+            kind = None if question is None else kinds.get(question)
             compared = {key.removeprefix("answer") for key in condition if key.startswith("answer")}
-            if condition.get("operator") != "exists" and kind is not None and not compared & _COMPARABLE.get(str(kind), set()):
+            if condition.get("operator") != "exists" and kind is not None and not compared & _COMPARABLE.get(kind, set()):
                 _warn(findings, one, ("enableWhen", index), "enable-when-type", "The item looked at never has such an answer.")
