@@ -10,7 +10,7 @@ from keepwell.kernel.problems import INVALID_HEADER, Refusal, Refused
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_ENTITY_TAG = re.compile(rb'(?:W/)?"([0-9]{1,18})"')
+_ENTITY_TAG = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"')
 _ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
