@@ -153,7 +153,9 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
         tag = _header("If-Match", '^(W/)?"(0|[1-9][0-9]{0,17})"$', "The ETag of the version this change was made from.")
         parameters.append({**tag, "required": True})
     if endpoint.etag and not endpoint.writes:
-        parameters.append(_header("If-None-Match", '^(W/)?"(0|[1-9][0-9]{0,17})"$', "The ETag already held: 304 when still current."))
+        parameters.append(
+            _header("If-None-Match", '^(W/)?"(0|[1-9][0-9]{0,17})"$', "The ETag already held: 304 when still current.")
+        )
     if endpoint.writes and endpoint.idempotent:
         parameters.append(_header("Idempotency-Key", "^[!-~]{1,255}$", "Sent again, the same request is applied once."))
     return parameters
