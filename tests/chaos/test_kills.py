@@ -1,4 +1,4 @@
-"""Kill -9 of every part at random moments under load: nothing acknowledged is lost, nothing is done twice, every read is recorded."""
+"""Kill -9 of every part at random moments under load: nothing acknowledged is lost, nothing done twice, every read recorded."""
 
 import asyncio
 import os
@@ -36,13 +36,12 @@ async def test_many_kills_at_random_moments_lose_nothing_and_double_nothing(serv
 
 async def kill_and_reckon(server: Server, victims: Sequence[str]) -> None:
     """One round a victim: load, the kill, recovery under load, the end of the load, the reckoning."""
-    ledger = Ledger()
     async with client_of(server.base) as http:
-        questionnaire = await simple_questionnaire(http)
-        shared = await Client(http, ledger, questionnaire).create()
+        ledger = Ledger(await simple_questionnaire(http))
+        shared = await Client(http, ledger).create()
         for number, victim in enumerate(victims, start=1):
             await sign_in(http)
-            load = Load(http, ledger, questionnaire, shared)
+            load = Load(http, ledger, shared)
             load.start(CLIENTS)
             try:
                 await ledger.after(_chance.randint(40, 300))

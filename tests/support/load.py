@@ -45,13 +45,14 @@ class Response:
 
 @dataclass
 class Ledger:
-    """What clients were told.
+    """What clients were told about the responses to one questionnaire.
 
     `reads` are the request ids of reads of which at least the head of a success arrived; `writes` are, for each
     acknowledged write, the request ids of all its attempts; `odd` are answers that nobody should ever get. `unanswered`
     requests the server cut off, `abandoned` ones the client; `refused` were told to come back later.
     """
 
+    questionnaire: str
     responses: dict[str, Response] = field(default_factory=dict[str, Response])
     reads: set[str] = field(default_factory=set[str])
     writes: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
@@ -104,17 +105,16 @@ class Ledger:
 class Client:
     """One client. No answer within the patience of `http` counts as odd: a server may refuse, but not leave one waiting."""
 
-    def __init__(self, http: httpx.AsyncClient, ledger: Ledger, questionnaire: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, ledger: Ledger) -> None:
         self._http = http
         self._ledger = ledger
-        self._questionnaire = questionnaire
         self._count = 0
         self.name = uuid4().hex[:12]
 
     async def create(self) -> Response:
         """A new response of this client's own."""
         answers = self._answers()
-        body = {"questionnaire": self._questionnaire, "answers": answers}
+        body = {"questionnaire": self._ledger.questionnaire, "answers": answers}
         answer = await self.settle("POST", "/v1/responses", body, 201)
         response = Response(answer.json()["id"], {1: answers})
         assert response.id not in self._ledger.responses, "an id was given out twice"
@@ -242,10 +242,9 @@ class Client:
 class Load:
     """Many clients at once, until told to stop."""
 
-    def __init__(self, http: httpx.AsyncClient, ledger: Ledger, questionnaire: str, shared: Response) -> None:
+    def __init__(self, http: httpx.AsyncClient, ledger: Ledger, shared: Response) -> None:
         self._http = http
         self._ledger = ledger
-        self._questionnaire = questionnaire
         self._shared = shared
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -271,7 +270,7 @@ class Load:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self) -> None:
-        client = Client(self._http, self._ledger, self._questionnaire)
+        client = Client(self._http, self._ledger)
         response, version = await client.create(), self._shared.version
         while not self._stopping:
             await client.patch_own(response)
@@ -293,7 +292,7 @@ async def sign_in(http: httpx.AsyncClient, email: str = CLINICIAN, password: str
 @contextlib.asynccontextmanager
 async def client_of(base: str, email: str | None = CLINICIAN, seconds: float = 15) -> AsyncGenerator[httpx.AsyncClient]:
     """An HTTP client of a running server, signed in unless `email` is None. It waits `seconds` for an answer."""
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+    limits = httpx.Limits(max_connections=1000, max_keepalive_connections=1000)
     async with httpx.AsyncClient(base_url=base, timeout=seconds, limits=limits, trust_env=False) as http:
         if email is not None:
             await sign_in(http, email)

@@ -132,6 +132,10 @@ class Server:
     # -- parts --------------------------------------------------------------------------------------------------------
 
     @property
+    def started(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    @property
     def main(self) -> "subprocess.Popen[bytes]":
         assert self._child is not None, "not started"
         return self._child
@@ -220,7 +224,7 @@ def running(directory: Path, *, start: bool = True, **options: Any) -> Generator
         if start:
             server.start()
         yield server
-        if server.main.poll() is None:
+        if server.started:
             server.stop()
         assert not server.processes()
     finally:
