@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from keepwell.platform.embedded import EmbeddedServers, client_program
+from keepwell.platform.embedded import EmbeddedServers, EmbeddedStartError, client_program
 from keepwell.platform.embedded.layout import Layout
 from keepwell.platform.embedded.process import processes_in
 from tests.support.waiting import eventually
@@ -34,15 +35,18 @@ except KeyboardInterrupt:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    """A data directory; whatever still runs in it at the end is ended by force."""
-    path = tmp_path / "data"
+def directory() -> Iterator[Path]:
+    """A data directory; whatever still runs in it at the end is ended by force. Not below pytest's own folder, because that
+    one is closed again to other users whenever another run of pytest starts.
+    """
+    parent = Path(tempfile.mkdtemp(prefix="keepwell-embedded-"))
+    path = parent / "data"
     yield path
     for process in (*guardians(path), *server_processes(path)):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs([*guardians(path), *server_processes(path)], 10)
-    shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(parent, ignore_errors=True)
 
 
 def guardians(directory: Path) -> list[psutil.Process]:
@@ -273,7 +277,8 @@ def test_everything_killed_at_once_starts_again(directory: Path):
         write(servers, 1)
         user = start_user(directory)
     for victim in (psutil.Process(user.pid), *guardians(directory), *server_processes(directory)):
-        victim.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # backends follow their postmaster by themselves
+            victim.kill()
     end_user(user, signal.SIGKILL)
     eventually(lambda: nothing_runs(directory))
     with EmbeddedServers.attach(directory, seconds=20) as servers:
@@ -292,12 +297,43 @@ def test_notes_left_by_processes_long_gone_do_not_mislead(directory: Path):
         assert answers(servers.app_url)
 
 
+def test_a_damaged_cluster_is_left_for_a_person_to_look_at(directory: Path):
+    with EmbeddedServers.attach(directory, valkey=False):
+        pass
+    (directory / "postgres" / "PG_VERSION").unlink()
+    with pytest.raises(EmbeddedStartError, match="restore it or move it away"):
+        EmbeddedServers.attach(directory, valkey=False, seconds=20)
+    assert (directory / "postgres" / "base").is_dir()
+
+
 def test_half_a_cluster_is_not_taken_for_one(directory: Path):
-    (directory / "postgres").mkdir(parents=True)
-    (directory / "postgres" / "base").mkdir()
-    (directory / "postgres.draft").mkdir()
+    (directory / "postgres.draft.old").mkdir(parents=True)
     with EmbeddedServers.attach(directory, valkey=False) as servers:
         assert answers(servers.app_url)
+    assert not list(directory.glob("postgres.draft*"))
+
+
+def test_a_start_killed_while_it_makes_the_cluster_leaves_nothing_in_the_way(directory: Path):
+    user = subprocess.Popen([sys.executable, "-c", USER, str(directory)], stdout=subprocess.DEVNULL, process_group=0)
+    eventually(lambda: list(directory.glob("postgres.draft*/PG_VERSION")))
+    user.kill()
+    for guardian in guardians(directory):
+        guardian.kill()
+    with user:
+        user.wait(10)
+    with EmbeddedServers.attach(directory) as servers:
+        write(servers, 1)
+        assert kept(servers) == [1]
+    assert not list(directory.glob("postgres.draft*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can name another user's folder")
+def test_why_nothing_can_be_started_is_said_at_once(directory: Path):
+    directory.mkdir()
+    (directory / "run").symlink_to("/var")
+    with pytest.raises(EmbeddedStartError, match="is not ours"):
+        EmbeddedServers.attach(directory, seconds=30)
+    assert pwd.getpwuid(Path("/var").stat().st_uid).pw_name == "root"
 
 
 def test_many_users_at_once_get_one_guardian_and_the_same_servers(directory: Path):
@@ -329,8 +365,8 @@ def test_a_user_who_comes_while_the_servers_are_going_gets_new_ones(directory: P
             assert answers(servers.app_url)
 
 
-def test_a_long_path_gets_a_short_private_folder_for_sockets(tmp_path: Path):
-    directory = tmp_path / ("long" * 25) / "data"
+def test_a_long_path_gets_a_short_private_folder_for_sockets(directory: Path):
+    directory = directory / ("long" * 25) / "data"
     with EmbeddedServers.attach(directory) as servers:
         assert answers(servers.app_url)
         assert ping(servers.valkey_url)
@@ -365,8 +401,8 @@ def test_our_secrets_do_not_reach_the_servers(directory: Path, monkeypatch: pyte
 
 def test_servers_of_a_removed_directory_end(directory: Path):
     user = start_user(directory)
-    shutil.rmtree(directory)
-    eventually(lambda: nothing_runs(directory))
+    directory.rename(directory.with_name("gone"))
+    eventually(lambda: not guardians(directory) and not server_processes(directory.with_name("gone")))
     user.kill()
     with user:
         user.wait(10)

@@ -34,7 +34,6 @@ class EmbeddedServers:
         self._layout = layout
         self._hold = hold
         self._ready = ready
-        self._guardians: list[subprocess.Popen[bytes]] = []
         self._closed = threading.Event()
         self._watch = threading.Thread(target=self._watch_guardian, name="embedded-servers", daemon=True)
         self._watch.start()
@@ -129,13 +128,17 @@ def _others_hold(layout: Layout) -> bool:
 
 
 def _await_ready(layout: Layout, deadline: float, *, postgres: bool, valkey: bool) -> Ready:
+    started: _Guardian | None = None
     while time.monotonic() < deadline:
-        _ensure_guardian(layout, deadline)
+        started = _ensure_guardian(layout, deadline) or started
+        if started is not None:
+            started.raise_if_failed()
         ready = layout.read_ready()
         if ready is not None and all(_sockets_answer(ready, postgres=postgres, valkey=valkey)):
             return ready
         time.sleep(_TICK_S)
-    raise EmbeddedStartError(f"The embedded servers did not answer in time; see the *.log files in {layout.root}.")
+    said = f" The guardian's last words: {last}" if (last := _last_words(layout, 0)) else ""
+    raise EmbeddedStartError(f"The embedded servers did not answer in time; see the *.log files in {layout.root}.{said}")
 
 
 def _sockets_answer(ready: Ready, *, postgres: bool, valkey: bool) -> Iterator[bool]:
@@ -154,8 +157,36 @@ def _sockets_answer(ready: Ready, *, postgres: bool, valkey: bool) -> Iterator[b
                 yield True
 
 
-def _ensure_guardian(layout: Layout, deadline: float) -> None:
-    """Returns when a guardian holds its lock. Of many processes that miss it at once, one starts it and the others wait.
+class _Guardian:
+    """A guardian this process started, as far as it concerns us: whether it gave up, and why."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._said_before = layout.guardian_log.stat().st_size if layout.guardian_log.exists() else 0
+        with layout.guardian_log.open("ab") as output:
+            layout.guardian_log.chmod(0o600)
+            self.process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "keepwell.platform.embedded.guardian", str(layout.root)],
+                cwd="/",
+                env={name: os.environ[name] for name in _OURS if name in os.environ},  # none of our secrets
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        threading.Thread(target=self.process.wait, name="embedded-guardian", daemon=True).start()  # leaves no zombie behind
+
+    def raise_if_failed(self) -> None:
+        status = self.process.poll()
+        if status is not None and status > 0:
+            said = _last_words(self._layout, self._said_before)
+            raise EmbeddedStartError(said or f"The guardian of {self._layout.root} ended with {status}.")
+
+
+def _ensure_guardian(layout: Layout, deadline: float) -> _Guardian | None:
+    """Returns when a guardian holds its lock; if this process had to start it, the guardian.
+
+    Of many processes that miss it at once, one starts it and the others wait.
 
     Raises:
         EmbeddedStartError: it came up and gave up; the message is its own.
@@ -167,25 +198,20 @@ def _ensure_guardian(layout: Layout, deadline: float) -> None:
             continue
         with starting:
             if not is_held_exclusively(layout.guardian_lock):
-                _start_guardian(layout, deadline)
+                guardian = _Guardian(layout)
+                while time.monotonic() < deadline and not is_held_exclusively(layout.guardian_lock):
+                    guardian.raise_if_failed()
+                    if guardian.process.poll() is not None:
+                        break
+                    time.sleep(_TICK_S)
+                return guardian
+    return None
 
 
-def _start_guardian(layout: Layout, deadline: float) -> None:
-    said_before = layout.guardian_log.stat().st_size if layout.guardian_log.exists() else 0
-    with layout.guardian_log.open("ab") as output:
-        layout.guardian_log.chmod(0o600)
-        child = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "keepwell.platform.embedded.guardian", str(layout.root)],
-            cwd="/",
-            env={name: os.environ[name] for name in _OURS if name in os.environ},  # none of our secrets
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    threading.Thread(target=child.wait, name="embedded-guardian", daemon=True).start()  # leaves no zombie behind
-    while time.monotonic() < deadline and not is_held_exclusively(layout.guardian_lock):
-        if child.poll() is not None:
-            said = layout.guardian_log.read_bytes()[said_before:].decode(errors="replace").strip().splitlines()
-            raise EmbeddedStartError(said[-1] if said else f"The guardian of {layout.root} ended with {child.returncode}.")
-        time.sleep(_TICK_S)
+def _last_words(layout: Layout, start: int) -> str:
+    """The last line of the guardian's log after `start` bytes, without its date; or nothing."""
+    try:
+        lines = layout.guardian_log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return ""
+    return lines[-1].partition(" ERROR ")[2] or lines[-1] if lines else ""

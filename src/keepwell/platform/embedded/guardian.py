@@ -47,10 +47,14 @@ class Keeper:
         now = time.monotonic()
         if self._process is not None and not self._process.alive():
             log.warning("%s ended (process %d)", self._server.name, self._process.pid)
-            self._pause = _SHORTEST_PAUSE_S if now - self._since > _STEADY_S else min(self._pause * 2, _LONGEST_PAUSE_S)
-            self._process, self.ready, self._not_before = None, False, now + self._pause
+            self._process, self.ready = None, False
+            self._rest(now)
         if self._process is None and now >= self._not_before:
-            self._process, self._since = self._begin(), now
+            try:
+                self._process, self._since = self._begin(), now
+            except OSError as error:  # no room, no memory, a folder closed for a moment: it may pass
+                log.warning("%s cannot be started: %s", self._server.name, error.strerror)
+                self._rest(now)
         if self._process is not None and not self.ready and self._server.answers():
             self.ready = True
             log.info("%s answers (process %d)", self._server.name, self._process.pid)
@@ -59,6 +63,10 @@ class Keeper:
         if self._process is not None:
             self._server.stop(self._process)
             log.info("%s stopped", self._server.name)
+
+    def _rest(self, now: float) -> None:
+        self._pause = _SHORTEST_PAUSE_S if now - self._since > _STEADY_S else min(self._pause * 2, _LONGEST_PAUSE_S)
+        self._not_before = now + self._pause
 
     def _begin(self) -> ServerProcess:
         found = self._server.adopt()

@@ -6,6 +6,7 @@ calling (peer authentication), so that no password exists that could leak.
 
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -86,7 +87,11 @@ class EmbeddedPostgres:
         self._layout.open_to(self._account)
         self._open_installation()
         if not (self._data / "PG_VERSION").exists():
-            self._make_cluster()
+            try:
+                self._make_cluster()
+            except EmbeddedStartError:  # once more: something may have closed a folder on the way in between
+                self._layout.open_to(self._account)
+                self._make_cluster()
         # Backends whose postmaster was killed hold the shared memory; a new postmaster refuses to start before they are gone.
         end_all(processes_in(self._data, "postgres"), signal.SIGQUIT, 3)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
@@ -126,10 +131,12 @@ class EmbeddedPostgres:
 
     def _make_cluster(self) -> None:
         """Makes the cluster beside its place and moves it there when whole, so that half a cluster is never taken for one."""
-        draft = self._data.with_name("postgres.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(self._data, ignore_errors=True)  # no PG_VERSION: nothing was ever stored
-        draft.mkdir(mode=0o700)
+        for left in self._data.parent.glob("postgres.draft*"):
+            end_all(processes_in(left, "initdb", "postgres"), signal.SIGKILL, 3)
+            shutil.rmtree(left, ignore_errors=True)
+        if self._data.exists():  # never ours, and never for us to remove: ours is whole from the moment it is there
+            raise EmbeddedStartError(f"{self._data} is there and is no database cluster; restore it or move it away.")
+        draft = Path(tempfile.mkdtemp(prefix="postgres.draft.", dir=self._data.parent))
         self._account.own(draft)
         command = [
             *(str(self._programs / "initdb"), "--pgdata", str(draft), "--username", "postgres", "--encoding", "UTF8"),
@@ -137,9 +144,9 @@ class EmbeddedPostgres:
             *("--auth-local", "peer", "--auth-host", "reject", "--data-checksums"),
         ]
         maker = ServerProcess.start(command, self._account, folder=draft, log=self._layout.postgres_log)
-        if not maker.wait(120) or not (draft / "PG_VERSION").exists():
+        if not maker.succeeded(120):
             maker.send(signal.SIGKILL)
-            raise EmbeddedStartError(f"initdb failed; {self._layout.postgres_log} says why.")
+            raise EmbeddedStartError(f"The database cluster cannot be made; the end of {self._layout.postgres_log} says why.")
         with (draft / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write("\ninclude 'keepwell.conf'\n")
         draft.rename(self._data)

@@ -58,6 +58,10 @@ class ServerProcess:
         with contextlib.suppress(psutil.NoSuchProcess):
             self._process.send_signal(number)
 
+    def succeeded(self, seconds: float) -> bool:
+        """For a process that has an end: whether it came within `seconds`, with status 0."""
+        return self.wait(seconds) and self._child is not None and self._child.returncode == 0
+
     def wait(self, seconds: float) -> bool:
         """Whether it ended within `seconds`."""
         try:
@@ -82,12 +86,12 @@ def installed(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def processes_in(folder: Path, name: str) -> list[psutil.Process]:
-    """Live processes called `name` that work in `folder`: those of one server, whoever their parent is."""
+def processes_in(folder: Path, *names: str) -> list[psutil.Process]:
+    """Live processes called so that work in `folder`: those of one server, whoever their parent is."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.name() == name and process.cwd() == str(folder.resolve()) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.name() in names and process.cwd() == str(folder.resolve()) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
