@@ -17,7 +17,7 @@ from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.permissions import Permission
-from keepwell.kernel.problems import FORBIDDEN, INTERNAL, NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE, Refusal, Refused
+from keepwell.kernel.problems import FORBIDDEN, INTERNAL, NOT_FOUND, OVERLOADED, UNAUTHENTICATED, UNAVAILABLE, Refusal, Refused
 from keepwell.kernel.store import ReadRow
 from keepwell.kit.ids import NIL, new_id
 from keepwell.kit.time import Clock
@@ -31,6 +31,7 @@ SELECT version, at, event, command, actor, role, door, request_id, purpose, payl
 WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND version <= $4 ORDER BY version
 """
 _FAILURES = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError, TimeoutError)
+_LOCKED = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
 _REFUSALS = {
     "unauthenticated": Refusal(UNAUTHENTICATED, "The session has ended."),
     "not-found": Refusal(NOT_FOUND),
@@ -89,6 +90,8 @@ class Reader:
         except DatabaseUnavailable as unavailable:
             refusal = Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=unavailable.retry_after)
             _fail_all(reads, refusal)
+        except asyncpg.LockNotAvailableError:
+            _fail_all(reads, _LOCKED)
         except _FAILURES:
             _fail_all(reads, Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2))
 
@@ -146,6 +149,8 @@ class Reader:
         except DatabaseUnavailable as unavailable:
             detail = "The database cannot be reached."
             raise Refused(Refusal(UNAVAILABLE, detail, retry_after=unavailable.retry_after)) from unavailable
+        except asyncpg.LockNotAvailableError as locked:
+            raise Refused(_LOCKED) from locked
         except _FAILURES as failure:
             raise Refused(Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2)) from failure
         # Raised only now: the record of a refusal must be committed like that of a read.
