@@ -18,6 +18,7 @@ from keepwell.platform.postgres import DatabaseUnavailable
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     ConnectionError,

@@ -27,7 +27,9 @@ _REJECTIONS = (
     asyncpg.InvalidParameterValueError,
 )
 # After these nobody knows what the connection is in the middle of.
-_BROKEN = (TimeoutError, OSError, asyncio.CancelledError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+# asyncpg says InternalClientError when a connection ends between two of its own steps.
+_GONE = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_BROKEN = (TimeoutError, asyncio.CancelledError, asyncpg.PostgresConnectionError, *_GONE)
 
 _PRIVILEGES = """
 SELECT rolsuper AS superuser, rolbypassrls AS bypassrls,
@@ -212,14 +214,14 @@ class Database:
             raise DatabaseUnavailable("exhausted") from error
         except _REJECTIONS as error:
             raise DatabaseUnavailable("rejected") from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (asyncpg.PostgresError, *_GONE) as error:
             raise DatabaseUnavailable("unreachable") from error
 
     async def _release(self, pool: Any, connection: Connection) -> None:
         """Gives a connection back. A failure to do so is the connection's end, not the caller's concern."""
         try:
             await pool.release(connection, timeout=self.settings.wait)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (TimeoutError, asyncpg.PostgresError, *_GONE):
             _cut(connection)
 
 
