@@ -30,7 +30,14 @@ _HISTORY = """
 SELECT version, at, event, command, actor, role, door, request_id, purpose, payload FROM journal_entry
 WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND version <= $4 ORDER BY version
 """
-_FAILURES = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError, TimeoutError)
+_FAILURES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the connection ended between two steps of the driver's own
+    OSError,
+    TimeoutError,
+)
 _LOCKED = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
 _REFUSALS = {
     "unauthenticated": Refusal(UNAUTHENTICATED, "The session has ended."),
