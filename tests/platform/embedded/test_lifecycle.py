@@ -373,7 +373,7 @@ def test_a_long_path_gets_a_short_private_folder_for_sockets(directory: Path):
         folder = Path((directory / "sockets").read_text().strip())
         assert folder.stat().st_mode & 0o077 == 0
     assert_all_ended(directory)
-    shutil.rmtree(folder)
+    assert not folder.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")

@@ -5,6 +5,7 @@ the servers. It ends them when the last user is gone. If the guardian itself is 
 guardian adopts them.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -134,6 +135,9 @@ class Guardian:
             keeper.stop()
         for name in self._keepers:
             (self._layout.wanted / name).unlink(missing_ok=True)
+        if not self._sockets.is_relative_to(self._layout.root):
+            with contextlib.suppress(OSError):  # a socket left in it says that somebody is still there
+                self._sockets.rmdir()
 
 
 def _take_charge(layout: Layout, seconds: float) -> FileLock | None:
