@@ -8,6 +8,7 @@ from typing import Any, cast
 import asyncpg
 
 from tests.support.cluster import DatabaseUrls
+from tests.support.waiting import eventually_async
 
 
 @dataclass
@@ -30,3 +31,21 @@ async def connected(urls: DatabaseUrls) -> AsyncGenerator[Spine]:
     finally:
         for connection in (auditor, app, owner):
             await connection.close()
+
+
+async def all_complete(spine: Spine) -> None:
+    """Waits until a checkpoint would cover every row there is.
+
+    Transaction ids and the oldest running one belong to the whole server, so another test's transaction can hold one back.
+    """
+
+    async def complete() -> bool:
+        return await spine.owner.fetchval(_COMPLETE)
+
+    await eventually_async(complete)
+
+
+_COMPLETE = """
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > greatest(
+    (SELECT max(xid) FROM journal_entry), (SELECT max(xid) FROM access_record), 0)
+"""

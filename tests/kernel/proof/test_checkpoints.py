@@ -16,7 +16,7 @@ from keepwell.kit.ids import new_id
 from keepwell.kit.time import SystemClock
 from tests.support.chains import Journalist
 from tests.support.cluster import DatabaseUrls
-from tests.support.spine import Spine, connected
+from tests.support.spine import Spine, all_complete, connected
 
 SEED = bytes(range(32))
 TENANT = UUID(int=1)
@@ -28,7 +28,9 @@ async def spine(clean_database: DatabaseUrls) -> AsyncIterator[Spine]:
         yield spine
 
 
-async def append(spine: Spine, log: str = JOURNAL) -> Any:
+async def append(spine: Spine, log: str = JOURNAL, *, wait: bool = True) -> Any:
+    if wait:
+        await all_complete(spine)
     return await checkpoints.append(spine.auditor, log, SEED, SystemClock())
 
 
@@ -65,7 +67,7 @@ async def test_what_an_open_transaction_wrote_comes_in_after_it_ended(spine: Spi
     await slow.write(fresh())
     await quick.write(fresh())
     # The quick one is committed, but a slower, earlier transaction could still write before it.
-    assert await append(spine) is None
+    assert await append(spine, wait=False) is None
     await transaction.commit()
     assert (await append(spine)).size == 2
     assert (await verify(spine.auditor, Signer(SEED).verifier)).sound
@@ -88,8 +90,8 @@ async def test_checkpoints_made_under_concurrent_writers_hold(spine: Spine, clea
 
     async def keep_appending() -> None:
         while writing:
-            await append(spine)
-            await append(spine, ACCESS)
+            await append(spine, wait=False)
+            await append(spine, ACCESS, wait=False)
 
     async with connected(clean_database) as one, connected(clean_database) as two:
         keeping = asyncio.create_task(keep_appending())

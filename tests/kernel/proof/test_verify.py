@@ -16,7 +16,7 @@ from keepwell.kernel.proof.notes import Signer
 from keepwell.kernel.proof.verify import BlindVerifierError, Report, verify
 from tests.support.chains import Journalist
 from tests.support.cluster import DatabaseUrls
-from tests.support.spine import Spine, connected
+from tests.support.spine import Spine, all_complete, connected
 
 SEED = bytes(range(32))
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -52,6 +52,7 @@ async def kept(spine: Spine) -> Spine:
 
 
 async def checkpoint(spine: Spine) -> list[str]:
+    await all_complete(spine)
     for log in (JOURNAL, ACCESS):
         await checkpoints.append(spine.auditor, log, SEED, FixedClock())
     return await checkpoints.exported(spine.auditor)
