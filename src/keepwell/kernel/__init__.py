@@ -5,7 +5,7 @@ from keepwell.kernel.envelope import Actor, Command, Context, Envelope, Origin, 
 from keepwell.kernel.journal import Entry, fold
 from keepwell.kernel.permissions import Permission
 from keepwell.kernel.problems import Fault, ProblemType, Refusal, Refused
-from keepwell.kernel.service import Kernel, Limits, Read, Search
+from keepwell.kernel.service import Kernel, Limits, Read, Search, View
 
 __all__ = [
     "Actor",
@@ -31,5 +31,6 @@ __all__ = [
     "Refused",
     "Search",
     "Snapshot",
+    "View",
     "fold",
 ]

@@ -65,7 +65,7 @@ class Aggregate(msgspec.Struct, frozen=True):
     `view` is what a caller who may read it sees; it must be encodable as JSON.
     `subject` is the FHIR reference of the person it is about: the compartment that `patient/` scopes are held to.
     `valid_until` makes it a credential: an actor that names it may act only before that instant.
-    `immutable` says that `derive` of this state may be cached for ever.
+    `immutable` says that `derive` of this state may be cached for ever. `cached`: its sealed states are worth keeping near.
     """
 
     kind: str
@@ -80,6 +80,7 @@ class Aggregate(msgspec.Struct, frozen=True):
     valid_until: Callable[[Any], datetime | None] | None = None
     immutable: Callable[[Any], bool] | None = None
     derive: Callable[[Any], Any] | None = None
+    cached: bool = False
 
 
 class Catalog:

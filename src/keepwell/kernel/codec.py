@@ -60,6 +60,14 @@ class Codec:
         stored = self._outcome.decode(keys.open(envelope, "idempotency", "outcome", key.hex()))
         return Outcome(stored.kind, stored.id, stored.version, stored.body, stored.refusal, replayed=True)
 
+    def seal_view(self, keys: TenantKeys, kind: str, id: UUID, known: bytes, body: bytes) -> bytes:
+        """What a caller sees of one stored state, for the cache. `known` names that state exactly."""
+        return keys.seal(body, "aggregate", "view", f"{kind}/{id}/{known.hex()}")
+
+    def open_view(self, keys: TenantKeys, kind: str, id: UUID, known: bytes, envelope: bytes) -> bytes:
+        """The body. Raises as `open_state` does."""
+        return keys.open(envelope, "aggregate", "view", f"{kind}/{id}/{known.hex()}")
+
     def snapshot(self, keys: TenantKeys, kind: str, id: UUID, row: Any, envelope: bytes) -> Snapshot:
         """The aggregate in a loaded row, decrypted."""
         version = row["version"]

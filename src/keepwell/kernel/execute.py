@@ -13,6 +13,7 @@ import asyncpg
 
 from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
+from keepwell.kernel.cache import StateCache
 from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
@@ -28,7 +29,7 @@ from keepwell.kernel.problems import (
     Refusal,
     Refused,
 )
-from keepwell.kernel.store import Loaded, StaleBatchError, Wanted
+from keepwell.kernel.store import Loaded, StaleBatchError, StateRow, Wanted
 from keepwell.platform.postgres import Database, DatabaseUnavailable
 
 Change = tuple[UUID, str, UUID, int]
@@ -102,11 +103,13 @@ class Executor:
         ring: KeyRing,
         environment: Environment,
         committed: Callable[[Sequence[Change]], None],
+        cache: StateCache | None = None,
     ) -> None:
         self._database = database
         self._ring = ring
         self._environment = environment
         self._committed = committed
+        self._cache = cache
 
     async def run(self, parcels: Sequence[Parcel]) -> None:
         """Settles every parcel."""
@@ -204,13 +207,15 @@ class Executor:
                 async with connection.transaction():
                     plan, answers = await self._decide(connection, parcels, keys, lock=True)
                     on_write()
-                    changed = await self._store(connection, plan, parcels, in_transaction=True)
+                    states, writer = await self._store(connection, plan, parcels, in_transaction=True)
             else:
                 plan, answers = await self._decide(connection, parcels, keys, lock=False)
                 on_write()
-                changed = await self._store(connection, plan, parcels, in_transaction=False)
-        if changed:
-            self._committed(changed)
+                states, writer = await self._store(connection, plan, parcels, in_transaction=False)
+        if states:
+            if self._cache is not None:
+                self._cache.written(states, writer)
+            self._committed([(row.tenant, row.kind, row.id, row.version) for row in states])
         return answers
 
     async def _decide(
@@ -235,18 +240,22 @@ class Executor:
                 continue
             return plan, answers
 
-    async def _store(self, connection: Any, plan: Plan, parcels: Sequence[Parcel], *, in_transaction: bool) -> list[Change]:
+    async def _store(
+        self, connection: Any, plan: Plan, parcels: Sequence[Parcel], *, in_transaction: bool
+    ) -> tuple[list[StateRow], int]:
+        """The stored aggregates, and the id of the transaction that stored them."""
         looked_up = plan.lookup_rows()
         if looked_up and not in_transaction:
             async with connection.transaction():
                 return await self._store(connection, plan, parcels, in_transaction=True)
         states = plan.state_rows()
         records = [*plan.records, *(record for parcel in parcels for record in parcel.records)]
+        writer = 0
         if states or plan.key_rows or records:
-            await store.write(connection, states, plan.entries, plan.key_rows, records)
+            writer = await store.write(connection, states, plan.entries, plan.key_rows, records)
         if looked_up:
             await lookups.save(connection, self._environment.catalog, looked_up)
-        return [(row.tenant, row.kind, row.id, row.version) for row in states]
+        return states, writer
 
 
 def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:

@@ -11,7 +11,9 @@ import asyncpg
 import msgspec
 
 from keepwell.kernel import journal, store
-from keepwell.kernel.codec import Codec
+from keepwell.kernel.aggregate import Aggregate
+from keepwell.kernel.cache import Found, Held, StateCache
+from keepwell.kernel.codec import Codec, view_json
 from keepwell.kernel.envelope import Actor, Origin, Snapshot
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import Entry
@@ -24,8 +26,9 @@ from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
 from keepwell.platform.postgres import Database, DatabaseUnavailable
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
+_NOT_WANTED = b""
 _HISTORY = """
 SELECT version, at, event, command, actor, role, door, request_id, purpose, payload FROM journal_entry
 WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND version <= $4 ORDER BY version
@@ -44,6 +47,10 @@ _REFUSALS = {
     "not-found": Refusal(NOT_FOUND),
     "forbidden": Refusal(FORBIDDEN, "It belongs to another person."),
 }
+
+
+class _UnreadableCopyError(Exception):
+    """The database called a copy current, and it cannot be opened. The database has to send its own."""
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -70,22 +77,32 @@ class Search(msgspec.Struct, frozen=True):
     action: str = "search"
 
 
+class View(msgspec.Struct, frozen=True):
+    """What a caller sees of an aggregate at `version`, as JSON."""
+
+    version: int
+    body: bytes
+
+
 class PendingRead(Gatherable):
-    """A read waiting for its batch."""
+    """A read waiting for its batch. With `view_will_do` it may be settled with a `View` instead of a snapshot."""
 
-    __slots__ = ("own_compartment_only", "read")
+    __slots__ = ("own_compartment_only", "read", "target", "view_will_do")
 
-    def __init__(self, read: Read, *, own_compartment_only: bool) -> None:
+    def __init__(self, read: Read, *, own_compartment_only: bool, view_will_do: bool = False) -> None:
         super().__init__(read.actor.tenant, 1)
         self.read = read
+        self.target = (read.actor.tenant, read.kind, read.id)
+        self.view_will_do = view_will_do
         self.own_compartment_only = own_compartment_only
 
 
 class Reader:
     """Runs gathered reads, and the single ones that need more than a state."""
 
-    def __init__(self, database: Database, ring: KeyRing, codec: Codec, clock: Clock) -> None:
+    def __init__(self, database: Database, ring: KeyRing, codec: Codec, clock: Clock, cache: StateCache | None = None) -> None:
         self._database = database
+        self._cache = cache
         self._ring = ring
         self._codec = codec
         self._clock = clock
@@ -102,32 +119,79 @@ class Reader:
         except _FAILURES:
             _fail_all(reads, Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2))
 
-    async def _run(self, reads: Sequence[PendingRead]) -> None:
+    async def _run(self, reads: Sequence[PendingRead], *, trusting: bool = True) -> None:
+        found = await self._cache.find([each.target for each in reads]) if trusting and self._cache is not None else {}
         moment = self._clock.now()
         async with self._database.connection() as connection:
             keys = {each.tenant: await self._ring.get(connection, each.tenant) for each in reads}
-            rows = [self._row(each.read, keys[each.tenant], own=each.own_compartment_only) for each in reads]
+            rows: list[ReadRow] = []
+            for each in reads:
+                held = found.get(each.target)
+                known = None if held is None else held.held.known
+                rows.append(self._row(each.read, keys[each.tenant], own=each.own_compartment_only, known=known))
             answers = await store.read(connection, rows, moment)
+        again: list[PendingRead] = []
         for each, answer in zip(reads, answers, strict=True):
             try:
-                each.resolve(self._snapshot(each.read, keys[each.tenant], answer))
+                each.resolve(self._settled(each, keys[each.tenant], answer, found.get(each.target)))
             except Refused as refused:
                 each.fail(refused)
+            except _UnreadableCopyError:
+                again.append(each)
+        if again:
+            await self._run(again, trusting=False)
 
-    async def history(self, read: Read, *, own_compartment_only: bool, most: int) -> tuple[Snapshot, list[Entry]]:
-        """The aggregate and its entries up to version `most`, oldest first, with the access recorded.
+    def _settled(self, pending: PendingRead, keys: TenantKeys, answer: Any, found: Found | None) -> Snapshot | View:
+        read, sealed = pending.read, answer["state"]
+        if found is not None and sealed is None and answer["outcome"] == "ok":
+            return self._opened(pending, keys, answer, found)
+        snapshot = self._snapshot(read, keys, answer, sealed)
+        if self._cache is not None and sealed is not None:
+            held = Held.of(snapshot.version, snapshot.head, answer["writer"], sealed)
+            self._cache.loaded(pending.target, held, found)
+        return snapshot
+
+    def _opened(self, pending: PendingRead, keys: TenantKeys, answer: Any, found: Found) -> Snapshot | View:
+        """What a copy holds that the database called current."""
+        held, (_, kind, id_) = found.held, pending.target
+        result: Snapshot | View
+        try:
+            if pending.view_will_do and held.view:
+                result = View(answer["version"], self._codec.open_view(keys, kind, id_, held.known, held.view))
+            else:
+                result = self._codec.snapshot(keys, kind, id_, answer, held.state)
+        except (UnreadableError, msgspec.DecodeError):
+            if self._cache is not None:
+                self._cache.unreadable(pending.target)
+            raise _UnreadableCopyError from None
+        if self._cache is not None:
+            self._cache.served(pending.target, found)
+        return result
+
+    def view(self, aggregate: Aggregate, read: Read, snapshot: Snapshot) -> View:
+        """The view of a snapshot just read; kept, sealed, when it is read often enough."""
+        body = view_json(aggregate, snapshot)
+        target = (read.actor.tenant, read.kind, read.id)
+        held = None if self._cache is None else self._cache.lacks_view(target, snapshot.head)
+        keys = self._ring.cached(read.actor.tenant)
+        if self._cache is not None and held is not None and keys is not None:
+            self._cache.viewed(target, held, self._codec.seal_view(keys, read.kind, read.id, held.known, body))
+        return View(snapshot.version, body)
+
+    async def history(self, read: Read, *, own_compartment_only: bool, most: int) -> list[Entry]:
+        """The aggregate's entries up to version `most`, oldest first, with the access recorded.
 
         Raises:
             Refused: as for a single read.
         """
 
-        async def entries(connection: Any, keys: TenantKeys, snapshot: Snapshot) -> tuple[Snapshot, list[Entry]]:
+        async def entries(connection: Any, keys: TenantKeys) -> list[Entry]:
             rows = await connection.fetch(_HISTORY, read.actor.tenant, read.kind, read.id, most)
-            return snapshot, [self._entry(keys, read, row) for row in rows]
+            return [self._entry(keys, read, row) for row in rows]
 
         return await self._guarded(read, entries, own=own_compartment_only)
 
-    async def search(self, search: Search, *, own_compartment_only: bool, query: Callable[[Any], Awaitable[Found]]) -> Found:
+    async def search(self, search: Search, *, own_compartment_only: bool, query: Callable[[Any], Awaitable[Result]]) -> Result:
         """What `query` finds, run in a transaction that sees the actor's clinic only, with the access recorded.
 
         Raises:
@@ -135,24 +199,23 @@ class Reader:
         """
         read = Read(search.kind, NIL, search.actor, search.origin, search.permission, search.action)
 
-        async def run(connection: Any, _keys: TenantKeys, _snapshot: Any) -> Found:
+        async def run(connection: Any, _keys: TenantKeys) -> Result:
             return await query(connection)
 
         return await self._guarded(read, run, own=own_compartment_only)
 
-    async def _guarded(self, read: Read, then: Callable[[Any, TenantKeys, Any], Awaitable[Found]], *, own: bool) -> Found:
+    async def _guarded(self, read: Read, then: Callable[[Any, TenantKeys], Awaitable[Result]], *, own: bool) -> Result:
         try:
             async with self._database.connection() as connection:
                 keys = await self._ring.get(connection, read.actor.tenant)
                 async with connection.transaction():
-                    row = self._row(read, keys, own=own)
+                    row = self._row(read, keys, own=own, known=_NOT_WANTED)
                     (answer,) = await store.read(connection, [row], self._clock.now())
                     await connection.execute(store.CLAIM_TENANT, str(read.actor.tenant))
                     refusal = _REFUSALS.get(answer["outcome"])
                     found = None
                     if refusal is None:
-                        snapshot = None if read.id == NIL else self._snapshot(read, keys, answer)
-                        found = await then(connection, keys, snapshot)
+                        found = await then(connection, keys)
         except DatabaseUnavailable as unavailable:
             detail = "The database cannot be reached."
             raise Refused(Refusal(UNAVAILABLE, detail, retry_after=unavailable.retry_after)) from unavailable
@@ -165,19 +228,21 @@ class Reader:
             raise Refused(refusal)
         return found  # pyright: ignore[reportReturnType] - None only together with a refusal
 
-    def _row(self, read: Read, keys: TenantKeys, *, own: bool) -> ReadRow:
+    def _row(self, read: Read, keys: TenantKeys, *, own: bool, known: bytes | None) -> ReadRow:
         actor, origin, at, id_ = read.actor, read.origin, self._clock.now(), new_id()
         agent = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
         digest = journal.access_digest(actor.tenant, read.id, at, id_, read.kind, read.action, *agent)
         compartment = keys.blind(actor.subject or "") if own and read.id != NIL else None
-        return ReadRow(actor.tenant, read.kind, read.id, compartment, actor.credential, at, id_, read.action, *agent, digest)
+        return ReadRow(
+            actor.tenant, read.kind, read.id, compartment, actor.credential, at, id_, read.action, *agent, digest, known
+        )
 
-    def _snapshot(self, read: Read, keys: TenantKeys, answer: Any) -> Snapshot:
+    def _snapshot(self, read: Read, keys: TenantKeys, answer: Any, sealed: Any) -> Snapshot:
         refusal = _REFUSALS.get(answer["outcome"])
         if refusal is not None:
             raise Refused(refusal)
         try:
-            return self._codec.snapshot(keys, read.kind, read.id, answer, answer["state"])
+            return self._codec.snapshot(keys, read.kind, read.id, answer, sealed)
         except (UnreadableError, msgspec.DecodeError) as error:
             raise Refused(Refusal(INTERNAL, "The stored state cannot be read.")) from error
 

@@ -11,6 +11,7 @@ import structlog
 from keepwell.kernel import metrics
 from keepwell.kernel.admission import Admitted, admit
 from keepwell.kernel.aggregate import Catalog
+from keepwell.kernel.cache import StateCache
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
 from keepwell.kernel.execute import Change, DerivedCache, Executor, Parcel
@@ -21,7 +22,7 @@ from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.permissions import Grant, Permission, grant
 from keepwell.kernel.plan import Environment, access_record
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
-from keepwell.kernel.read import PendingRead, Read, Reader, Search
+from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
 from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
 
@@ -55,6 +56,7 @@ class Kernel:
         clock: Clock,
         limits: Limits,
         committed: Callable[[Sequence[Change]], None] = lambda _: None,
+        cache: StateCache | None = None,
     ) -> None:
         self.catalog = catalog
         self.clock = clock
@@ -63,8 +65,8 @@ class Kernel:
         self.codec = Codec(catalog)
         self._limits = limits
         environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, DerivedCache(), _report)
-        executor = Executor(database, ring, environment, committed)
-        self._reader = Reader(database, ring, self.codec, clock)
+        executor = Executor(database, ring, environment, committed, cache)
+        self._reader = Reader(database, ring, self.codec, clock, cache)
         most, patience, capacity = limits.batch, limits.patience, limits.queue
         # Without gathering each lane may use half of the pool at once, as a server that never gathered would.
         width = 1 if most > 1 else max(1, database.settings.largest // 2)
@@ -98,9 +100,18 @@ class Kernel:
         Raises:
             Refused: `not-found`, `forbidden`, `unauthenticated`, `overloaded` or `temporarily-unavailable`.
         """
+        return await self._read(read, view_will_do=False)
+
+    async def view(self, read: Read) -> View:
+        """What a caller sees of the aggregate as it is now, as JSON: cheaper than a snapshot. Raises as `read` does."""
+        found = await self._read(read, view_will_do=True)
+        return found if isinstance(found, View) else self._reader.view(self.catalog.kinds[read.kind], read, found)
+
+    async def _read(self, read: Read, *, view_will_do: bool) -> Any:
         granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
+        pending = PendingRead(read, own_compartment_only=granted.own_compartment_only, view_will_do=view_will_do)
         try:
-            snapshot = await self.reads.submit(PendingRead(read, own_compartment_only=granted.own_compartment_only))
+            found = await self.reads.submit(pending)
         except OverloadedError as error:
             metrics.READS.labels(read.kind, OVERLOADED.code).inc()
             raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
@@ -108,13 +119,12 @@ class Kernel:
             metrics.READS.labels(read.kind, refused.refusal.code).inc()
             raise
         metrics.READS.labels(read.kind, "ok").inc()
-        return snapshot
+        return found
 
     async def history(self, read: Read, *, most: int = _NEWEST) -> list[Entry]:
         """The aggregate's entries up to version `most`, oldest first, recorded like a read. Raises as `read` does."""
         granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
-        _, entries = await self._reader.history(read, own_compartment_only=granted.own_compartment_only, most=most)
-        return entries
+        return await self._reader.history(read, own_compartment_only=granted.own_compartment_only, most=most)
 
     async def search(self, search: Search, query: Callable[[Any], Awaitable[Found]]) -> Found:
         """What `query` finds when given a connection that sees the actor's clinic only. Recorded; raises as `read` does.
@@ -190,4 +200,4 @@ def _report(error: BaseException, admitted: Admitted) -> None:
     )
 
 
-__all__ = ["Kernel", "Limits", "Read", "Search"]
+__all__ = ["Kernel", "Limits", "Read", "Search", "View"]

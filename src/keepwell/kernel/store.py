@@ -50,7 +50,10 @@ class KeyRow(NamedTuple):
 
 
 class ReadRow(NamedTuple):
-    """One read to answer and record. `compartment` and `credential` None mean: not held to any."""
+    """One read to answer and record. `compartment` and `credential` None mean: not held to any.
+
+    `known` names the state the reader holds already, which is then not sent again; empty: no state is wanted.
+    """
 
     tenant: UUID
     kind: str
@@ -66,6 +69,7 @@ class ReadRow(NamedTuple):
     request_id: str
     purpose: str
     digest: bytes
+    known: bytes | None
 
 
 class Wanted(NamedTuple):
@@ -91,14 +95,14 @@ _RECORD = attrgetter(*StoredAccess.__struct_fields__)
 _first = itemgetter(0)
 
 
-def _call(function: str, parameters: int) -> str:
-    # The name comes from the three constants below.
-    return f"SELECT * FROM {function}({', '.join(f'${n}' for n in range(1, parameters + 1))})"  # noqa: S608
+def _call(function: str, parameters: int, answer: str = "*") -> str:
+    # The names come from the three constants below.
+    return f"SELECT {answer} FROM {function}({', '.join(f'${n}' for n in range(1, parameters + 1))})"  # noqa: S608
 
 
 _LOAD = _call("kernel_load", 10)
-_WRITE = _call("kernel_write", 47)
-_READ = _call("kernel_read", 16)
+_WRITE = _call("kernel_write", 47, "pg_current_xact_id()::text::bigint")
+_READ = _call("kernel_read", 17)
 CLAIM_TENANT = "SELECT set_config('app.tenant', $1, true)"
 
 
@@ -157,8 +161,8 @@ async def write(
     entries: Sequence[StoredEntry],
     keys: Sequence[KeyRow],
     records: Sequence[StoredAccess],
-) -> None:
-    """Stores one batch. Atomic by itself when called outside a transaction.
+) -> int:
+    """Stores one batch; the id of the transaction that did. Atomic by itself when called outside a transaction.
 
     Raises:
         StaleBatchError: the batch was decided on something that is no longer so.
@@ -174,7 +178,7 @@ async def write(
         arguments.append(_starts(tenants, owners))
         arguments.extend(columns)
     try:
-        await connection.execute(_WRITE, *arguments)
+        return await connection.fetchval(_WRITE, *arguments)
     except PostgresError as error:
         # asyncpg sets the fields of the server's message by name at run time.
         if getattr(error, "sqlstate", None) == _STALE:
@@ -185,7 +189,7 @@ async def write(
 async def read(connection: Any, rows: Sequence[ReadRow], moment: datetime) -> list[Any]:
     """One record of `kernel_read` for each row, in the order given, each access recorded."""
     order = sorted(range(len(rows)), key=lambda place: rows[place].tenant)
-    owners, *columns = _columns([rows[place] for place in order], 14)
+    owners, *columns = _columns([rows[place] for place in order], 15)
     tenants = sorted(set(owners))
     answers: list[Any] = [None] * len(rows)
     for record in await connection.fetch(_READ, tenants, _starts(tenants, owners), *columns, moment):

@@ -89,6 +89,11 @@ class Valkey:
         """Whether the server failed and is being left alone: calls miss at once."""
         return time.monotonic() < self._resting_until
 
+    @property
+    def well(self) -> bool:
+        """Whether the last call was answered, so that the next may be expected to be. False while it rests or is tried again."""
+        return self._client is not None and not self._resting_until
+
     async def run(self, work: Callable[[Client], Awaitable[Found]], otherwise: Found) -> Found:
         """What `work` returns, or `otherwise` when the server is down, slow, or was so a moment ago."""
         if self._client is None or self.resting or self._probing:
