@@ -5,17 +5,17 @@ formatter, a dump or a careless cache would make of it. Numbers and dates cannot
 """
 
 import base64
-import mmap
 import random
 import string
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 MARK = "Kwcanaryq"
-"""Begins every textual canary. Letters only, so that it survives as a name, a word in an address or a path."""
-_LENGTH = len(MARK) + 14
+"""Begins every textual canary, or another word like it. Letters only: it survives as a name, in an address, in a path."""
+_RANDOM = 14
+_AT_ONCE = 64 * 1024 * 1024
 _chance = random.SystemRandom()
 
 
@@ -28,15 +28,16 @@ class Sighting(NamedTuple):
 
 
 class Canaries:
-    """All canaries of one test. `planted` says, for each, what it was planted as."""
+    """The canaries of one test that begin with `mark`. `planted` says, for each, what it was planted as."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = MARK) -> None:
+        self.mark = mark
         self.planted: dict[str, str] = {}
-        self._forms: dict[bytes, tuple[str, str]] = {form: (name, MARK) for name, form in forms_of(MARK.encode())}
+        self._forms: dict[bytes, tuple[str, str]] = {form: (name, mark) for name, form in forms_of(mark.encode())}
 
     def text(self, label: str) -> str:
         """A textual canary: letters and digits only."""
-        value = MARK + "".join(_chance.choices(string.ascii_lowercase + string.digits, k=_LENGTH - len(MARK)))
+        value = self.mark + "".join(_chance.choices(string.ascii_lowercase + string.digits, k=_RANDOM))
         self.planted[value] = label
         return value
 
@@ -70,26 +71,29 @@ class Canaries:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    def in_bytes(self, data: bytes | mmap.mmap, where: str) -> list[Sighting]:
+    def in_bytes(self, data: bytes, where: str) -> list[Sighting]:
         """Every form that occurs in `data`, at its first occurrence."""
         found: list[Sighting] = []
         for form, (name, canary) in self._forms.items():
             at = data.find(form)
             if at >= 0:
-                whole = canary is MARK and name == "plain"
-                seen = data[at : at + _LENGTH].decode("ascii", "replace") if whole else canary
+                whole = canary is self.mark and name == "plain"
+                seen = data[at : at + len(self.mark) + _RANDOM].decode("ascii", "replace") if whole else canary
                 found.append(Sighting(where, name, f"{seen} ({self.planted.get(seen, 'which one cannot be read')})"))
         return found
 
     def in_file(self, path: Path) -> list[Sighting]:
         """As `in_bytes`, for a file of any size; a file that vanishes meanwhile holds nothing."""
+        found: list[Sighting] = []
         try:
-            if path.stat().st_size == 0:
-                return []
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return self.in_bytes(data, str(path))
+            with path.open("rb") as file:
+                before = b""
+                while chunk := file.read(_AT_ONCE):
+                    found += self.in_bytes(before + chunk, str(path))
+                    before = chunk[-200:]  # longer than any form
         except FileNotFoundError:
             return []
+        return found
 
     def in_folder(self, folder: Path) -> list[Sighting]:
         """As `in_file`, for every file below `folder`, and for their names."""
@@ -130,8 +134,3 @@ def describe(sightings: list[Sighting], most: int = 20) -> str:
     """For the message of a failed assertion."""
     lines = [f"{len(sightings)} sightings:", *(f"  {one.where}: {one.canary} as {one.form}" for one in sightings[:most])]
     return "\n".join(lines)
-
-
-def without(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """A document without the members that may hold what its caller sent."""
-    return {name: value for name, value in document.items() if name not in names}

@@ -74,7 +74,11 @@ def recovered(server: Server, seconds: float = 60) -> None:
 
     def whole() -> bool:
         names = [process.name() for process in server.processes()]
-        return "valkey-server" in names and "postgres" in names and len(server.api_processes()) == server.workers - 1
+        try:
+            master = server.postmaster()
+        except (psutil.NoSuchProcess, FileNotFoundError, IndexError):
+            return False
+        return alive(master) and "valkey-server" in names and len(server.api_processes()) == server.workers - 1
 
     eventually(whole, seconds)
     server.await_ready(seconds)

@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 PROGRAM = Path(sys.executable).with_name("keepwell")
 _PORTS = range(18_000, 30_000)  # below the ports Linux hands out by itself, so that a restart finds its port free
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "TMPDIR")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
 
 
 def free_port() -> int:
