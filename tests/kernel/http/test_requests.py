@@ -26,6 +26,8 @@ THING = "/v1/things/01890a5d-ac96-774b-bcce-b302099a8057"
         ("at=yesterday", "?at", "invalid-value"),
         ("at=2024-01-01T00:00:00", "?at", "invalid-value"),
         ("at=null", "?at", "invalid-value"),
+        ("at=0.5", "?at", "invalid-value"),
+        ("at=1234567890", "?at", "invalid-value"),
         ("deep=zebra", "?deep", "wrong-type"),
     ],
 )

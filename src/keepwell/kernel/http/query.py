@@ -40,7 +40,8 @@ class QueryReader:
             value = getattr(query, self._names[name])
             if value is None:  # msgspec reads the text `null` as no value at all, and a filter would silently be dropped
                 raise _invalid(Fault(f"?{name}", "invalid-value", "Leave the parameter out instead"))
-            if isinstance(value, datetime) and value.tzinfo is None:
+            # A bare number would be taken for seconds since 1970.
+            if isinstance(value, datetime) and (value.tzinfo is None or given[name][4:5] != "-"):
                 raise _invalid(Fault(f"?{name}", "invalid-value", "An instant needs Z or an offset from UTC"))
         return query
 
