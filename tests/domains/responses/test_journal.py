@@ -22,10 +22,24 @@ FORM = form(
     item("many", "integer", repeats=True),
     item("choice", "choice", answerOption=CODES),
     item("hidden", enableWhen=[{"question": "text", "operator": "=", "answerString": "show"}]),
+    item("again", "string", item("below", "decimal", item("deeper", "boolean"), repeats=True), repeats=True),
     item("g", "group", item("in", "date"), item("h", "group", item("deep", "boolean"), repeats=True), repeats=True),
 )
-LINKS = st.sampled_from(["text", "number", "many", "choice", "hidden", "nobody"])
-FITTING = st.sampled_from([None, "show", "x", 0.1, 3, [1, 2], "a", {"system": "s", "code": "b"}, "2026", True])
+LINKS = st.sampled_from(
+    [
+        "text",
+        "number",
+        "many",
+        "choice",
+        "hidden",
+        "nobody",
+        "again",
+        "again[0].below",
+        "again[1].below",
+        "again[0].below[1].deeper",
+    ]
+)
+FITTING = st.sampled_from([None, "show", "x", 0.1, 3, [1, 2], ["x", "y"], ["y"], "a", {"system": "s", "code": "b"}, "2026", True])
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: (
@@ -80,6 +94,7 @@ def test_the_fold_of_the_journal_is_the_stored_state(first: dict[str, Any], step
     assert refolded(sheet.desk) == state
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=Response) == state
     assert all(value is not None for value in state.answers.values())
+    assert state.rows_made >= sum(len(ids) for ids in state.rows.values())
     assert len({row for ids in state.rows.values() for row in ids}) == sum(len(ids) for ids in state.rows.values())
 
 

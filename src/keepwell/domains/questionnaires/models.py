@@ -86,8 +86,10 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One item of a form. `groups` are the linkIds of the repeating groups around it, outermost first.
+    """One item of a form. `groups` are the linkIds of the items around it that have rows, outermost first.
 
+    `rows`: it repeats and something can be answered inside, so each repetition is a row with an id of its own: the rows of a
+    repeating group, and the answers of a repeating question that asks further questions.
     `any_condition`: one condition that holds is enough (`enableBehavior` is `any`).
     """
 
@@ -105,6 +107,7 @@ class Item(msgspec.Struct, frozen=True):
     parent: str | None = None
     children: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    rows: bool = False
 
     @property
     def answerable(self) -> bool:

@@ -60,7 +60,14 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 guarded=False,
                 references=lifecycle.needs_form,
             ),
-            CommandType("responses.remove-row", RemoveRow, _UPDATE, lifecycle.decide_remove_row, guard=lifecycle.guard_open),
+            CommandType(
+                "responses.remove-row",
+                RemoveRow,
+                _UPDATE,
+                lifecycle.decide_remove_row,
+                guard=lifecycle.guard_open,
+                references=lifecycle.needs_form,
+            ),
             CommandType(
                 "responses.submit",
                 SubmitResponse,

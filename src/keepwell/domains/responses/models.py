@@ -1,7 +1,8 @@
 """The nouns of this room: a response, what may be asked of it, what happened to it, and what callers see of it.
 
-An address names an answer: the item's linkId, and for every repeating group around it the row, outermost first:
-`<group>[<row id>].<linkId>`. A group's address is that of its own linkId. Row ids are UUIDs and stay what they are.
+An address names an answer: the item's linkId, and for every item around it that has rows the row, outermost first:
+`<item>[<row id>].<linkId>`. A repeating group has rows; so have the answers of a repeating question that asks further
+questions. A group's address is that of its own linkId. Row ids are UUIDs and stay what they are.
 """
 
 from datetime import datetime
@@ -18,7 +19,7 @@ Answers = dict[str, Any]
 """Values by address. As a change, None clears."""
 
 Rows = dict[str, tuple[str, ...]]
-"""Row ids by address of the repeating group, in the order they were added."""
+"""Row ids by address of the item that has them: of a group in the order they were added, of a question in that of its answers."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -86,10 +87,15 @@ class ResponseCreated(msgspec.Struct, frozen=True, tag="created", omit_defaults=
     questionnaire_version: str | None = None
 
 
-class AnswersChanged(msgspec.Struct, frozen=True, tag="changed"):
-    """These answers were given or, with None, cleared."""
+class AnswersChanged(msgspec.Struct, frozen=True, tag="changed", omit_defaults=True):
+    """These answers were given or, with None, cleared.
+
+    `answer_rows` are the rows of the questions among them that have rows, as they are from now on; what stands in rows that
+    are not among them any more goes.
+    """
 
     answers: Answers
+    answer_rows: Rows = {}
 
 
 class RowAdded(msgspec.Struct, frozen=True, tag="row-added", omit_defaults=True):
@@ -98,13 +104,15 @@ class RowAdded(msgspec.Struct, frozen=True, tag="row-added", omit_defaults=True)
     group: str
     row: str
     answers: Answers = {}
+    answer_rows: Rows = {}
 
 
-class RowRemoved(msgspec.Struct, frozen=True, tag="row-removed"):
-    """A row was removed from the group at this address."""
+class RowRemoved(msgspec.Struct, frozen=True, tag="row-removed", omit_defaults=True):
+    """A row was removed from the group at this address. `rows` are those inside it, which went along."""
 
     group: str
     row: str
+    rows: Rows = {}
 
 
 class ResponseSubmitted(msgspec.Struct, frozen=True, tag="submitted"):
@@ -117,6 +125,7 @@ class ResponseAmended(msgspec.Struct, frozen=True, tag="amended", omit_defaults=
     reason: str
     answers: Answers
     rows: Rows = {}
+    answer_rows: Rows = {}
 
 
 ResponseEvent = ResponseCreated | AnswersChanged | RowAdded | RowRemoved | ResponseSubmitted | ResponseAmended

@@ -19,12 +19,13 @@ from keepwell.domains.responses.models import (
     ResponseSummary,
     RowRemoved,
 )
-from keepwell.domains.responses.rules import shortcomings, understand
+from keepwell.domains.responses.rules import Ground, shortcomings, understand
 from keepwell.domains.responses.rules.lifecycle import unknown_questionnaire
 from keepwell.domains.responses.store import Wanted, page
 from keepwell.kernel import Actor, Entry, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, fold
 from keepwell.kernel.journal import event_name
 from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Refusal
+from keepwell.kit.ids import new_id
 
 KIND, RESOURCE = "response", "QuestionnaireResponse"
 _READ = Permission(RESOURCE, "r")
@@ -171,9 +172,9 @@ class ResponseService:
         if form.status != "active":
             raise Refused(Refusal(QUESTIONNAIRE_NOT_PUBLISHED))
         definition = compile_form(form.resource)
-        change = understand(definition, {}, answers, bring_rows=True)
+        change = understand(Ground(definition, {}, {}, _any_row_id), answers, bring_rows=True)
         given = {address: value for address, value in change.answers.items() if value is not None}
-        faults = change.faults or shortcomings(definition, given, change.rows)
+        faults = change.faults or shortcomings(definition, given, {**change.rows, **change.answer_rows})
         return Judgement(not faults, faults, ())
 
     def _past(self, id: UUID, entries: list[Entry]) -> Snapshot:
@@ -181,6 +182,10 @@ class ResponseService:
             raise Refused(Refusal(NOT_FOUND))
         state = fold(self._kernel.catalog.kinds[KIND], (entry.event for entry in entries))
         return Snapshot(KIND, id, entries[-1].version, state, entries[0].at, entries[-1].at, b"")
+
+
+def _any_row_id(_ordinal: int) -> str:
+    return str(new_id())
 
 
 def told(entry: Entry) -> HistoryItem:

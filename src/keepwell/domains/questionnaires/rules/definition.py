@@ -1,12 +1,14 @@
 """Compiles a valid resource into a `Definition`, once for each published version."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from keepwell.domains.questionnaires.models import Condition, Definition, Item, Option
 from keepwell.domains.questionnaires.rules.elements import SHAPES
 from keepwell.domains.questionnaires.rules.items import Found, dictionaries, evaluation_order, walk
 from keepwell.domains.questionnaires.rules.primitives import PRIMITIVES, spells_true, unquoted
+
+_NO_ANSWERS = ("display", "question")
 
 
 def compile_form(resource: Mapping[str, Any]) -> Definition:
@@ -22,10 +24,11 @@ def compile_form(resource: Mapping[str, Any]) -> Definition:
 def _definition(found: list[Found], children: Mapping[str, list[str]]) -> Definition:
     items: dict[str, Item] = {}
     kinds: dict[str, str] = {one.item["linkId"]: one.item["type"] for one in found}
+    rows = _with_rows(found)
     for one in found:
         parent = items[one.parent] if one.parent is not None else None
-        groups = () if parent is None else parent.groups + ((parent.link_id,) if _is_row(parent) else ())
-        item = _item(one, tuple(children[one.item["linkId"]]), groups, kinds)
+        groups = () if parent is None else parent.groups + ((parent.link_id,) if parent.rows else ())
+        item = _item(one, tuple(children[one.item["linkId"]]), groups, kinds, rows)
         items[item.link_id] = item
     needs: dict[str, set[str]] = {
         link_id: {condition.question for condition in item.conditions}
@@ -36,11 +39,22 @@ def _definition(found: list[Found], children: Mapping[str, list[str]]) -> Defini
     return Definition(items, order)
 
 
-def _is_row(item: Item) -> bool:
-    return item.type == "group" and item.repeats
+def _with_rows(found: list[Found]) -> set[str]:
+    """The linkIds of the items that have rows."""
+    asking: set[str] = set()
+    rows: set[str] = set()
+    for one in reversed(found):  # what stands below an item comes after it
+        link_id, kind = one.item["linkId"], one.item["type"]
+        if spells_true(one.item.get("repeats")) and (kind == "group" or link_id in asking) and kind not in _NO_ANSWERS:
+            rows.add(link_id)
+        if one.parent is not None and (link_id in asking or kind not in ("group", *_NO_ANSWERS)):
+            asking.add(one.parent)
+    return rows
 
 
-def _item(found: Found, children: tuple[str, ...], groups: tuple[str, ...], kinds: Mapping[str, str]) -> Item:
+def _item(
+    found: Found, children: tuple[str, ...], groups: tuple[str, ...], kinds: Mapping[str, str], rows: Collection[str]
+) -> Item:
     source = found.item
     return Item(
         link_id=source["linkId"],
@@ -57,6 +71,7 @@ def _item(found: Found, children: tuple[str, ...], groups: tuple[str, ...], kind
         parent=found.parent,
         children=children,
         groups=groups,
+        rows=source["linkId"] in rows,
     )
 
 

@@ -1,7 +1,7 @@
 """Turns the answers a caller names into the change they mean: full addresses, values as stored, rows brought along."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
 
 from keepwell.domains.questionnaires import Definition, escape
 from keepwell.domains.responses.models import Answers, Rows
@@ -13,27 +13,54 @@ MAX_ROWS = 500
 MAX_CELLS = 100_000
 MAX_FAULTS = 100
 
+RowIds = Callable[[int], str]
+"""The id of the response's nth row, counted from all there ever were."""
+
 
 class Change(NamedTuple):
-    """Values by full address, None where cleared; rows that begin with them; and what is wrong, when anything is."""
+    """Values by full address, None where cleared; rows that begin with them; and what is wrong, when anything is.
+
+    `answer_rows` are the rows of those changed questions that have rows, as they are after the change.
+    """
 
     answers: Answers
     rows: Rows
+    answer_rows: Rows
     faults: tuple[Fault, ...] = ()
 
 
-def understand(definition: Definition, rows: Rows, answers: Answers, *, bring_rows: bool = False, inside: str = "") -> Change:
-    """The change that `answers` mean for a response with these rows.
+class Ground(NamedTuple):
+    """What a change is made to: the form, what is there already, and where ids for new rows come from."""
 
-    `bring_rows`: an address may name a row that is not there yet, which thereby begins. `inside` stands before every
-    address: the row that all of them are in.
+    definition: Definition
+    answers: Answers
+    rows: Rows
+    ids: RowIds
+    made: int = 0
+
+
+def understand(ground: Ground, answers: Answers, *, bring_rows: bool = False, inside: str = "") -> Change:
+    """The change that `answers` mean.
+
+    `bring_rows`: an address may name a row of a group that is not there yet, which thereby begins. `inside` stands before
+    every address: the row that all of them are in.
     """
-    change = _Change(definition, rows, bring_rows=bring_rows)
-    for key, value in answers.items():
-        change.add(key, inside + key, value)
-        if len(change.faults) >= MAX_FAULTS:
-            break
-    return Change(change.answers, change.begun, tuple(change.faults[:MAX_FAULTS]))
+    change = _Change(ground, bring_rows=bring_rows)
+    items = ground.definition.items
+    later: list[tuple[int, bool, int, str, Any]] = []
+    for place, (key, value) in enumerate(answers.items()):
+        text = inside + key
+        item = items.get(text)
+        if item is not None and not item.groups and not item.rows:
+            change.put(place, key, Address(item, ()), value)
+        else:
+            # From outside in, and answers before what is asked below them: by then their rows are known.
+            meant = items.get(text.rpartition("].")[2])
+            around = text.count("].") if meant is None else len(meant.groups)
+            later.append((around, meant is None or not meant.rows, place, key, value))
+    for _, _, place, key, value in sorted(later, key=lambda one: one[:3]):
+        change.add(place, key, inside + key, value)
+    return change.done()
 
 
 def too_many_rows(definition: Definition, rows: Rows) -> bool:
@@ -47,49 +74,90 @@ def added_rows(rows: Rows, more: Rows) -> Rows:
     return {**rows, **{container: (*rows.get(container, ()), *ids) for container, ids in more.items()}} if more else rows
 
 
+def as_list(value: Any) -> list[Any]:
+    """The answers in a stored value: none, one, or as many as are in the list."""
+    return cast("list[Any]", value) if isinstance(value, list) else [] if value is None else [value]
+
+
 class _Change:
     """A change as it grows, one answer at a time."""
 
-    def __init__(self, definition: Definition, rows: Rows, *, bring_rows: bool) -> None:
-        self._definition = definition
-        self._rows = rows
+    def __init__(self, ground: Ground, *, bring_rows: bool) -> None:
+        self._ground = ground
+        self._made = ground.made
         self._bring_rows = bring_rows
-        self.answers: Answers = {}
-        self.begun: dict[str, tuple[str, ...]] = {}
-        self.faults: list[Fault] = []
+        self._answers: Answers = {}
+        self._begun: dict[str, tuple[str, ...]] = {}
+        self._answer_rows: dict[str, tuple[str, ...]] = {}
+        self._rows = ground.rows
+        self._faults: list[tuple[int, Fault]] = []
 
-    def add(self, key: str, text: str, value: Any) -> None:
-        address = read(self._definition, text, self._rows)
+    def done(self) -> Change:
+        """What came of it, the faults in the order the answers were sent."""
+        faults = tuple(fault for _, fault in sorted(self._faults, key=lambda one: one[0])[:MAX_FAULTS])
+        return Change(self._answers, self._begun, self._answer_rows, faults)
+
+    def add(self, place: int, key: str, text: str, value: Any) -> None:
+        address = read(self._ground.definition, text, self._rows)
         if isinstance(address, Unaddressable):
-            self._fault(key, "", address.code, address.message, None)
-            return
-        if address.rows and not self._rows_are_there(address):
-            self._fault(key, "", "unknown-row", "There is no such row.", address.item.link_id)
-            return
-        name = str(address) if address.rows else address.item.link_id
-        if name in self.answers:
-            self._fault(key, "", "named-twice", "Another address here means the same answer.", address.item.link_id)
-        elif value is None and address.item.answerable:
-            self.answers[name] = None
+            self._fault(place, key, "", address.code, address.message, None)
+        elif address.rows and not self._rows_are_there(address):
+            self._fault(place, key, "", "unknown-row", "There is no such row.", address.item.link_id)
         else:
-            judged = judge(address.item, value)
+            self.put(place, key, address, value)
+
+    def put(self, place: int, key: str, address: Address, value: Any) -> None:
+        item = address.item
+        name = str(address) if address.rows else item.link_id
+        if name in self._answers:
+            self._fault(place, key, "", "named-twice", "Another address here means the same answer.", item.link_id)
+            return
+        if value is None and item.answerable:
+            self._answers[name] = None
+        else:
+            judged = judge(item, value)
             for slip in judged.slips:
-                self._fault(key, slip.below, slip.code, slip.message, address.item.link_id)
+                self._fault(place, key, slip.below, slip.code, slip.message, item.link_id)
             # Without a single value there is no answer.
-            self.answers[name] = None if judged.value == [] else judged.value
+            self._answers[name] = None if judged.value == [] else judged.value
+        if item.rows and item.answerable:
+            self._keep(place, key, name, as_list(self._answers[name]))
+
+    def _keep(self, place: int, key: str, name: str, values: list[Any]) -> None:
+        if len(values) > MAX_ROWS:
+            message = f"At most {MAX_ROWS} answers can be given to a question that asks further ones."
+            self._fault(place, key, "", "limit", message, None)
+            return
+        self._answer_rows[name] = self._kept(name, values)
+        self._rows = {**self._rows, name: self._answer_rows[name]}
+
+    def _kept(self, name: str, values: list[Any]) -> tuple[str, ...]:
+        """A row for each answer: one given before keeps its row, a changed one the row of what stood in its place."""
+        before = list(zip(as_list(self._ground.answers.get(name)), self._ground.rows.get(name, ()), strict=True))
+        ids: list[str | None] = []
+        free: dict[int, str] = {index: row for index, (_, row) in enumerate(before)}
+        for value in values:
+            match = next((i for i in free if before[i][0] == value and type(before[i][0]) is type(value)), None)
+            ids.append(None if match is None else free.pop(match))
+        return tuple(row or free.get(index) or self._new_id() for index, row in enumerate(ids))
+
+    def _new_id(self) -> str:
+        self._made += 1
+        return self._ground.ids(self._made - 1)
 
     def _rows_are_there(self, address: Address) -> bool:
         """Whether every row of the address is there, or begins with it."""
-        for container, row in containers(address):
-            if row in self._rows.get(container, ()) or row in self.begun.get(container, ()):
+        for level, (container, row) in enumerate(containers(address)):
+            if row in self._rows.get(container, ()) or row in self._begun.get(container, ()):
                 continue
-            if not self._bring_rows or _known(row, self._rows) or _known(row, self.begun):
+            group = self._ground.definition.items[address.item.groups[level]]
+            if not self._bring_rows or group.type != "group" or _known(row, self._rows) or _known(row, self._begun):
                 return False
-            self.begun[container] = (*self.begun.get(container, ()), row)
+            self._begun[container] = (*self._begun.get(container, ()), row)
         return True
 
-    def _fault(self, key: str, below: str, code: str, message: str, link_id: str | None) -> None:
-        self.faults.append(Fault(f"/answers/{escape(key)}{below}", code, message, link_id))
+    def _fault(self, place: int, key: str, below: str, code: str, message: str, link_id: str | None) -> None:
+        self._faults.append((place, Fault(f"/answers/{escape(key)}{below}", code, message, link_id)))
 
 
 def _known(row: str, rows: Mapping[str, tuple[str, ...]]) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from keepwell.domains.questionnaires import Definition, Questionnaire, canonical
+from keepwell.domains.questionnaires import Definition, Item, Questionnaire, canonical
 from keepwell.domains.responses.errors import (
     INVALID_ANSWERS,
     QUESTIONNAIRE_NOT_PUBLISHED,
@@ -33,13 +33,14 @@ from keepwell.domains.responses.models import (
     ResponseView,
     RowAdded,
     RowRemoved,
+    Rows,
     SubmitResponse,
 )
 from keepwell.domains.responses.rules.addresses import Address, Unaddressable, prefix, read
-from keepwell.domains.responses.rules.changes import MAX_ROWS, added_rows, too_many_rows, understand
+from keepwell.domains.responses.rules.changes import MAX_ROWS, Ground, RowIds, added_rows, too_many_rows, understand
 from keepwell.domains.responses.rules.completeness import shortcomings
 from keepwell.kernel.aggregate import Decision
-from keepwell.kernel.envelope import Context, Reference, Snapshot
+from keepwell.kernel.envelope import Command, Context, Reference, Snapshot
 from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Fault, Refusal
 from keepwell.kit.time import microseconds
 
@@ -80,14 +81,16 @@ def decide_create(_state: None, command: CreateResponse, context: Context) -> De
         fault = Fault("/subject", "reference", "The subject must be a FHIR reference such as Patient/<id>.")
         return Refusal(INVALID_BODY, faults=(fault,))
     definition: Definition = context.derived[QUESTIONNAIRE, command.questionnaire]
-    change = understand(definition, {}, command.answers, bring_rows=True)
+    ground = Ground(definition, {}, {}, _row_ids(command, context))
+    change = understand(ground, command.answers, bring_rows=True)
     if change.faults:
         return Refusal(INVALID_ANSWERS, faults=change.faults)
-    if too_many_rows(definition, change.rows):
+    rows = {**change.rows, **{name: ids for name, ids in change.answer_rows.items() if ids}}
+    if too_many_rows(definition, rows):
         return _too_many_rows()
     given = {address: value for address, value in change.answers.items() if value is not None}
     version = form.resource.get("version")
-    return (ResponseCreated(command.questionnaire, given, change.rows, subject, canonical(form), version),)
+    return (ResponseCreated(command.questionnaire, given, rows, subject, canonical(form), version),)
 
 
 def unknown_questionnaire() -> Fault:
@@ -99,10 +102,21 @@ def decide_patch(state: Response, command: PatchResponse, context: Context) -> D
     """Every answer named is written, also one that stays the same: somebody has said so."""
     if not command.answers:
         return ()
-    change = understand(_definition(state, context), state.rows, command.answers)
+    definition = _definition(state, context)
+    change = understand(_ground(definition, state, command, context), command.answers)
     if change.faults:
         return Refusal(INVALID_ANSWERS, faults=change.faults)
-    return (AnswersChanged(change.answers),)
+    if change.answer_rows and too_many_rows(definition, {**state.rows, **change.answer_rows}):
+        return _too_many_rows()
+    return (AnswersChanged(change.answers, change.answer_rows),)
+
+
+def _ground(definition: Definition, state: Response, command: Command, context: Context) -> Ground:
+    return Ground(definition, state.answers, state.rows, _row_ids(command, context), state.rows_made)
+
+
+def _row_ids(command: Command, context: Context) -> RowIds:
+    return lambda ordinal: row_id(command.id, ordinal, microseconds(context.now))
 
 
 def decide_add_row(state: Response, command: AddRow, context: Context) -> Decision:
@@ -113,12 +127,14 @@ def decide_add_row(state: Response, command: AddRow, context: Context) -> Decisi
         return Refusal(INVALID_BODY, faults=(group,))
     container, row = str(group), row_id(command.id, state.rows_made, microseconds(context.now))
     rows = added_rows(state.rows, {container: (row,)})
-    if too_many_rows(definition, rows):
-        return _too_many_rows()
-    change = understand(definition, rows, command.answers, inside=f"{container}[{row}].")
+    ground = _ground(definition, state, command, context)._replace(rows=rows, made=state.rows_made + 1)
+    change = understand(ground, command.answers, inside=f"{container}[{row}].")
     if change.faults:
         return Refusal(INVALID_ANSWERS, faults=change.faults)
-    return (RowAdded(container, row, {address: value for address, value in change.answers.items() if value is not None}),)
+    if too_many_rows(definition, {**rows, **change.answer_rows}):
+        return _too_many_rows()
+    given = {address: value for address, value in change.answers.items() if value is not None}
+    return (RowAdded(container, row, given, {name: ids for name, ids in change.answer_rows.items() if ids}),)
 
 
 def _group(definition: Definition, text: str, state: Response) -> Address | Fault:
@@ -132,7 +148,7 @@ def _group(definition: Definition, text: str, state: Response) -> Address | Faul
     )
     if not all(there):
         return Fault("/group", "unknown-row", "There is no such row.", group.item.link_id)
-    if group.item.type != "group" or not group.item.repeats:
+    if group.item.type != "group" or not group.item.rows:
         return Fault("/group", "not-repeating", "Only a repeating group has rows.", group.item.link_id)
     return group
 
@@ -148,11 +164,22 @@ def row_id(response: UUID, ordinal: int, instant: int) -> str:
     return str(UUID(int=number))
 
 
-def decide_remove_row(state: Response, command: RemoveRow, _context: Context) -> Decision:
-    """A row that is not there is not found."""
-    row = str(command.row)
+def decide_remove_row(state: Response, command: RemoveRow, context: Context) -> Decision:
+    """A row of a group that is not there is not found. An answer of a question goes by changing the question's answers."""
+    definition, row = _definition(state, context), str(command.row)
     container = next((address for address, ids in state.rows.items() if row in ids), None)
-    return Refusal(NOT_FOUND) if container is None else (RowRemoved(container, row),)
+    if container is None or _item(definition, container, state.rows).type != "group":
+        return Refusal(NOT_FOUND)
+    gone = f"{container}[{row}]."
+    return (RowRemoved(container, row, {address: ids for address, ids in state.rows.items() if address.startswith(gone)}),)
+
+
+def _item(definition: Definition, address: str, rows: Rows) -> Item:
+    """The item at an address of the state, which always leads somewhere."""
+    found = read(definition, address, rows)
+    if isinstance(found, Unaddressable):
+        raise ValueError("a stored address leads nowhere")  # noqa: TRY004 - it is a value that went wrong
+    return found.item
 
 
 def decide_submit(state: Response, _command: SubmitResponse, context: Context) -> Decision:
@@ -166,16 +193,15 @@ def decide_amend(state: Response, command: AmendResponse, context: Context) -> D
     if not command.reason.strip():
         return Refusal(INVALID_BODY, faults=(Fault("/reason", "required", "Say why the response is amended."),))
     definition = _definition(state, context)
-    change = understand(definition, state.rows, command.answers, bring_rows=True)
+    change = understand(_ground(definition, state, command, context), command.answers, bring_rows=True)
     if change.faults:
         return Refusal(INVALID_ANSWERS, faults=change.faults)
-    rows = added_rows(state.rows, change.rows)
-    if too_many_rows(definition, rows):
+    event = ResponseAmended(command.reason, change.answers, change.rows, change.answer_rows)
+    after = evolve(state, event)
+    if too_many_rows(definition, after.rows):
         return _too_many_rows()
-    faults = shortcomings(definition, _merged(state.answers, change.answers), rows)
-    if faults:
-        return Refusal(RESPONSE_INVALID, faults=faults)
-    return (ResponseAmended(command.reason, change.answers, change.rows),)
+    faults = shortcomings(definition, after.answers, after.rows)
+    return Refusal(RESPONSE_INVALID, faults=faults) if faults else (event,)
 
 
 def _too_many_rows() -> Refusal:
@@ -204,6 +230,8 @@ def evolve(state: Response | None, event: ResponseEvent) -> Response:
     if state is None:
         raise ValueError("a response begins by being created")
     if isinstance(event, AnswersChanged):
+        if event.answer_rows:
+            return _answered(state, event.answers, event.answer_rows)
         return replace(state, answers=_merged(state.answers, event.answers))
     return _evolve_rarely(state, event)
 
@@ -211,16 +239,29 @@ def evolve(state: Response | None, event: ResponseEvent) -> Response:
 def _evolve_rarely(state: Response, event: RowAdded | RowRemoved | ResponseSubmitted | ResponseAmended) -> Response:
     match event:
         case RowAdded():
-            rows = added_rows(state.rows, {event.group: (event.row,)})
-            return replace(state, rows=rows, rows_made=state.rows_made + 1, answers=_merged(state.answers, event.answers))
+            return _answered(_with_rows(state, {event.group: (event.row,)}), event.answers, event.answer_rows)
         case RowRemoved():
-            return _without_row(state, event)
+            return _without_row(state, event.group, event.row)
         case ResponseSubmitted():
             return replace(state, status=COMPLETED)
         case ResponseAmended():
-            answers, rows = _merged(state.answers, event.answers), added_rows(state.rows, event.rows)
-            made = state.rows_made + sum(len(ids) for ids in event.rows.values())
-            return replace(state, status=AMENDED, answers=answers, rows=rows, rows_made=made)
+            return _answered(_with_rows(replace(state, status=AMENDED), event.rows), event.answers, event.answer_rows)
+
+
+def _with_rows(state: Response, more: Rows) -> Response:
+    made = state.rows_made + sum(len(ids) for ids in more.values())
+    return replace(state, rows=added_rows(state.rows, more), rows_made=made)
+
+
+def _answered(state: Response, answers: Answers, answer_rows: Rows) -> Response:
+    """With these answers, and the rows of the questions among them as they are now. What stood in rows that went goes too."""
+    for name, ids in answer_rows.items():
+        before = state.rows.get(name, ())
+        for row in set(before) - set(ids):
+            state = _without_row(state, name, row)
+        rows = {address: ids_ for address, ids_ in {**state.rows, name: ids}.items() if ids_}
+        state = replace(state, rows=rows, rows_made=state.rows_made + len(set(ids) - set(before)))
+    return replace(state, answers=_merged(state.answers, answers))
 
 
 def _merged(answers: Answers, changes: Answers) -> Answers:
@@ -230,11 +271,11 @@ def _merged(answers: Answers, changes: Answers) -> Answers:
     return merged
 
 
-def _without_row(state: Response, event: RowRemoved) -> Response:
-    """Everything inside goes with the row, rows of inner groups too. A group without rows is not mentioned any more."""
-    gone = f"{event.group}[{event.row}]."
+def _without_row(state: Response, container: str, row: str) -> Response:
+    """Everything inside goes with the row, inner rows too. An item without rows is not mentioned any more."""
+    gone = f"{container}[{row}]."
     rows = {address: ids for address, ids in state.rows.items() if not address.startswith(gone)}
-    rows[event.group] = tuple(row for row in state.rows[event.group] if row != event.row)
+    rows[container] = tuple(one for one in state.rows[container] if one != row)
     answers = {address: value for address, value in state.answers.items() if not address.startswith(gone)}
     return replace(state, answers=answers, rows={address: ids for address, ids in rows.items() if ids})
 
