@@ -18,8 +18,6 @@ class ProcessKind(StrEnum):
 
     API = "api"
     WORKER = "worker"
-    SCHEDULER = "scheduler"
-    NOTIFIER = "notifier"
     CLI = "cli"
 
 
@@ -53,20 +51,14 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".keepwell")
     """Where the embedded servers and the generated master key live."""
     master_key: SecretStr | None = None
-    """32 bytes in base64 that wrap every tenant's keys; losing it loses the data."""
+    """Wraps every tenant's keys: 32 bytes in base64 or hex, or a passphrase of 32 characters or more (through HKDF)."""
     master_key_file: Path | None = None
-    """A file that holds the master key; unset and embedded: made in the data directory."""
-    origin: str = "keepwell.local"
-    """The name this installation signs its journal checkpoints with."""
+    """A file that holds the master key; unset: master.key in the data directory, made when missing."""
 
     pool_size_api: Positive = 8
     """Most database connections of one API process."""
     pool_size_worker: Positive = 6
     """Most database connections of one worker process."""
-    pool_size_scheduler: Positive = 3
-    """Most database connections of one scheduler process."""
-    pool_size_notifier: Positive = 3
-    """Most database connections of one notifier process."""
     pool_size_cli: Positive = 4
     """Most database connections of one command-line process."""
     pool_reserve: NotNegative = 10
@@ -130,8 +122,6 @@ class Settings(BaseSettings):
         sizes = {
             ProcessKind.API: self.pool_size_api,
             ProcessKind.WORKER: self.pool_size_worker,
-            ProcessKind.SCHEDULER: self.pool_size_scheduler,
-            ProcessKind.NOTIFIER: self.pool_size_notifier,
             ProcessKind.CLI: self.pool_size_cli,
         }
         return sizes[kind]
