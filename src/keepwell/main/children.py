@@ -1,13 +1,13 @@
 """The further API processes of one `keepwell serve`: started, restarted when they die, ended with their parent.
 
 A child's standard input is a pipe from the parent: it ends when the parent does, however the parent ends, and then the
-child stops too. On its standard output it says one line when it serves.
+child stops too. On its standard output it says one line when it serves. While it does not, the parent takes its connections.
 """
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -19,13 +19,19 @@ READY_LINE = b"ready\n"
 _log = structlog.stdlib.get_logger("keepwell.serve")
 
 
+StandIn = Callable[[], Awaitable[asyncio.AbstractServer | None]]
+"""Begins to serve a child's connections in the parent, until the result is closed; None when the parent cannot either."""
+
+
 class Child:
     """One further process, serving on the socket `listener` (a file descriptor)."""
 
-    def __init__(self, name: str, listener: int, folder: Path) -> None:
+    def __init__(self, name: str, listener: int, folder: Path, stand_in: StandIn) -> None:
         self.name = name
         self._listener = listener
         self._folder = folder
+        self._stand_in = stand_in
+        self._standing: asyncio.AbstractServer | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
         self.ready = asyncio.Event()
@@ -42,12 +48,18 @@ class Child:
             if loop.time() - began > _STEADY_SECONDS:
                 pause = _FIRST_PAUSE
             _log.error("serve.child-died", process=self.name, status=status, restart_in_s=pause)
+            if self._standing is None:
+                self._standing = await self._stand_in()
+            if self._stopping:
+                self._stand_back()
+                return
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def let_go(self) -> None:
         """Asks the process to finish, and does not start another."""
         self._stopping = True
+        self._stand_back()
         if self._process is not None:
             _close_input(self._process)
 
@@ -75,7 +87,13 @@ class Child:
             _close_input(process)
         if process.stdout is not None and await process.stdout.readline() == READY_LINE:
             self.ready.set()
+            self._stand_back()
         return await process.wait()
+
+    def _stand_back(self) -> None:
+        if self._standing is not None:
+            self._standing.close()
+            self._standing = None
 
 
 def _close_input(process: asyncio.subprocess.Process) -> None:

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
     ready = asyncio.Event()
     exposition = Exposition(folder if len(sockets) > 1 else None)
     http = server(application(parts, exposition), settings, ready.set)
-    children = [Child(str(number), each.fileno(), folder) for number, each in enumerate(sockets[1:], start=1)]
+    children = [
+        Child(str(number), each.fileno(), folder, partial(http.stand_in, each))
+        for number, each in enumerate(sockets[1:], start=1)
+    ]
 
     def stop() -> None:
         http.stop()

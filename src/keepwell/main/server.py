@@ -37,6 +37,16 @@ class Server(uvicorn.Server):
         if self.started:
             self._ready()
 
+    async def stand_in(self, listener: socket.socket) -> asyncio.AbstractServer | None:
+        """Accepts connections from one more listening socket too, until the result is closed. None while not serving itself."""
+        if not self.started or self.should_exit:
+            return None
+
+        def connection() -> Connection:
+            return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        return await asyncio.get_running_loop().create_server(connection, sock=listener.dup(), backlog=BACKLOG)
+
     def stop(self) -> None:
         """Accepts nothing more and finishes what runs; called twice, no longer waits for it."""
         self.force_exit = self.should_exit
