@@ -120,6 +120,16 @@ def test_the_command_line_proves_a_served_database(server: Server, tmp_path: Pat
     assert (differing.returncode, "tenant/" in differing.stdout) == (1, True)
 
 
+def test_another_master_key_than_the_databases_ends_with_a_sentence(server: Server):
+    server.start()
+    server.environment["KEEPWELL_MASTER_KEY"] = "another key than the one this database was made with"
+    port = str(free_port())
+    for words in (["serve", "--port", port], ["api", "--port", port], ["worker"], ["audit", "verify"], ["rebuild", "--check"]):
+        ended = server.cli(*words)
+        assert (ended.returncode, "master key does not open" in ended.stderr) == (3, True), words
+        assert "Traceback" not in ended.stderr
+
+
 def test_api_and_worker_run_as_processes_of_their_own(server: Server):
     server.start()
     port = free_port()

@@ -93,6 +93,18 @@ class KeyRing:
             self._opened.popitem(last=False)
         return keys
 
+    async def opens(self, connection: Any, tenant: UUID) -> bool:
+        """Whether this master key opens the tenant's stored keys; True while there are none. As `get`, but nothing is made."""
+        async with connection.transaction(readonly=True):
+            await connection.execute("SELECT set_config('app.tenant', $1, true)", str(tenant))
+            rows = await connection.fetch(_SELECT, tenant)
+        try:
+            for row in rows:
+                self._unwrap(tenant, row["key_version"], row["wrapped"])
+        except UnreadableError:
+            return False
+        return True
+
     def _wrap(self, tenant: UUID, version: int, key: bytes) -> bytes:
         return self._wrapper.seal(key, place(tenant, "tenant_key", "wrapped", str(version)))
 

@@ -16,9 +16,10 @@ from keepwell.domains.identity import cli as identity_cli
 from keepwell.domains.tenants import TenantService
 from keepwell.domains.tenants import cli as tenants_cli
 from keepwell.kernel.problems import Refused
-from keepwell.main import proof
+from keepwell.main import fitness, proof
 from keepwell.main.addresses import Servers
 from keepwell.main.demo import DemoRefusedError
+from keepwell.main.health import NotReadyError
 from keepwell.main.parts import Parts
 from keepwell.main.serve import api as run_api
 from keepwell.main.serve import serve as run_serve
@@ -180,6 +181,7 @@ async def _parts() -> AsyncGenerator[Parts]:
     with _servers() as (servers, chosen):
         parts = Parts(chosen, servers.addresses, ProcessKind.CLI)
         async with parts.running():
+            await fitness.require(parts)
             yield parts
 
 
@@ -215,6 +217,8 @@ def main() -> None:
         _fail(str(error), DEMO_REFUSED)
     except (EmbeddedStartError, migrations.MigrationError, AddressInUseError) as error:
         _fail(str(error), CANNOT_START)
+    except NotReadyError as error:
+        _fail(f"The database cannot be worked on: {error}.", CANNOT_START)
     except DatabaseUnavailable as error:
         _fail(f"The database cannot be had: {error.reason}.", CANNOT_START)
     except Refused as refused:

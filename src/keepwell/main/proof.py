@@ -10,6 +10,7 @@ from keepwell.kernel.proof.findings import Damage, Finding
 from keepwell.kernel.proof.notes import Signer
 from keepwell.kernel.proof.verify import verify as verify_journal
 from keepwell.kit.ids import NIL, new_id
+from keepwell.main import fitness
 from keepwell.main.addresses import Addresses
 from keepwell.main.parts import Parts
 from keepwell.main.serve import run
@@ -118,6 +119,7 @@ def _with_parts(settings: Settings, addresses: Addresses, work: Callable[[Parts]
     async def main() -> None:
         parts = Parts(settings, addresses, ProcessKind.CLI)
         async with parts.running():
+            await fitness.require(parts)
             await work(parts)
 
     run(main())

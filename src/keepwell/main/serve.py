@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from keepwell.main import capacity, demo, roles
+from keepwell.main import capacity, demo, fitness
 from keepwell.main.addresses import Addresses, Servers
 from keepwell.main.app import application
 from keepwell.main.children import READY_LINE, Child, parent_gone
@@ -34,7 +34,8 @@ def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: 
 
     Raises:
         AddressInUseError: the port cannot be had.
-        EmbeddedStartError, MigrationError, InvalidSettingsError, DemoRefusedError: what is missing could not be made.
+        EmbeddedStartError, MigrationError, DemoRefusedError: what is missing could not be made.
+        InvalidSettingsError: the settings cannot be used, or the master key is not that of the database.
         UnsafeRoleError: requests would run as a role that row-level security does not hold for.
     """
     telemetry.configure(settings.log_level, process="serve")
@@ -42,7 +43,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: 
     with Servers.attach(settings) as servers:
         migrations.upgrade(servers.addresses.owner, attempts=settings.migration_attempts)
         capacity.check(settings, servers.addresses.owner, {ProcessKind.API: workers})
-        run(roles.check(Parts(settings, servers.addresses, ProcessKind.CLI)))
+        run(fitness.check(Parts(settings, servers.addresses, ProcessKind.CLI)))
         if with_demo:
             run(demo.prepare(settings, servers.addresses))
         with tempfile.TemporaryDirectory(prefix="keepwell-", ignore_cleanup_errors=True) as folder:
@@ -54,13 +55,14 @@ def api(settings: Settings, listener: socket.socket, *, name: str, siblings: Pat
 
     Raises:
         UnsafeRoleError: requests would run as a role that row-level security does not hold for.
-        InvalidSettingsError: the settings cannot be used, or ask for more connections than the database allows.
+        InvalidSettingsError: the settings cannot be used, ask for more connections than the database allows, or name a
+            master key that is not that of the database.
     """
     telemetry.configure(settings.log_level, process=f"api-{name}")
     with Servers.attach(settings) as servers:
         if not child:  # the parent has looked
             capacity.check(settings, servers.addresses.app, {ProcessKind.API: 1})
-            run(roles.check(Parts(settings, servers.addresses, ProcessKind.API)))
+            run(fitness.check(Parts(settings, servers.addresses, ProcessKind.API)))
         run(_api(settings, servers.addresses, listener, Exposition(siblings, name), child=child))
     if siblings is not None:  # a parent that was killed leaves it behind
         shutil.rmtree(siblings, ignore_errors=True)
@@ -76,7 +78,7 @@ def worker(settings: Settings) -> None:
     telemetry.configure(settings.log_level, process="worker")
     with Servers.attach(settings) as servers:
         capacity.check(settings, servers.addresses.app, {ProcessKind.WORKER: 1})
-        run(roles.check(Parts(settings, servers.addresses, ProcessKind.WORKER)))
+        run(fitness.check(Parts(settings, servers.addresses, ProcessKind.WORKER)))
         run(_worker(settings, servers.addresses))
 
 
