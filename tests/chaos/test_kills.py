@@ -3,14 +3,17 @@
 import asyncio
 import os
 import random
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.chaos import VICTIMS, prove, reckon, recovered
 from tests.support.load import Client, Ledger, Load, client_of, sign_in, simple_questionnaire
 from tests.support.server import Server, running
+from tests.support.waiting import eventually
 
 CLIENTS = 12
 ROUNDS = int(os.environ.get("KEEPWELL_CHAOS_ROUNDS", "50"))
@@ -32,6 +35,28 @@ async def test_kills_at_random_moments_lose_nothing_and_double_nothing(server: S
 async def test_many_kills_at_random_moments_lose_nothing_and_double_nothing(server: Server):
     every = sorted(VICTIMS) * (ROUNDS // len(VICTIMS) + 1)
     await kill_and_reckon(server, _chance.sample(every, ROUNDS))
+
+
+async def test_nobody_waits_for_a_worker_that_keeps_dying(server: Server):
+    """Its place among those that take connections is filled at once, however long it stays away."""
+    for _ in range(5):  # each return takes twice as long as the one before
+        worker = await asyncio.to_thread(eventually, server.api_processes)
+        worker[0].kill()
+        await asyncio.to_thread(eventually, lambda: not server.api_processes())
+    asked = time.monotonic()
+    await asyncio.gather(*(asyncio.to_thread(ask_once, server.base) for _ in range(24)))
+    assert time.monotonic() - asked < 2
+    await asyncio.to_thread(recovered, server)
+
+
+def ask_once(base: str) -> None:
+    """On a connection of its own, so that any process may get it; one that had just been taken by the dead is asked again."""
+    for _ in range(3):
+        try:
+            assert httpx.get(f"{base}/health/live", timeout=10).status_code == 200
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            continue
+        return
 
 
 async def kill_and_reckon(server: Server, victims: Sequence[str]) -> None:
