@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check format bench constraints clean
+.PHONY: help setup run test test-long chaos check format bench constraints clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,6 +23,9 @@ test: $(READY) ## every test, on real parts
 
 test-long: $(READY) ## the same, with the targets that take minutes
 	@KEEPWELL_LONG=1 exec $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+chaos: $(READY) ## kill every part at random moments, KEEPWELL_CHAOS_ROUNDS times (50)
+	@KEEPWELL_LONG=1 exec $(BIN)/python -m pytest tests/chaos -s
 
 check: $(READY) ## formatting, lint, types, import contracts, migrations
 	$(BIN)/ruff format --check .
