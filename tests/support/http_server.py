@@ -28,7 +28,8 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: App, lifespan: str = "on") -> AsyncGenerator[str]:
     """Yields the base address, such as `http://127.0.0.1:40123`; stops the server afterwards."""
-    listener = socket.socket()
+    # asyncio turns Nagle's algorithm off only on sockets that say TCP, and connections take over what their listener says.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, http=Connection, lifespan="on" if lifespan == "on" else "off", log_config=None, server_header=False
