@@ -50,6 +50,11 @@ def accepts(server: Server) -> bool:
     return False
 
 
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
 def stdout(server: Server) -> str:
     return (server.output / "stdout.log").read_text()
 
@@ -132,19 +137,32 @@ def test_another_master_key_than_the_databases_ends_with_a_sentence(server: Serv
 
 def test_api_and_worker_run_as_processes_of_their_own(server: Server):
     server.start()
-    port = free_port()
-    with (
-        subprocess.Popen([PROGRAM, "api", "--port", str(port)], env=server.environment, stdout=subprocess.PIPE, text=True) as api,
-        subprocess.Popen([PROGRAM, "worker"], env=server.environment, stdout=subprocess.PIPE, text=True) as worker,
-    ):
-        assert api.stdout is not None
-        assert worker.stdout is not None
-        assert api.stdout.readline() == f"Keepwell's API is ready at http://127.0.0.1:{port}\n"
-        assert worker.stdout.readline() == "Keepwell's worker is ready.\n"
-        assert httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
-        for process in (api, worker):
+    kinds = {"api": ("--port", "0"), "worker": (), "watched worker": ("--port", "0")}
+    running = {
+        kind: subprocess.Popen(
+            [PROGRAM, kind.split()[-1], *options],
+            env=server.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for kind, options in kinds.items()
+    }
+    try:
+        said = {kind: first_line(process) for kind, process in running.items()}
+        assert said["worker"] == "Keepwell's worker is ready.\n"
+        for kind in ("api", "watched worker"):
+            base = said[kind].split()[-1]
+            assert httpx.get(f"{base}/health/ready").status_code == 200
+            assert "keepwell_database_wait_seconds" in httpx.get(f"{base}/metrics").text
+            assert httpx.get(f"{base}/v1/auth/me").status_code == (401 if kind == "api" else 404)
+        for process in running.values():
             process.send_signal(signal.SIGINT)
-        assert [process.wait(30) for process in (api, worker)] == [0, 0]
+        assert [process.wait(30) for process in running.values()] == [0, 0, 0]
+    finally:
+        for process in running.values():
+            process.kill()
+            process.communicate()
 
 
 def test_settings_and_help_need_no_server(tmp_path: Path):

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import asyncpg
 
-from keepwell.kernel.http import Door, Pages
+from keepwell.kernel.http import Door, Endpoint, Pages
 from keepwell.kernel.problems import UNAVAILABLE, Refusal
 from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
@@ -36,16 +36,18 @@ def outages(error: Exception) -> Refusal | None:
     return None
 
 
-def pages(parts: Parts, exposition: Exposition) -> Pages:
-    """Every route there is, with the pages that describe them."""
-    readiness = Readiness(Checks(parts).by_name())
-    own = (*readiness.endpoints(), exposition.endpoint())
-    return Pages((*parts.rooms.endpoints(), *own), PROBLEMS, version("keepwell"))
-
-
 def application(parts: Parts, exposition: Exposition | None = None) -> Door:
     """The application. Its lifespan opens the parts and, at shutdown, waits for what was accepted and closes them."""
-    exposition = exposition or Exposition()
+    return _door(parts, exposition or Exposition(), parts.rooms.endpoints())
+
+
+def watched(parts: Parts) -> Door:
+    """Health and metrics alone, for a process that serves no callers. Its lifespan is that of the application."""
+    return _door(parts, Exposition(), ())
+
+
+def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...]) -> Door:
+    own = (*Readiness(Checks(parts).by_name()).endpoints(), exposition.endpoint())
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncGenerator[None]:
@@ -55,7 +57,7 @@ def application(parts: Parts, exposition: Exposition | None = None) -> Door:
     return Door(
         parts.kernel,
         parts.rooms.authenticate,
-        pages(parts, exposition).endpoints,
+        Pages((*endpoints, *own), PROBLEMS, version("keepwell")).endpoints,
         outages=outages,
         lifespan=lifespan,
         max_in_flight=parts.settings.gather_queue,

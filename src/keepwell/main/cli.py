@@ -84,9 +84,12 @@ def api(
 
 
 @root.command()
-def worker() -> None:
+def worker(
+    host: Host = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+) -> None:
     """One worker process: seals the journal, makes partitions ahead, drops old idempotency keys."""
-    run_worker(load())
+    run_worker(load(), None if port is None else listeners(host, port, 1)[0])
 
 
 @root.command()

@@ -16,7 +16,7 @@ import uvloop
 
 from keepwell.main import capacity, demo, fitness
 from keepwell.main.addresses import Addresses, Servers
-from keepwell.main.app import application
+from keepwell.main.app import application, watched
 from keepwell.main.children import READY_LINE, Child, parent_gone
 from keepwell.main.exposition import Exposition
 from keepwell.main.parts import Parts
@@ -68,8 +68,8 @@ def api(settings: Settings, listener: socket.socket, *, name: str, siblings: Pat
         shutil.rmtree(siblings, ignore_errors=True)
 
 
-def worker(settings: Settings) -> None:
-    """One worker process: the periodic work, until told to stop.
+def worker(settings: Settings, listener: socket.socket | None) -> None:
+    """One worker process: the periodic work, until told to stop. With a `listener`, health and metrics are served on it.
 
     Raises:
         UnsafeRoleError: it would work as a role that row-level security does not hold for.
@@ -79,7 +79,8 @@ def worker(settings: Settings) -> None:
     with Servers.attach(settings) as servers:
         capacity.check(settings, servers.addresses.app, {ProcessKind.WORKER: 1})
         run(fitness.check(Parts(settings, servers.addresses, ProcessKind.WORKER)))
-        run(_worker(settings, servers.addresses))
+        parts = Parts(settings, servers.addresses, ProcessKind.WORKER)
+        run(_worker(parts) if listener is None else _watched_worker(parts, listener))
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -131,14 +132,27 @@ async def _api(settings: Settings, addresses: Addresses, listener: socket.socket
             await http.serve(sockets=[listener])
 
 
-async def _worker(settings: Settings, addresses: Addresses) -> None:
-    parts = Parts(settings, addresses, ProcessKind.WORKER)
+async def _worker(parts: Parts) -> None:
     stop = asyncio.Event()
     with stopping_on_signals(stop.set):
         async with parts.running(), _beside(keep_working(works(parts))):
             sys.stdout.write("Keepwell's worker is ready.\n")
             sys.stdout.flush()
             await stop.wait()
+
+
+async def _watched_worker(parts: Parts, listener: socket.socket) -> None:
+    ready = asyncio.Event()
+
+    def said() -> None:
+        sys.stdout.write(f"Keepwell's worker is ready; its health and metrics are at {_url(listener)}\n")
+        sys.stdout.flush()
+        ready.set()
+
+    http = server(watched(parts), parts.settings, said)
+    with stopping_on_signals(http.stop):
+        async with _beside(_work(parts, ready)):
+            await http.serve(sockets=[listener])
 
 
 async def _work(parts: Parts, ready: asyncio.Event) -> None:
