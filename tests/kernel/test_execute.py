@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from keepwell.kernel import Kernel, Permission, Read, Refused, Search
@@ -309,3 +310,14 @@ class TestReads:
             return await connection.fetchval("SELECT count(*) FROM note")
 
         assert await kernel.search(Search("note", actor(), origin(), Permission("Note", "s")), query) == 1
+
+    async def test_what_a_search_runs_cannot_write(self, kernel: Kernel, owner: Any) -> None:
+        await one(kernel, written())
+
+        async def query(connection: Any) -> None:
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                async with connection.transaction():
+                    await connection.execute("UPDATE note SET closed = true")
+
+        await kernel.search(Search("note", actor(), origin(), Permission("Note", "s")), query)
+        assert await owner.fetchval("SELECT count(*) FROM access_record WHERE action = 'search'") == 1

@@ -33,6 +33,8 @@ _HISTORY = """
 SELECT version, at, event, command, actor, role, door, request_id, purpose, payload FROM journal_entry
 WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND version <= $4 ORDER BY version
 """
+# The access record is written: what follows looks at one clinic and writes nothing.
+_LOOK_ONLY = "SELECT set_config('app.tenant', $1, true), set_config('transaction_read_only', 'on', true)"
 _FAILURES = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -211,7 +213,7 @@ class Reader:
                 async with connection.transaction():
                     row = self._row(read, keys, own=own, known=_NOT_WANTED)
                     (answer,) = await store.read(connection, [row], self._clock.now())
-                    await connection.execute(store.CLAIM_TENANT, str(read.actor.tenant))
+                    await connection.execute(_LOOK_ONLY, str(read.actor.tenant))
                     refusal = _REFUSALS.get(answer["outcome"])
                     found = None
                     if refusal is None:
