@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from keepwell.domains.questionnaires import Condition, Option, compile_form
+from keepwell.domains.questionnaires import Option, compile_form
 from tests.support.forms import REAL_FORMS, form, item, real_form
+
+EXPRESSION = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 
 
 def test_items_keep_the_order_of_the_document_and_know_their_place():
@@ -17,38 +19,49 @@ def test_items_keep_the_order_of_the_document_and_know_their_place():
     assert definition.items["g"].children == ("b",)
 
 
-def test_options_and_conditions_carry_their_types():
+def test_options_carry_their_types():
     asked = item(
         "a",
         "choice",
         answerOption=[{"valueCoding": {"code": "x"}}, {"valueString": "y"}, {"valueReference": {"reference": "Patient/1"}}],
-        enableWhen=[{"question": "b", "operator": ">", "answerDateTime": "2026"}],
-        enableBehavior="any",
     )
-    found = compile_form(form(asked, item("b", "dateTime"))).items["a"]
+    found = compile_form(form(asked)).items["a"]
     assert found.options == (
         Option("Coding", {"code": "x"}),
         Option("string", "y"),
         Option("Reference", {"reference": "Patient/1"}),
     )
-    assert (found.conditions, found.any_condition) == ((Condition("b", ">", "dateTime", "2026"),), True)
+
+
+def test_items_that_repeat_with_something_to_answer_inside_have_rows():
+    definition = compile_form(
+        form(
+            item("group", "group", item("in"), repeats=True),
+            item("empty", "group", repeats=True, item=[{"linkId": "text", "type": "display"}]),
+            item("question", "string", item("help", "display"), item("g", "group", item("below")), repeats="true"),
+            item("told", "string", item("note", "display"), repeats=True),
+            item("once", "string", item("after")),
+        )
+    )
+    assert [link_id for link_id, one in definition.items.items() if one.rows] == ["group", "empty", "question"]
+    assert definition.items["below"].groups == ("question",)
+    assert definition.top == ("group", "empty", "question", "told", "once")
+
+
+def test_it_is_known_whose_answers_decide_what_applies():
+    when = [{"question": "a", "operator": "exists", "answerBoolean": True}]
+    assert compile_form(form(item("a"), item("b"), item("c", enableWhen=when))).deciders == {"a"}
+    expression = {"url": EXPRESSION, "valueExpression": {"language": "text/fhirpath", "expression": "true"}}
+    assert compile_form(form(item("a"), item("b", extension=[expression]))).deciders == {"a", "b"}
 
 
 def test_what_was_written_as_a_text_is_compiled_as_meant():
-    asked: dict[str, Any] = item("a", repeats="true", required="false", maxLength="12", enableWhen=[
-        {"question": "b", "operator": "=", "answerInteger": "2026-02"},
-        {"question": "b", "operator": "exists", "answerBoolean": "true"},
-    ], enableBehavior="all")  # fmt: skip
-    found = compile_form(form(asked, item("b", "date"))).items["a"]
+    asked: dict[str, Any] = item("a", repeats="true", required="false", maxLength="12")
+    found = compile_form(form(asked)).items["a"]
     assert (found.repeats, found.required, found.max_length) == (True, False, 12)
-    assert found.conditions == (Condition("b", "=", "date", "2026-02"), Condition("b", "exists", "boolean", value=True))
 
 
 @pytest.mark.parametrize("name", REAL_FORMS)
-def test_every_item_comes_after_all_it_depends_on(name: str):
+def test_the_real_forms_compile_whole(name: str):
     definition = compile_form(real_form(name))
-    assert set(definition.order) == set(definition.items)
-    place = {link_id: index for index, link_id in enumerate(definition.order)}
-    for link_id, one in definition.items.items():
-        needed = [condition.question for condition in one.conditions] + ([one.parent] if one.parent else [])
-        assert all(place[other] < place[link_id] for other in needed)
+    assert set(definition.items) == definition.form.link_ids

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepwell.domains.questionnaires import compile_form, verdict
-from keepwell.domains.responses import shortcomings
+from keepwell.domains.responses.rules import Filled, shortcomings
 from tests.support.forms import form, item
 
 CODING = {"system": "http://example.org", "code": "a", "display": "A"}
@@ -39,6 +40,7 @@ ROW = "01902a5c-7b2e-7c3d-8e4f-000000000001"
 ANSWERS = {
     "b": True, "c": [CODING], "q": {"value": 1}, f"g[{ROW}].d": "2026-05", f"g[{ROW}].n": 5, f"g[{ROW}].s": "x",
 }  # fmt: skip
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PUT_IN: list[Any] = [
     None,
     True,
@@ -81,7 +83,7 @@ PLACES = list(places(RICH))
 
 def test_the_form_is_faultless_before_it_is_changed():
     assert verdict(RICH).faults == ()
-    assert shortcomings(compile_form(RICH), ANSWERS, {"g": (ROW,)}) == ()
+    assert shortcomings(compile_form(RICH), Filled(ANSWERS, {"g": (ROW,)}, NOW)) == ()
 
 
 @settings(max_examples=1_500)
@@ -100,5 +102,5 @@ def test_a_changed_form_is_refused_or_works(changes: list[tuple[tuple[Any, ...],
         return
     msgspec.msgpack.encode(changed)
     definition = compile_form(changed)
-    assert set(definition.order) == set(definition.items)
-    shortcomings(definition, ANSWERS, {"g": (ROW,)})
+    assert set(definition.items) == definition.form.link_ids
+    shortcomings(definition, Filled(ANSWERS, {"g": (ROW,)}, NOW))

@@ -1,7 +1,6 @@
 """Questionnaires: FHIR R4 forms, checked when they come in, fixed for ever once published, compiled for those who answer them."""
 
 from keepwell.domains.questionnaires.models import (
-    Condition,
     CreateQuestionnaire,
     Definition,
     Item,
@@ -29,6 +28,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
         event=QuestionnaireEvent,
         evolve=lifecycle.evolve,
         view=lifecycle.view,
+        cached=True,
         commands=(
             CommandType(
                 "questionnaires.create", CreateQuestionnaire, _CREATE, lifecycle.decide_create, creates=True, guarded=False
@@ -53,7 +53,6 @@ AGGREGATES: tuple[Aggregate, ...] = (
 __all__ = [
     "AGGREGATES",
     "PRIMITIVES",
-    "Condition",
     "CreateQuestionnaire",
     "Definition",
     "Item",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from keepwell.domains.validation import Form
 from keepwell.kernel.envelope import Command
 from keepwell.kernel.problems import Fault
 
@@ -76,21 +77,11 @@ class Option(msgspec.Struct, frozen=True):
     value: Any
 
 
-class Condition(msgspec.Struct, frozen=True):
-    """One `enableWhen`: the answers of `question` compared with `value` of FHIR type `type`."""
-
-    question: str
-    operator: str
-    type: str
-    value: Any
-
-
 class Item(msgspec.Struct, frozen=True):
     """One item of a form. `groups` are the linkIds of the items around it that have rows, outermost first.
 
     `rows`: it repeats and something can be answered inside, so each repetition is a row with an id of its own: the rows of a
     repeating group, and the answers of a repeating question that asks further questions.
-    `any_condition`: one condition that holds is enough (`enableBehavior` is `any`).
     """
 
     link_id: str
@@ -102,8 +93,6 @@ class Item(msgspec.Struct, frozen=True):
     max_length: int | None = None
     options: tuple[Option, ...] = ()
     value_set: str | None = None
-    conditions: tuple[Condition, ...] = ()
-    any_condition: bool = False
     parent: str | None = None
     children: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -116,13 +105,16 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """A form compiled for checking answers: its items by linkId in document order.
+    """A form compiled for its answers: its items by linkId in document order, and the linkIds of those at the top.
 
-    `order` names every item after its parent and after all items its conditions look at.
+    `deciders` are the linkIds on whose answers it depends which items apply: every one where an expression says so.
+    `form` is what whole responses are checked against.
     """
 
     items: dict[str, Item]
-    order: tuple[str, ...]
+    top: tuple[str, ...]
+    deciders: frozenset[str]
+    form: Form
 
 
 class QuestionnaireView(msgspec.Struct, frozen=True):

@@ -19,7 +19,6 @@ from keepwell.domains.questionnaires.models import (
     ReplaceQuestionnaire,
     RetireQuestionnaire,
 )
-from keepwell.domains.questionnaires.rules.lifecycle import view
 from keepwell.domains.questionnaires.service import Judgement, QuestionnaireService
 from keepwell.kernel.http import Answer, Call, Endpoint, answer
 from keepwell.kernel.problems import INVALID_PARAMETER, VERSION_CONFLICT, Fault, Refusal, Refused
@@ -65,8 +64,8 @@ class _Questionnaires:
         return Answer(200, QuestionnaireList(items, str(items[-1].id) if len(found) > query.limit else None))
 
     async def show(self, call: Call) -> Answer:
-        snapshot = await self._service.get(call.actor, call.id, call.origin)
-        return Answer(200, view(snapshot), {"etag": f'"{snapshot.version}"'})
+        seen = await self._service.show(call.actor, call.id, call.origin)
+        return Answer(200, seen.body, {"etag": f'"{seen.version}"'})
 
     async def replace(self, call: Call) -> Answer:
         return answer(await call.execute(ReplaceQuestionnaire(call.id, call.body)))

@@ -10,7 +10,7 @@ from keepwell.domains.questionnaires.errors import QUESTIONNAIRE_INVALID
 from keepwell.domains.questionnaires.models import CreateQuestionnaire, QuestionnaireSummary
 from keepwell.domains.questionnaires.rules import verdict
 from keepwell.domains.questionnaires.store import page, resolve
-from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View
 from keepwell.kernel.problems import Fault
 from keepwell.kit.ids import new_id, parse_id
 
@@ -40,6 +40,10 @@ class QuestionnaireService:
             Refused: as any read.
         """
         return await self._kernel.read(Read("questionnaire", id, actor, origin, _READ))
+
+    async def show(self, actor: Actor, id: UUID, origin: Origin) -> View:
+        """What a caller sees of one questionnaire. Raises as `get` does."""
+        return await self._kernel.view(Read("questionnaire", id, actor, origin, _READ))
 
     async def page(
         self, actor: Actor, origin: Origin, filters: Mapping[str, str | None], before: UUID | None, limit: int

@@ -33,6 +33,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
         event=ResponseEvent,
         evolve=lifecycle.evolve,
         view=lifecycle.view,
+        cached=True,
         commands=(
             CommandType(
                 "responses.create",

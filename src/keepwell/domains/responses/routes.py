@@ -167,12 +167,13 @@ class _Reads:
 
     async def show(self, call: Call) -> Answer:
         moment: Moment = call.query
-        snapshot = await self._snapshot(call, moment.version, moment.at)
+        if moment.version is None and moment.at is None:
+            seen = await self._service.show(call.actor, call.id, call.origin)
+            return Answer(200, seen.body, {"etag": f'"{seen.version}"'})
+        snapshot = await self._past(call, moment.version, moment.at)
         return Answer(200, view(snapshot), {"etag": f'"{snapshot.version}"'})
 
-    async def _snapshot(self, call: Call, version: int | None, instant: datetime | None) -> Snapshot:
-        if version is None and instant is None:
-            return await self._service.get(call.actor, call.id, call.origin)
+    async def _past(self, call: Call, version: int | None, instant: datetime | None) -> Snapshot:
         if instant is None:
             return await self._service.at_version(call.actor, call.id, call.origin, version or 0)
         if version is None:

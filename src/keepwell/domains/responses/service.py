@@ -19,10 +19,10 @@ from keepwell.domains.responses.models import (
     ResponseSummary,
     RowRemoved,
 )
-from keepwell.domains.responses.rules import Ground, shortcomings, understand
+from keepwell.domains.responses.rules import Filled, Ground, shortcomings, understand
 from keepwell.domains.responses.rules.lifecycle import unknown_questionnaire
 from keepwell.domains.responses.store import Wanted, page
-from keepwell.kernel import Actor, Entry, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, fold
+from keepwell.kernel import Actor, Entry, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View, fold
 from keepwell.kernel.journal import event_name
 from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Refusal
 from keepwell.kit.ids import new_id
@@ -85,6 +85,10 @@ class ResponseService:
             Refused: as any read.
         """
         return await self._kernel.read(Read(KIND, id, actor, origin, _READ, action))
+
+    async def show(self, actor: Actor, id: UUID, origin: Origin) -> View:
+        """What a caller sees of one response. Raises as `get` does."""
+        return await self._kernel.view(Read(KIND, id, actor, origin, _READ))
 
     async def at_version(self, actor: Actor, id: UUID, origin: Origin, version: int) -> Snapshot:
         """A response as it was at one of its versions.
@@ -174,7 +178,8 @@ class ResponseService:
         definition = compile_form(form.resource)
         change = understand(Ground(definition, {}, {}, _any_row_id), answers, bring_rows=True)
         given = {address: value for address, value in change.answers.items() if value is not None}
-        faults = change.faults or shortcomings(definition, given, {**change.rows, **change.answer_rows})
+        rows = {**change.rows, **{name: ids for name, ids in change.answer_rows.items() if ids}}
+        faults = change.faults or shortcomings(definition, Filled(given, rows, self._kernel.clock.now()))
         return Judgement(not faults, faults, ())
 
     def _past(self, id: UUID, entries: list[Entry]) -> Snapshot:

@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from keepwell.domains.questionnaires.models import Condition, Definition, Item, Option
+from keepwell.domains import validation
+from keepwell.domains.questionnaires.models import Definition, Item, Option
 from keepwell.domains.questionnaires.rules.elements import SHAPES
-from keepwell.domains.questionnaires.rules.items import Found, dictionaries, evaluation_order, walk
-from keepwell.domains.questionnaires.rules.primitives import PRIMITIVES, spells_true, unquoted
+from keepwell.domains.questionnaires.rules.items import Found, dictionaries, walk
+from keepwell.domains.questionnaires.rules.primitives import spells_true, unquoted
 
 _NO_ANSWERS = ("display", "question")
+_ENABLE_WHEN_EXPRESSION = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 
 
 def compile_form(resource: Mapping[str, Any]) -> Definition:
@@ -18,25 +20,26 @@ def compile_form(resource: Mapping[str, Any]) -> Definition:
     for one in found:
         if one.parent is not None:
             children[one.parent].append(one.item["linkId"])
-    return _definition(found, children)
+    items = _items(found, children)
+    top = tuple(one.item["linkId"] for one in found if one.parent is None)
+    return Definition(items, top, _deciders(found), validation.compile_form(resource))
 
 
-def _definition(found: list[Found], children: Mapping[str, list[str]]) -> Definition:
+def _items(found: list[Found], children: Mapping[str, list[str]]) -> dict[str, Item]:
     items: dict[str, Item] = {}
-    kinds: dict[str, str] = {one.item["linkId"]: one.item["type"] for one in found}
     rows = _with_rows(found)
     for one in found:
         parent = items[one.parent] if one.parent is not None else None
         groups = () if parent is None else parent.groups + ((parent.link_id,) if parent.rows else ())
-        item = _item(one, tuple(children[one.item["linkId"]]), groups, kinds, rows)
+        item = _item(one, tuple(children[one.item["linkId"]]), groups, rows)
         items[item.link_id] = item
-    needs: dict[str, set[str]] = {
-        link_id: {condition.question for condition in item.conditions}
-        | ({item.parent} if item.parent is not None else set[str]())
-        for link_id, item in items.items()
-    }
-    order, _ = evaluation_order(needs)
-    return Definition(items, order)
+    return items
+
+
+def _deciders(found: list[Found]) -> frozenset[str]:
+    if any(one.get("url") == _ENABLE_WHEN_EXPRESSION for each in found for one in dictionaries(each.item.get("extension"))):
+        return frozenset(one.item["linkId"] for one in found)
+    return frozenset(condition["question"] for one in found for condition in dictionaries(one.item.get("enableWhen")))
 
 
 def _with_rows(found: list[Found]) -> set[str]:
@@ -52,9 +55,7 @@ def _with_rows(found: list[Found]) -> set[str]:
     return rows
 
 
-def _item(
-    found: Found, children: tuple[str, ...], groups: tuple[str, ...], kinds: Mapping[str, str], rows: Collection[str]
-) -> Item:
+def _item(found: Found, children: tuple[str, ...], groups: tuple[str, ...], rows: Collection[str]) -> Item:
     source = found.item
     return Item(
         link_id=source["linkId"],
@@ -66,23 +67,11 @@ def _item(
         max_length=_as_meant("integer", source.get("maxLength")),
         options=tuple(Option(*typed(option, "value")) for option in dictionaries(source.get("answerOption"))),
         value_set=source.get("answerValueSet"),
-        conditions=tuple(_condition(condition, kinds) for condition in dictionaries(source.get("enableWhen"))),
-        any_condition=source.get("enableBehavior") == "any",
         parent=found.parent,
         children=children,
         groups=groups,
         rows=source["linkId"] in rows,
     )
-
-
-def _condition(source: Mapping[str, Any], kinds: Mapping[str, str]) -> Condition:
-    """A compared answer that is not of the type it claims is taken as one of the type of the item it is compared with."""
-    question = source["question"]
-    kind, value = typed(source, "answer")
-    if kind in PRIMITIVES and not PRIMITIVES[kind][0](value):
-        meant = unquoted(kind, value)
-        kind, value = (kinds[question], value) if meant is None else (kind, meant)
-    return Condition(question, source["operator"], kind, value)
 
 
 def _as_meant(type_name: str, value: Any) -> Any:

@@ -18,7 +18,7 @@ from keepwell.domains.questionnaires.models import (
     RetireQuestionnaire,
 )
 from keepwell.domains.questionnaires.rules.definition import compile_form
-from keepwell.domains.questionnaires.rules.invariants import verdict
+from keepwell.domains.questionnaires.rules.judging import verdict
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Context, Snapshot
 from keepwell.kernel.problems import Fault, Refusal

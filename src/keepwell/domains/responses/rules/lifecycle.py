@@ -38,7 +38,7 @@ from keepwell.domains.responses.models import (
 )
 from keepwell.domains.responses.rules.addresses import Address, Unaddressable, prefix, read
 from keepwell.domains.responses.rules.changes import MAX_ROWS, Ground, RowIds, added_rows, too_many_rows, understand
-from keepwell.domains.responses.rules.completeness import shortcomings
+from keepwell.domains.responses.rules.verdicts import filled, shortcomings
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Command, Context, Reference, Snapshot
 from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Fault, Refusal
@@ -184,7 +184,7 @@ def _item(definition: Definition, address: str, rows: Rows) -> Item:
 
 def decide_submit(state: Response, _command: SubmitResponse, context: Context) -> Decision:
     """Only a complete and correct response is submitted."""
-    faults = shortcomings(_definition(state, context), state.answers, state.rows)
+    faults = shortcomings(_definition(state, context), filled(state, context.now))
     return Refusal(RESPONSE_INVALID, faults=faults) if faults else (ResponseSubmitted(),)
 
 
@@ -200,7 +200,7 @@ def decide_amend(state: Response, command: AmendResponse, context: Context) -> D
     after = evolve(state, event)
     if too_many_rows(definition, after.rows):
         return _too_many_rows()
-    faults = shortcomings(definition, after.answers, after.rows)
+    faults = shortcomings(definition, filled(after, context.now))
     return Refusal(RESPONSE_INVALID, faults=faults) if faults else (event,)
 
 
