@@ -188,6 +188,22 @@ def test_settings_that_cannot_be_used_end_with_a_sentence(tmp_path: Path):
     assert "Traceback" not in ended.stderr
 
 
+def test_wrong_use_ends_with_a_sentence(server: Server):
+    server.environment["KEEPWELL_DATABASE_URL"] = "planted-secret"
+    unusable = server.cli("db", "check")
+    assert (unusable.returncode, unusable.stderr.startswith("keepwell: KEEPWELL_DATABASE_URL: ")) == (3, True)
+    assert "planted-secret" not in unusable.stderr
+    del server.environment["KEEPWELL_DATABASE_URL"]
+    behind = server.cli("tenants", "create", "clinic", "--name", "Clinic")  # nobody has migrated yet
+    assert (behind.returncode, "keepwell db migrate" in behind.stderr) == (4, True)
+    assert server.cli("db", "migrate").returncode == 0
+    unknown = server.cli("db", "downgrade", "bogus", "--yes")
+    assert (unknown.returncode, "bogus" in unknown.stderr) == (2, True)
+    assert server.cli("db", "check").returncode == 0
+    for ended in (unusable, behind, unknown):
+        assert "Traceback" not in ended.stderr
+
+
 def test_a_request_in_flight_is_finished_before_the_end(tmp_path: Path):
     server = Server(tmp_path / "data", demo=False)
     try:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from keepwell.platform import migrations
-from keepwell.platform.migrations import MigrationError, directory, downgrade, head, status, upgrade
+from keepwell.platform.migrations import MigrationError, UnknownRevisionError, directory, downgrade, head, status, upgrade
 from tests.support.cluster import DatabaseUrls
 
 REVISIONS = sorted(path.stem for path in (directory() / "versions").glob("*.py"))
@@ -115,6 +115,14 @@ def test_a_lock_that_never_goes_is_an_error_that_leaves_everything(bare_database
             downgrade(bare_database.owner, "base", attempts=1)
     assert status(bare_database.owner).current == REVISIONS[0]
     assert status(bare_database.owner).drift == ()
+
+
+@pytest.mark.parametrize("revision", ["bogus", "-99", "+99"])
+def test_a_revision_that_is_not_there_is_said_and_changes_nothing(bare_database: DatabaseUrls, revision: str):
+    upgrade(bare_database.owner)
+    with pytest.raises(UnknownRevisionError):
+        downgrade(bare_database.owner, revision)
+    assert status(bare_database.owner).healthy
 
 
 def test_a_database_out_of_reach_is_said_without_its_url(tmp_path: Path):

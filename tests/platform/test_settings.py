@@ -7,6 +7,8 @@ import pytest
 
 from keepwell.platform.settings import InvalidSettingsError, ProcessKind, Settings, describe, load
 
+SECRET_URL = "postgresql://u:planted-secret@h/d"
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -34,8 +36,9 @@ def test_environment_wins_over_the_file(elsewhere: Path, monkeypatch: pytest.Mon
 
 
 def test_secrets_are_said_to_be_set_and_no_more(monkeypatch: pytest.MonkeyPatch):
-    for name in ("DATABASE_URL", "MASTER_KEY", "VALKEY_URL", "REPLICA_URLS", "DATABASE_MIGRATION_URL"):
-        monkeypatch.setenv(f"KEEPWELL_{name}", "postgresql://u:planted-secret@h/d,postgresql://planted-secret")
+    for name in ("DATABASE_URL", "MASTER_KEY", "VALKEY_URL", "DATABASE_MIGRATION_URL"):
+        monkeypatch.setenv(f"KEEPWELL_{name}", "valkey://:planted-secret@h/0" if name == "VALKEY_URL" else SECRET_URL)
+    monkeypatch.setenv("KEEPWELL_REPLICA_URLS", f"{SECRET_URL},{SECRET_URL}")
     settings = load()
     shown = {line.variable: line.value for line in describe(settings)}
     assert shown["KEEPWELL_DATABASE_URL"] == "(set)"
@@ -50,6 +53,13 @@ def test_secrets_are_said_to_be_set_and_no_more(monkeypatch: pytest.MonkeyPatch)
         ("POOL_SIZE_API", "0"),
         ("POOL_WAIT_S", "-1"),
         ("LOG_LEVEL", "planted-secret"),
+        ("DATABASE_URL", "planted-secret"),
+        ("DATABASE_URL", "host=h password=planted-secret"),
+        ("DATABASE_URL", "mysql://u:planted-secret@h/d"),
+        ("DATABASE_MIGRATION_URL", "postgresql://u:planted-secret@h:many/d?there_is_no_such_option=1"),
+        ("DATABASE_AUDITOR_URL", ""),
+        ("REPLICA_URLS", "postgresql://h/d,planted-secret"),
+        ("VALKEY_URL", "planted-secret"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str):

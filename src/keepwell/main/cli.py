@@ -118,7 +118,10 @@ def downgrade(
     with _servers() as (servers, chosen):
         if not yes:
             typer.confirm(f"Take the schema of this database back to {revision}, and lose what its tables hold?", abort=True)
-        status = migrations.downgrade(servers.addresses.owner, revision, attempts=chosen.migration_attempts)
+        try:
+            status = migrations.downgrade(servers.addresses.owner, revision, attempts=chosen.migration_attempts)
+        except migrations.UnknownRevisionError as error:
+            raise typer.BadParameter(str(error)) from None
         print(f"The schema is at {status.current or 'nothing'}.")
 
 

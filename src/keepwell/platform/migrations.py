@@ -19,6 +19,7 @@ from alembic import op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
@@ -39,6 +40,10 @@ END $$
 
 class MigrationError(Exception):
     """The schema cannot be brought to where it should be. The message says why; it holds no data."""
+
+
+class UnknownRevisionError(MigrationError):
+    """There is no such revision to go to."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -81,6 +86,7 @@ def downgrade(url: str, revision: str = "-1", *, attempts: int = 10, wait_s: flo
     """Takes the schema back to `revision` (`-1`: one step, `base`: all of it). What the tables held is gone.
 
     Raises:
+        UnknownRevisionError: no revision is called so, or there are not that many steps to go back.
         MigrationError: as `upgrade`.
     """
     return _move(url, attempts, wait_s, lambda config: alembic.command.downgrade(config, revision))
@@ -112,6 +118,8 @@ def _move(url: str, attempts: int, wait_s: float, step: Callable[[Config], None]
         for attempt in range(1, attempts + 1):
             try:
                 step(_config(connection))
+            except CommandError as error:
+                raise UnknownRevisionError(f"{error}.") from None
             except (LockNotAvailable, DeadlockDetected) as error:
                 raw.rollback()
                 if attempt == attempts:

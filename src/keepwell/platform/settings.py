@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -117,6 +119,27 @@ class Settings(BaseSettings):
     def split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator("database_url", "database_migration_url", "database_auditor_url")
+    @classmethod
+    def is_a_database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            _check_database_url(url.get_secret_value())
+        return url
+
+    @field_validator("replica_urls")
+    @classmethod
+    def are_databases(cls, urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for url in urls:
+            _check_database_url(url.get_secret_value())
+        return urls
+
+    @field_validator("valkey_url")
+    @classmethod
+    def is_a_cache(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(_CACHES):
+            raise ValueError("must be a URL such as valkey://host:6379")
+        return url
+
     def pool_size(self, kind: ProcessKind) -> int:
         """Most database connections of one process of `kind`."""
         sizes = {
@@ -125,6 +148,18 @@ class Settings(BaseSettings):
             ProcessKind.CLI: self.pool_size_cli,
         }
         return sizes[kind]
+
+
+def _check_database_url(url: str) -> None:
+    try:
+        if url.startswith(("postgresql://", "postgres://")) and conninfo_to_dict(url):
+            return
+    except ProgrammingError:  # it quotes what it was given
+        pass
+    raise ValueError("must be a URL such as postgresql://user:password@host:5432/database") from None
+
+
+_CACHES = ("valkey://", "valkeys://", "redis://", "rediss://", "unix://")
 
 
 class SettingLine(msgspec.Struct, frozen=True):
