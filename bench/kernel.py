@@ -7,12 +7,12 @@ import argparse
 import asyncio
 import cProfile
 import pstats
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -41,7 +41,9 @@ from keepwell.kit.time import SystemClock
 from keepwell.platform.embedded import EmbeddedServers
 from keepwell.platform.postgres import Database, PoolSettings
 
-_SPINE = Path(__file__).parents[1] / "migrations" / "sql" / "0001_spine.up.sql"
+_SQL = Path(__file__).parents[1] / "migrations" / "sql"
+_SCHEMA = ("0001_spine", "0004_known_states")
+Caller = TypeVar("Caller")
 _READ = Permission("Sheet", "r")
 _ORIGIN = Origin("bench", "bench-request")
 
@@ -129,12 +131,12 @@ class Client:
         self._version = outcome.version
 
 
-async def drive(clients: list[Client], call: Callable[[Client], Awaitable[None]], seconds: float) -> Run:
+async def drive(clients: Sequence[Caller], call: Callable[[Caller], Awaitable[None]], seconds: float) -> Run:
     """Lets every client call again and again for `seconds`."""
     taken: list[float] = []
     end = perf_counter() + seconds
 
-    async def loop(client: Client) -> None:
+    async def loop(client: Caller) -> None:
         before = perf_counter()
         while before < end:
             await call(client)
@@ -167,7 +169,8 @@ async def begun(kernel: Kernel, count: int, tenants: int) -> list[Client]:
 async def measure(servers: EmbeddedServers, seconds: float, rounds: int, profile: Path | None) -> None:
     """Prints rates and ratios; with `profile`, profiles one load of changes instead."""
     owner = await connect(servers.migration_url)
-    await owner.execute(_SPINE.read_text(encoding="utf-8"))
+    for name in _SCHEMA:
+        await owner.execute((_SQL / f"{name}.up.sql").read_text(encoding="utf-8"))
     print(await machine.postgres(owner))
     await owner.close()
     gathered, kernel = await opened(servers.app_url, 64)

@@ -1,12 +1,12 @@
-"""The state cache: sealed states in this process and, larger ones, in Valkey. The database stays the judge of every one.
+"""The cache of reads: sealed states and views in this process and, where it pays, sealed views in Valkey.
 
-A read names what is held of a row; the database sends the state only when it stores another one. So what comes from here is
-never stale, whatever was lost, late, restored or altered: a failure costs the hit and nothing else. Nothing in here is readable
-without the tenant's keys.
+The database stays the judge of every one: a read names what is held of a row, and the database sends the state only when it
+stores another one. So what comes from here is never stale, whatever was lost, late, restored or altered: a failure costs the
+hit and nothing else. Nothing in here is readable without the tenant's keys.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from time import monotonic
 from typing import NamedTuple
 from uuid import UUID
@@ -14,32 +14,38 @@ from uuid import UUID
 import msgspec
 
 from keepwell.kernel import metrics
-from keepwell.kernel.shared_states import Held, SharedStates
-from keepwell.kernel.store import StateRow
+from keepwell.kernel.shared_views import Held, SharedViews
 
 Target = tuple[UUID, str, UUID]
 """Tenant, kind and id of an aggregate."""
 
 _OVERHEAD = 400  # what Python needs around one entry, roughly
 _SMOOTHING = 0.05
-_READS = {name: metrics.STATE_READS.labels(name) for name in ("memory", "shared", "stale", "miss", "unreadable")}
+_READS = {name: metrics.CACHED_READS.labels(name) for name in ("memory", "valkey", "stale", "miss", "unreadable")}
 
 
 class CacheSettings(msgspec.Struct, frozen=True):
     """How much is held, and for how long.
 
-    `memory` is what this process holds, in bytes; `smallest` is the size, in bytes, from which a sealed state is worth asking
-    Valkey for; `backlog` is how many bytes may wait to be written to it. `lifetime_s` applies to both.
+    `memory` is what this process holds, in bytes; `smallest` is the size of a sealed state, in bytes, from which its view is
+    worth asking Valkey for; `backlog` is how many bytes may wait to be written there. `lifetime_s` applies to both.
     """
 
     lifetime_s: float = 3600.0
     memory: int = 32 * 2**20
-    smallest: int = 8192
+    smallest: int = 12_000
     backlog: int = 16 * 2**20
 
 
+class Found(NamedTuple):
+    """What is held of one aggregate, and where it was found: `memory` or `valkey`."""
+
+    held: Held
+    place: str
+
+
 class _Entry:
-    """`used`: it was served since it came, so that its like is expected to be asked for again."""
+    """`used`: it was served since it came, so that it is expected to be asked for again."""
 
     __slots__ = ("held", "size", "until", "used")
 
@@ -50,23 +56,16 @@ class _Entry:
         self.used = used
 
 
-class Found(NamedTuple):
-    """What is held of one aggregate, and where it was found: `memory` or `shared`."""
-
-    held: Held
-    place: str
-
-
-class StateCache:
+class Cache:
     """The cache of one process. `kinds` are the kinds of aggregates it holds; `shared` is the part all processes see."""
 
-    def __init__(self, settings: CacheSettings, kinds: Iterable[str], shared: SharedStates | None = None) -> None:
+    def __init__(self, settings: CacheSettings, kinds: Iterable[str], shared: SharedViews | None = None) -> None:
         self.settings = settings
         self.kinds = frozenset(kinds)
         self._shared = shared
         self._entries: OrderedDict[Target, _Entry] = OrderedDict()
-        self._bytes = 0
-        # The share of recently loaded states, by kind, that were large enough to be asked for.
+        self._size = 0
+        # The share of recently loaded states, by kind, that were large enough for Valkey.
         self._large = dict.fromkeys(self.kinds, 0.0)
 
     async def open(self) -> None:
@@ -80,30 +79,21 @@ class StateCache:
     @property
     def size(self) -> int:
         """What the entries in this process take, in bytes, roughly."""
-        return self._bytes
+        return self._size
 
-    async def find(self, targets: Sequence[Target]) -> dict[Target, Found]:
-        """What is held of these, without a promise that it is still so. At most one call to Valkey, bounded."""
+    async def find(self, targets: Iterable[Target], viewed: Iterable[Target]) -> dict[Target, Found]:
+        """What is held of `targets`, without a promise that it is still so; Valkey is asked, once, for those of `viewed` only."""
         found: dict[Target, Found] = {}
-        missing: list[Target] = []
         for target in targets:
-            if target in found or target[1] not in self.kinds:
-                continue
-            held = self._remembered(target)
+            held = self._remembered(target) if target[1] in self.kinds else None
             if held is not None:
                 found[target] = Found(held, "memory")
-            elif self._large[target[1]] >= 0.5:
-                missing.append(target)
-        if missing and self._shared is not None:
-            for target, held in (await self._shared.find(missing)).items():
-                found[target] = Found(held, "shared")
+        if self._shared is not None:
+            missing = {each for each in viewed if each not in found and self._large.get(each[1], 0.0) >= 0.5}
+            if missing:
+                for target, held in (await self._shared.find(tuple(missing))).items():
+                    found[target] = Found(held, "valkey")
         return found
-
-    def written(self, rows: Sequence[StateRow], writer: int) -> None:
-        """Takes over what transaction `writer` has committed. Returns at once and cannot fail."""
-        for row in rows:
-            if row.kind in self.kinds:
-                self._take((row.tenant, row.kind, row.id), Held.of(row.version, row.head, writer, row.state), share=True)
 
     def loaded(self, target: Target, held: Held, found: Found | None) -> None:
         """Takes over what the database sent in spite of what was `found`."""
@@ -114,9 +104,8 @@ class StateCache:
         if found is not None and found.held.version > held.version and self._shared is not None:
             # The database went back, by a restore or a failover: a version that is no more would keep newer ones out.
             self._shared.forget(target)
-        large = len(held.state) >= self.settings.smallest
-        self._large[kind] += _SMOOTHING * (large - self._large[kind])
-        self._take(target, held, share=self._large[kind] >= 0.5)
+        self._large[kind] += _SMOOTHING * (self.is_large(held) - self._large[kind])
+        self._remember(target, held)
 
     def served(self, target: Target, found: Found) -> None:
         """What was found proved current and could be opened."""
@@ -127,17 +116,6 @@ class StateCache:
         else:
             entry.used = True
 
-    def lacks_view(self, target: Target, head: bytes) -> Held | None:
-        """What this process holds of the state with this head, if it was used before and its view is not there yet."""
-        entry = self._entries.get(target)
-        if entry is None or not entry.used or entry.held.view or not entry.held.known.startswith(head):
-            return None
-        return entry.held
-
-    def viewed(self, target: Target, held: Held, view: bytes) -> None:
-        """Keeps the sealed view of a state in this process."""
-        self._remember(target, held._replace(view=view), used=True)
-
     def unreadable(self, target: Target) -> None:
         """What was found cannot be opened: somebody altered it, or put it in another's place."""
         _READS["unreadable"].inc()
@@ -145,16 +123,36 @@ class StateCache:
         if self._shared is not None:
             self._shared.forget(target)
 
-    def warmed(self, target: Target, held: Held) -> None:
-        """Takes over what was loaded ahead of its use."""
-        large = len(held.state) >= self.settings.smallest
-        self._large[target[1]] += _SMOOTHING * (large - self._large[target[1]])
-        self._take(target, held, share=True)
+    def is_large(self, held: Held) -> bool:
+        """Whether its view is worth a place in Valkey."""
+        return len(held.state) >= self.settings.smallest
 
-    def _take(self, target: Target, held: Held, *, share: bool) -> None:
-        self._remember(target, held)
-        if share and self._shared is not None and len(held.state) >= self.settings.smallest:
-            self._shared.put(target, held)
+    def wants_view(self, target: Target, held: Held) -> bool:
+        """Whether a view just made of what is held should be sealed and kept: it is large, or was used before."""
+        if target[1] not in self.kinds or held.view:
+            return False
+        entry = self._entries.get(target)
+        return self.is_large(held) or (entry is not None and entry.used and entry.held.known == held.known)
+
+    def warm(self, target: Target, held: Held) -> bool:
+        """Takes over what was loaded ahead of its use, behind all that was used; whether there was room."""
+        self._large[target[1]] += _SMOOTHING * (self.is_large(held) - self._large[target[1]])
+        if target in self._entries:
+            return True
+        entry = _Entry(held, monotonic() + self.settings.lifetime_s, used=False)
+        if self._size + entry.size > self.settings.memory:
+            return False
+        self._entries[target] = entry
+        self._entries.move_to_end(target, last=False)
+        self._size += entry.size
+        return True
+
+    def keep(self, target: Target, held: Held) -> None:
+        """Takes over what was just written, or viewed. Returns at once and cannot fail."""
+        if target[1] in self.kinds:
+            self._remember(target, held, used=bool(held.view))
+            if self._shared is not None and held.view and self.is_large(held):
+                self._shared.put(target, held)
 
     def _remembered(self, target: Target) -> Held | None:
         entry = self._entries.get(target)
@@ -172,15 +170,15 @@ class StateCache:
         if entry.size > self.settings.memory // 8:
             return  # one entry must not push out all others
         self._entries[target] = entry
-        self._bytes += entry.size
-        while self._bytes > self.settings.memory:
+        self._size += entry.size
+        while self._size > self.settings.memory:
             _, dropped = self._entries.popitem(last=False)
-            self._bytes -= dropped.size
+            self._size -= dropped.size
 
     def _forget(self, target: Target) -> None:
         entry = self._entries.pop(target, None)
         if entry is not None:
-            self._bytes -= entry.size
+            self._size -= entry.size
 
 
-__all__ = ["CacheSettings", "Found", "Held", "StateCache", "Target"]
+__all__ = ["Cache", "CacheSettings", "Found", "Held", "Target"]

@@ -13,7 +13,7 @@ import asyncpg
 
 from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
-from keepwell.kernel.cache import StateCache
+from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
@@ -103,7 +103,7 @@ class Executor:
         ring: KeyRing,
         environment: Environment,
         committed: Callable[[Sequence[Change]], None],
-        cache: StateCache | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self._database = database
         self._ring = ring
@@ -213,10 +213,20 @@ class Executor:
                 on_write()
                 states, writer = await self._store(connection, plan, parcels, in_transaction=False)
         if states:
-            if self._cache is not None:
-                self._cache.written(states, writer)
+            self._write_through(states, writer, plan, keys)
             self._committed([(row.tenant, row.kind, row.id, row.version) for row in states])
         return answers
+
+    def _write_through(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys]) -> None:
+        """Hands what was committed to the cache. Views are sealed here where they are large, which is where it pays."""
+        if self._cache is None:
+            return
+        for row in states:
+            held = Held.of(row.version, row.head, writer, row.state)
+            target = (row.tenant, row.kind, row.id)
+            if row.kind in self._cache.kinds and self._cache.is_large(held) and (body := plan.view_of(target, row.version)):
+                held = held._replace(view=self._environment.codec.seal_view(keys[row.tenant], row.kind, row.id, held.known, body))
+            self._cache.keep(target, held)
 
     async def _decide(
         self, connection: Any, parcels: Sequence[Parcel], keys: dict[UUID, TenantKeys], *, lock: bool

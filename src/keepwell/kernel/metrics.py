@@ -17,15 +17,15 @@ BATCH_SECONDS = Histogram(
 )
 QUEUED = Gauge("keepwell_lane_queued", "Commands or reads waiting for the next batch.", ["lane"])
 SHED = Counter("keepwell_lane_shed_total", "Commands or reads told to come back later.", ["lane"])
-STATE_READS = Counter(
-    "keepwell_state_cache_reads",
+CACHED_READS = Counter(
+    "keepwell_read_cache_reads",
     "Reads of cached kinds: served from this process's memory or from Valkey, held but stale, not held, held but unreadable.",
     ["outcome"],
 )
 SHARED_READS = Counter(
-    "keepwell_state_cache_shared_reads", "Batches of reads that asked Valkey, or had to go without.", ["outcome"]
+    "keepwell_read_cache_valkey_reads", "Batches of reads that asked Valkey, or had to go without.", ["outcome"]
 )
 SHARED_WRITES = Counter(
-    "keepwell_state_cache_shared_writes", "States for Valkey: stored, older than what is there, failed, dropped.", ["outcome"]
+    "keepwell_read_cache_valkey_writes", "Views for Valkey: stored, older than what is there, failed, dropped.", ["outcome"]
 )
 REDONE = Counter("keepwell_batches_redone_total", "Batches decided again, by why (race, isolated).", ["reason"])

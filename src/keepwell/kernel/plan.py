@@ -86,6 +86,7 @@ class Plan:
         self._moment = moment
         self._before: dict[Target, Snapshot | None] = {}
         self._states: dict[Target, Snapshot] = {}
+        self._views: dict[Target, tuple[int, bytes]] = {}
         self._claimed: dict[tuple[UUID, bytes], tuple[bytes, Outcome]] = {}
         self.entries: list[StoredEntry] = []
         self.key_rows: list[KeyRow] = []
@@ -126,6 +127,11 @@ class Plan:
             if before is None or lookup.row(before, blind) != values:
                 rows.append(LookupRow(kind, tenant, id_, values))
         return rows
+
+    def view_of(self, target: Target, version: int) -> bytes | None:
+        """What callers see of an aggregate at the version stored; None when the last to see it was taken back."""
+        seen = self._views.get(target)
+        return seen[1] if seen is not None and seen[0] == version else None
 
     def _mark(self) -> _Mark:
         return _Mark(dict(self._states), dict(self._claimed), len(self.entries), len(self.key_rows))
@@ -212,10 +218,12 @@ class Plan:
             raise ValueError(f"{command_type.name} produced no event for a new aggregate")
         if command_type.creates and (refusal := _compartment(admitted, after)):
             return _refused(admitted, refusal)
+        body = view_json(aggregate, after)
         if entries:
             self._states[target] = after
+            self._views[target] = (after.version, body)
             self.entries.extend(entries)
-        return Outcome(aggregate.kind, after.id, after.version, view_json(aggregate, after))
+        return Outcome(aggregate.kind, after.id, after.version, body)
 
     def _current(self, target: Target) -> Snapshot | None:
         if (snapshot := self._states.get(target)) is not None:

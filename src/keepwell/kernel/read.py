@@ -12,7 +12,7 @@ import msgspec
 
 from keepwell.kernel import journal, store
 from keepwell.kernel.aggregate import Aggregate
-from keepwell.kernel.cache import Found, Held, StateCache
+from keepwell.kernel.cache import Cache, Found, Held, Target
 from keepwell.kernel.codec import Codec, view_json
 from keepwell.kernel.envelope import Actor, Origin, Snapshot
 from keepwell.kernel.gather import Gatherable
@@ -89,20 +89,21 @@ class View(msgspec.Struct, frozen=True):
 class PendingRead(Gatherable):
     """A read waiting for its batch. With `view_will_do` it may be settled with a `View` instead of a snapshot."""
 
-    __slots__ = ("own_compartment_only", "read", "target", "view_will_do")
+    __slots__ = ("held", "own_compartment_only", "read", "target", "view_will_do")
 
     def __init__(self, read: Read, *, own_compartment_only: bool, view_will_do: bool = False) -> None:
         super().__init__(read.actor.tenant, 1)
         self.read = read
         self.target = (read.actor.tenant, read.kind, read.id)
         self.view_will_do = view_will_do
+        self.held: Held | None = None
         self.own_compartment_only = own_compartment_only
 
 
 class Reader:
     """Runs gathered reads, and the single ones that need more than a state."""
 
-    def __init__(self, database: Database, ring: KeyRing, codec: Codec, clock: Clock, cache: StateCache | None = None) -> None:
+    def __init__(self, database: Database, ring: KeyRing, codec: Codec, clock: Clock, cache: Cache | None = None) -> None:
         self._database = database
         self._cache = cache
         self._ring = ring
@@ -122,20 +123,23 @@ class Reader:
             _fail_all(reads, Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2))
 
     async def _run(self, reads: Sequence[PendingRead], *, trusting: bool = True) -> None:
-        found = await self._cache.find([each.target for each in reads]) if trusting and self._cache is not None else {}
+        found: dict[Target, Found] = {}
+        if trusting and self._cache is not None:
+            viewed = (each.target for each in reads if each.view_will_do)
+            found = await self._cache.find((each.target for each in reads), viewed)
         moment = self._clock.now()
         async with self._database.connection() as connection:
             keys = {each.tenant: await self._ring.get(connection, each.tenant) for each in reads}
+            copies = [_usable(each, found.get(each.target)) for each in reads]
             rows: list[ReadRow] = []
-            for each in reads:
-                held = found.get(each.target)
-                known = None if held is None else held.held.known
+            for each, copy in zip(reads, copies, strict=True):
+                known = None if copy is None else copy.held.known
                 rows.append(self._row(each.read, keys[each.tenant], own=each.own_compartment_only, known=known))
             answers = await store.read(connection, rows, moment)
         again: list[PendingRead] = []
-        for each, answer in zip(reads, answers, strict=True):
+        for each, copy, answer in zip(reads, copies, answers, strict=True):
             try:
-                each.resolve(self._settled(each, keys[each.tenant], answer, found.get(each.target)))
+                each.resolve(self._settled(each, keys[each.tenant], answer, copy))
             except Refused as refused:
                 each.fail(refused)
             except _UnreadableCopyError:
@@ -149,8 +153,8 @@ class Reader:
             return self._opened(pending, keys, answer, found)
         snapshot = self._snapshot(read, keys, answer, sealed)
         if self._cache is not None and sealed is not None:
-            held = Held.of(snapshot.version, snapshot.head, answer["writer"], sealed)
-            self._cache.loaded(pending.target, held, found)
+            pending.held = Held.of(snapshot.version, snapshot.head, answer["writer"], sealed)
+            self._cache.loaded(pending.target, pending.held, found)
         return snapshot
 
     def _opened(self, pending: PendingRead, keys: TenantKeys, answer: Any, found: Found) -> Snapshot | View:
@@ -168,16 +172,16 @@ class Reader:
             raise _UnreadableCopyError from None
         if self._cache is not None:
             self._cache.served(pending.target, found)
+        pending.held = held
         return result
 
-    def view(self, aggregate: Aggregate, read: Read, snapshot: Snapshot) -> View:
-        """The view of a snapshot just read; kept, sealed, when it is read often enough."""
+    def view(self, aggregate: Aggregate, pending: PendingRead, snapshot: Snapshot) -> View:
+        """The view of the snapshot that `pending` was settled with; kept, sealed, when that is likely to pay."""
         body = view_json(aggregate, snapshot)
-        target = (read.actor.tenant, read.kind, read.id)
-        held = None if self._cache is None else self._cache.lacks_view(target, snapshot.head)
-        keys = self._ring.cached(read.actor.tenant)
-        if self._cache is not None and held is not None and keys is not None:
-            self._cache.viewed(target, held, self._codec.seal_view(keys, read.kind, read.id, held.known, body))
+        held, keys = pending.held, self._ring.cached(pending.tenant)
+        if self._cache is not None and held is not None and keys is not None and self._cache.wants_view(pending.target, held):
+            sealed = self._codec.seal_view(keys, snapshot.kind, snapshot.id, held.known, body)
+            self._cache.keep(pending.target, held._replace(view=sealed))
         return View(snapshot.version, body)
 
     async def history(self, read: Read, *, own_compartment_only: bool, most: int) -> list[Entry]:
@@ -261,6 +265,13 @@ class Reader:
             row["request_id"],
             row["purpose"],
         )
+
+
+def _usable(pending: PendingRead, found: Found | None) -> Found | None:
+    """What was found, if this read can be answered from it once the database calls it current."""
+    if found is None or not (found.held.state or (pending.view_will_do and found.held.view)):
+        return None
+    return found
 
 
 def _fail_all(reads: Sequence[PendingRead], refusal: Refusal) -> None:

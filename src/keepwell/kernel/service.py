@@ -11,7 +11,7 @@ import structlog
 from keepwell.kernel import metrics
 from keepwell.kernel.admission import Admitted, admit
 from keepwell.kernel.aggregate import Catalog
-from keepwell.kernel.cache import StateCache
+from keepwell.kernel.cache import Cache
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
 from keepwell.kernel.execute import Change, DerivedCache, Executor, Parcel
@@ -56,7 +56,7 @@ class Kernel:
         clock: Clock,
         limits: Limits,
         committed: Callable[[Sequence[Change]], None] = lambda _: None,
-        cache: StateCache | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self.catalog = catalog
         self.clock = clock
@@ -100,16 +100,20 @@ class Kernel:
         Raises:
             Refused: `not-found`, `forbidden`, `unauthenticated`, `overloaded` or `temporarily-unavailable`.
         """
-        return await self._read(read, view_will_do=False)
+        return await self._settled(await self._pending(read, view_will_do=False))
 
     async def view(self, read: Read) -> View:
         """What a caller sees of the aggregate as it is now, as JSON: cheaper than a snapshot. Raises as `read` does."""
-        found = await self._read(read, view_will_do=True)
-        return found if isinstance(found, View) else self._reader.view(self.catalog.kinds[read.kind], read, found)
+        pending = await self._pending(read, view_will_do=True)
+        found = await self._settled(pending)
+        return found if isinstance(found, View) else self._reader.view(self.catalog.kinds[read.kind], pending, found)
 
-    async def _read(self, read: Read, *, view_will_do: bool) -> Any:
+    async def _pending(self, read: Read, *, view_will_do: bool) -> PendingRead:
         granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
-        pending = PendingRead(read, own_compartment_only=granted.own_compartment_only, view_will_do=view_will_do)
+        return PendingRead(read, own_compartment_only=granted.own_compartment_only, view_will_do=view_will_do)
+
+    async def _settled(self, pending: PendingRead) -> Any:
+        read = pending.read
         try:
             found = await self.reads.submit(pending)
         except OverloadedError as error:

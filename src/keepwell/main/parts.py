@@ -1,18 +1,23 @@
 """What one process is made of: pools, cache, keys, kernel, rooms; opened together, closed in the opposite order."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import msgspec
 
-from keepwell.kernel import Kernel, Limits
+from keepwell.kernel import Catalog, Kernel, Limits
+from keepwell.kernel.cache import Cache, CacheSettings
 from keepwell.kernel.keys import KeyRing
+from keepwell.kernel.shared_views import SharedViews
+from keepwell.kernel.warming import Warming, WarmingSettings
 from keepwell.kit.time import Clock, SystemClock
 from keepwell.main.addresses import Addresses
 from keepwell.main.rooms import Rooms, catalog
 from keepwell.platform.master_key import master_key
 from keepwell.platform.postgres import Database, PoolSettings
+from keepwell.platform.program import fingerprint
 from keepwell.platform.settings import ProcessKind, Settings
 from keepwell.platform.valkey import Valkey, ValkeySettings
 
@@ -32,7 +37,9 @@ class Parts:
         self.auditor = Database(msgspec.structs.replace(auditor, name="auditor"))
         self.cache = Valkey(_cache(settings, addresses.valkey))
         self.ring = KeyRing(master_key(settings), self.clock)
-        self.kernel = Kernel(self.database, catalog(), self.ring, self.clock, _limits(settings))
+        kinds = catalog()
+        self.read_cache = _read_cache(settings, kinds, self.cache)
+        self.kernel = Kernel(self.database, kinds, self.ring, self.clock, _limits(settings), cache=self.read_cache)
         self.rooms = Rooms(self.kernel, self.ring.derive, settings)
 
     @asynccontextmanager
@@ -41,14 +48,28 @@ class Parts:
         await self.database.open()
         await self.auditor.open()
         await self.cache.open()
+        if self.read_cache is not None:
+            await self.read_cache.open()
+        warming = asyncio.create_task(self._warm(), name="warming")
         try:
             yield
         finally:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
             await self.kernel.close()
             self.rooms.close()
+            if self.read_cache is not None:
+                await self.read_cache.close()
             await self.cache.close()
             await self.auditor.close()
             await self.database.close()
+
+    async def _warm(self) -> None:
+        """Only a process that answers reads has use for it."""
+        count, cache = self.settings.cache_warm_count, self.read_cache
+        if cache is not None and count and self.kind == ProcessKind.API:
+            wanted = WarmingSettings(count, self.settings.cache_warm_rate)
+            await Warming(cache, self.database, self.auditor, self.clock, wanted).run()
 
 
 def _pool(settings: Settings, kind: ProcessKind, url: str, role: str | None, largest: int) -> PoolSettings:
@@ -68,6 +89,14 @@ def _pool(settings: Settings, kind: ProcessKind, url: str, role: str | None, lar
 
 def _cache(settings: Settings, url: str) -> ValkeySettings:
     return ValkeySettings(url, timeout=settings.valkey_timeout_ms / 1000, rest=settings.valkey_rest_s)
+
+
+def _read_cache(settings: Settings, kinds: Catalog, valkey: Valkey) -> Cache | None:
+    if not settings.cache_lifetime_s:
+        return None
+    wanted = CacheSettings(settings.cache_lifetime_s, settings.cache_memory_mb * 2**20, settings.cache_valkey_bytes)
+    shared = SharedViews(valkey, fingerprint(), lifetime_s=wanted.lifetime_s, backlog=wanted.backlog)
+    return Cache(wanted, (kind for kind, aggregate in kinds.kinds.items() if aggregate.cached), shared)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -85,6 +85,17 @@ class Settings(BaseSettings):
     valkey_rest_s: Seconds = 1.0
     """How long a failed cache is left alone before it is tried again, seconds."""
 
+    cache_lifetime_s: NotNegative = 3_600
+    """How long what was read or written is kept at hand, sealed, for further reads, seconds; 0: not at all."""
+    cache_memory_mb: NotNegative = 32
+    """Memory of one process for what it keeps at hand, MiB."""
+    cache_valkey_bytes: NotNegative = 12_000
+    """Stored size from which a read is kept in Valkey too, bytes; below it asking the database is cheaper."""
+    cache_warm_count: NotNegative = 1_000
+    """Most recently used responses and questionnaires that an API process loads when it starts; 0: none."""
+    cache_warm_rate: Positive = 500
+    """How many of them it loads a second."""
+
     gather_max_batch: Positive = 64
     """Most commands that share one commit."""
     gather_queue: Positive = 2048

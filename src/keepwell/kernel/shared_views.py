@@ -1,7 +1,7 @@
-"""Sealed states in Valkey: one key for each aggregate, written in the background, replaced only by what is at least as new.
+"""Sealed views in Valkey: one key for each aggregate, written in the background, replaced only by what is at least as new.
 
-A value is the version (4 bytes, big-endian), what names the stored state exactly (40), and the state as it is sealed in the
-database. Its associated data binds it to tenant, kind, id and version: a value under another's key cannot be opened.
+A value is the version (4 bytes, big-endian), what names the stored state exactly (40), and the sealed view of that state. Its
+associated data binds it to tenant, kind, id and that very state: a value under another's key cannot be opened.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _STORED = {name: metrics.SHARED_WRITES.labels(name) for name in ("stored", "olde
 class Held(NamedTuple):
     """One stored state, sealed. `known` names it exactly: the journal head, and the transaction that wrote the row (8 bytes).
 
-    `view` is the JSON a caller sees, sealed too, where this process has made it before; else empty.
+    `view` is the JSON a caller sees of it, sealed too. Either may be empty: not held.
     """
 
     version: int
@@ -50,11 +50,15 @@ class Held(NamedTuple):
         return cls(version, head + (writer & 0xFFFFFFFF).to_bytes(8, "big"), state)
 
 
-class SharedStates:
-    """The states all processes share. Nothing here raises or waits beyond the bounds of `valkey`."""
+class SharedViews:
+    """The views all processes share. Nothing here raises or waits beyond the bounds of `valkey`.
 
-    def __init__(self, valkey: Valkey, *, lifetime_s: float, backlog: int) -> None:
+    `maker` names the program that makes the views: another release may show the same state differently, and finds its own.
+    """
+
+    def __init__(self, valkey: Valkey, maker: str, *, lifetime_s: float, backlog: int) -> None:
         self._valkey = valkey
+        self._prefix = f"keepwell:view:{maker}:"
         self._lifetime_ms = max(1, int(lifetime_s * 1000))
         self._backlog = backlog
         self._waiting: dict[str, bytes | None] = {}  # None: to be taken away
@@ -65,7 +69,7 @@ class SharedStates:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        self._task = asyncio.create_task(self._write_all(), name="shared-states")
+        self._task = asyncio.create_task(self._write_all(), name="shared-views")
 
     async def close(self) -> None:
         """Drops what was not written yet."""
@@ -80,7 +84,7 @@ class SharedStates:
             _ASKED["skipped"].inc()
             self._wake.set()
             return {}
-        keys = [key(*target) for target in targets]
+        keys = [self._key(target) for target in targets]
         values: list[bytes | None] | None = await self._valkey.run(lambda client: client.mget(keys), None)
         _ASKED["failed" if values is None else "answered"].inc()
         found: dict[tuple[UUID, str, UUID], Held] = {}
@@ -90,21 +94,21 @@ class SharedStates:
             if len(value) <= _KNOWN:
                 self.forget(target)
             else:
-                found[target] = Held(int.from_bytes(value[:_VERSION], "big"), value[_VERSION:_KNOWN], value[_KNOWN:])
+                found[target] = Held(int.from_bytes(value[:_VERSION], "big"), value[_VERSION:_KNOWN], b"", value[_KNOWN:])
         return found
 
     def put(self, target: tuple[UUID, str, UUID], held: Held) -> None:
-        """Hands a state over to be written soon. Dropped when too much waits, or the server is away."""
-        value = held.version.to_bytes(_VERSION, "big") + held.known + held.state
+        """Hands a view over to be written soon. Dropped when too much waits, or the server is away."""
+        value = held.version.to_bytes(_VERSION, "big") + held.known + held.view
         if not self._valkey.well or self._bytes + len(value) > self._backlog:
             _STORED["dropped"].inc()
             self._wake.set()
             return
-        self._add(key(*target), value)
+        self._add(self._key(target), value)
 
     def forget(self, target: tuple[UUID, str, UUID]) -> None:
         """Takes a value away soon."""
-        self._add(key(*target), None)
+        self._add(self._key(target), None)
 
     async def settled(self) -> None:
         """Returns when nothing waits to be written."""
@@ -164,7 +168,6 @@ class SharedStates:
         script = client.register_script(_REPLACE_OLDER)
         return await script(keys=list(fresh), args=[self._lifetime_ms, *fresh.values()])
 
-
-def key(tenant: UUID, kind: str, id: UUID) -> str:
-    """The key of one aggregate. The number is that of the format: another one starts afresh."""
-    return f"keepwell:state:1:{tenant}:{kind}:{id}"
+    def _key(self, target: tuple[UUID, str, UUID]) -> str:
+        tenant, kind, id_ = target
+        return f"{self._prefix}{tenant}:{kind}:{id_}"
