@@ -136,6 +136,18 @@ class Planter:
         match = {"If-Match": '"3"'}
         self.send("DELETE /v1/responses/{id}/rows/{row}", f"{path}/{added['id']}", headers=match, expected=200)
 
+    def large(self) -> None:
+        """A response that is large and read often: what a cache is for."""
+        questionnaire = self._questionnaire(form(item("a", "text"), url=f"urn:uuid:{uuid4()}"))
+        body = {"questionnaire": questionnaire, "subject": f"Patient/{self.secret.text('subject of much')}"}
+        path = f"/v1/responses/{self.send('POST /v1/responses', json=body, expected=201).json()['id']}"
+        for version in range(1, 9):
+            answers = {"a": f"{self.secret.text('long text')} and so on" * 800}
+            match = {"If-Match": f'"{version}"'}
+            self.send("PATCH /v1/responses/{id}", path, json={"answers": answers}, headers=match, expected=200)
+            for _ in range(4):
+                self.send("GET /v1/responses/{id}", path, expected=200)
+
     def questionnaires(self) -> None:
         """Drafts, good and bad. What a form is called is known to everybody; what it asks need not be."""
         secret = self.secret

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 
 from tests.support.load import Ledger, Response
 from tests.support.server import Server
@@ -75,10 +76,10 @@ def recovered(server: Server, seconds: float = 60) -> None:
     def whole() -> bool:
         names = [process.name() for process in server.processes()]
         try:
-            master = server.postmaster()
-        except (psutil.NoSuchProcess, FileNotFoundError, IndexError):
+            server.query("SELECT 1")
+        except psycopg.OperationalError:
             return False
-        return alive(master) and "valkey-server" in names and len(server.api_processes()) == server.workers - 1
+        return "valkey-server" in names and len(server.api_processes()) == server.workers - 1
 
     eventually(whole, seconds)
     server.await_ready(seconds)
