@@ -192,8 +192,8 @@ def test_the_repaired_twin_of_a_refused_case_is_accepted(name: str):
     standard_sets_or_skip(name)
     case: Case = required_case(name)
     form, response = deepcopy(case.form()), deepcopy(case.answered())
-    mend_form, mend = FORM_REPAIRS.get(name, (lambda _form: None, REPAIRS.get(name)))
-    assert mend is not None
-    mend_form(form)
+    if name in FORM_REPAIRS:
+        FORM_REPAIRS[name][0](form)
+    mend = FORM_REPAIRS[name][1] if name in FORM_REPAIRS else REPAIRS[name]
     mend(response)
     assert errors(found(form, response)) == []

@@ -137,7 +137,8 @@ class Expressions(msgspec.Struct, frozen=True):
 class Node(msgspec.Struct, frozen=True):
     """One item of a compiled form.
 
-    `keys` are the properties an answer's value may stand in, each with its type; `rules` judge values of those types.
+    `keys` are the properties an answer's value may stand in, each with its type and the check of its form; `rules` judge
+    values that pass it. `plain`: there is nothing else to ask of an answer. `conditional`: it may be disabled.
     `level` counts the items around it; `least` and `most` are `minOccurs` and `maxOccurs`.
     """
 
@@ -146,7 +147,7 @@ class Node(msgspec.Struct, frozen=True):
     text: str | None
     level: int
     source: Mapping[str, Any]
-    keys: Mapping[str, str]
+    keys: Mapping[str, tuple[str, Callable[[Any], bool]]]
     rules: tuple[Rule, ...]
     children: "Level"
     required: bool = False
@@ -163,18 +164,10 @@ class Node(msgspec.Struct, frozen=True):
     any_condition: bool = False
     enabled_by: Expression | None = None
     expressions: Expressions | None = None
-
-    @property
-    def is_group(self) -> bool:
-        return self.type == "group"
-
-    @property
-    def is_question(self) -> bool:
-        return bool(self.keys)
-
-    @property
-    def conditional(self) -> bool:
-        return bool(self.conditions) or self.enabled_by is not None
+    group: bool = False
+    question: bool = False
+    conditional: bool = False
+    plain: bool = False
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -182,6 +175,13 @@ class Level(msgspec.Struct, frozen=True):
 
     nodes: tuple[Node, ...]
     places: Mapping[str, int]
+
+
+class Conditional(msgspec.Struct, frozen=True):
+    """An item that may be disabled, and the linkIds of the items around it, outermost first."""
+
+    node: Node
+    around: tuple[str, ...]
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -194,11 +194,13 @@ class Period(msgspec.Struct, frozen=True):
 class Form(msgspec.Struct, frozen=True):
     """A form compiled for checking responses. Immutable and safe to share.
 
+    `conditional` are the items that may be disabled, each after all that its conditions look at and what it stands in.
     `warnings` are what its author should know: doubts, and rules that cannot be checked here.
     """
 
     resource: Mapping[str, Any]
     top: Level
+    conditional: tuple[Conditional, ...]
     link_ids: frozenset[str]
     contained: Mapping[str, ValueSet]
     period: Period | None

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from keepwell.domains.validation.models import Finding, Membership, Node, ValueSets
+from keepwell.domains.validation.models import Finding, Membership, Node, Options, ValueSets
 from keepwell.domains.validation.rules import findings as say
-from keepwell.domains.validation.rules.frames import Frame
-from keepwell.domains.validation.rules.options import Key, key_of
+from keepwell.domains.validation.rules.frames import Frame, Given
+from keepwell.domains.validation.rules.options import key_of
 from keepwell.domains.validation.rules.report import Report
 from keepwell.domains.validation.rules.values import KEYS, malformed
 from keepwell.domains.validation.valuesets import contains_code, membership
@@ -24,31 +24,40 @@ class Answers:
         self._report = report
         self._value_set = value_set
 
-    def check(self, node: Node, frame: Frame, index: int, answers: list[Any]) -> bool:
-        """Whether any answer has a value, of whatever kind."""
-        keys = node.keys
-        valued = False
+    def check(self, node: Node, frame: Frame, index: int, answers: list[Any]) -> tuple[bool, bool]:
+        """Whether any answer has a value, of whatever kind; and whether any has items below it."""
+        valued = inner = False
         for place, answer in enumerate(answers):
-            if not isinstance(answer, dict) or not answer:
+            # What JSON decoders make is a dict itself; asking so is the fastest way, and this loop runs for every answer.
+            if answer.__class__ is not dict or not answer:
                 self._report.add(say.NO_OBJECT, frame, ("item", index, "answer", place), node.link_id)
                 continue
-            own = cast("dict[str, Any]", answer)
-            count = 0
-            for key, value in own.items():
-                type_ = keys.get(key)
-                if type_ is not None:
-                    count += 1
-                    self._value(node, frame, (index, place, key), type_, value)
-                elif key not in _BESIDE:
-                    count += self._unexpected(node, frame, (index, place, key), own)
+            count = self._properties(node, frame, index, place, answer)
             if count > 1:
                 self._report.add(say.VALUES, frame, ("item", index, "answer", place), node.link_id)
             valued = valued or count > 0
+            inner = inner or "item" in answer
         if len(answers) > 1 and node.options is not None and node.options.exclusive:
             self._exclusive(node, frame, index, answers)
         if node.initial and (node.fixed or node.hidden):
             self._fixed(node, frame, index, answers)
-        return valued
+        return valued, inner
+
+    def _properties(self, node: Node, frame: Frame, index: int, place: int, answer: Mapping[str, Any]) -> int:
+        """How many values an answer has; each is judged."""
+        count = 0
+        keys = node.keys
+        for key, value in answer.items():
+            known = keys.get(key)
+            if known is not None:
+                count += 1
+                if not known[1](value):
+                    self._malformed(node, frame, (index, place, key), value)
+                elif not node.plain:
+                    self._judge(node, frame, (index, place, key), known[0], value)
+            elif key not in _BESIDE:
+                count += self._unexpected(node, frame, (index, place, key), answer)
+        return count
 
     def _add(self, finding: Finding, node: Node, frame: Frame, at: tuple[int, int, str]) -> None:
         index, place, key = at
@@ -70,15 +79,17 @@ class Answers:
             self._report.add(say.UNKNOWN_PROPERTY, frame, ("item", index, "answer", place), node.link_id)
         return 0
 
-    def _value(self, node: Node, frame: Frame, at: tuple[int, int, str], type_: str, value: Any) -> None:
-        wrong = malformed(type_, value)
-        if wrong is not None:
-            index, place, key = at
-            steps = ("item", index, "answer", place, key, wrong) if wrong else ("item", index, "answer", place, key)
-            self._report.add(say.MALFORMED, frame, steps, node.link_id)
-            return
+    def _malformed(self, node: Node, frame: Frame, at: tuple[int, int, str], value: Any) -> None:
+        index, place, key = at
+        wrong = malformed(KEYS[key], value)
+        steps = ("item", index, "answer", place, key, wrong) if wrong else ("item", index, "answer", place, key)
+        self._report.add(say.MALFORMED, frame, steps, node.link_id)
+
+    def _judge(self, node: Node, frame: Frame, at: tuple[int, int, str], type_: str, value: Any) -> None:
+        """Judges a well-formed value by the options or value set of its question and by its rules."""
         if node.options is not None:
-            self._option(node, frame, at, type_, value)
+            if key_of(type_, value) not in node.options.values.get(type_, ()):
+                self._option(node, node.options, frame, at, (type_, value))
         elif node.value_set is not None:
             self._member(node, frame, at, type_, value)
         elif node.type == "choice":
@@ -90,13 +101,9 @@ class Answers:
         if node.unit_value_set is not None:
             self._unit(node, frame, at, value)
 
-    def _option(self, node: Node, frame: Frame, at: tuple[int, int, str], type_: str, value: Any) -> None:
-        options = node.options
-        if options is None:
-            return
-        key: Key = key_of(type_, value)
-        if key in options.values.get(type_, ()):
-            return
+    def _option(self, node: Node, options: Options, frame: Frame, at: tuple[int, int, str], given: Given) -> None:
+        """Reports an answer that is not listed, unless its question takes such a one all the same."""
+        type_, value = given
         if node.type == "open-choice" and type_ == "string":
             if value.lower() in options.names:
                 self._add(say.LIKE_AN_OPTION, node, frame, at)
@@ -141,20 +148,20 @@ class Answers:
     def _exclusive(self, node: Node, frame: Frame, index: int, answers: list[Any]) -> None:
         exclusive = frozenset[Any]() if node.options is None else node.options.exclusive
         for place, answer in enumerate(answers):
-            for key, type_ in node.keys.items():
+            for key, (type_, check) in node.keys.items():
                 value = cast("dict[str, Any]", answer).get(key) if isinstance(answer, dict) else None
-                if value is not None and malformed(type_, value) is None and (type_, key_of(type_, value)) in exclusive:
+                if value is not None and check(value) and (type_, key_of(type_, value)) in exclusive:
                     self._report.add(say.EXCLUSIVE, frame, ("item", index, "answer", place), node.link_id)
 
     def _fixed(self, node: Node, frame: Frame, index: int, answers: list[Any]) -> None:
         """An answer nobody can give is the one the form gives."""
         wanted = [(type_, key_of(type_, value)) for type_, value in node.initial if malformed(type_, value) is None]
         given = [
-            (type_, key_of(type_, value))
+            (known[0], key_of(known[0], value))
             for answer in answers
             if isinstance(answer, dict)
             for key, value in cast("dict[str, Any]", answer).items()
-            if (type_ := node.keys.get(key)) is not None and malformed(type_, value) is None
+            if (known := node.keys.get(key)) is not None and known[1](value)
         ]
         if len(given) == len(answers) and sorted(map(repr, given)) != sorted(map(repr, wanted)):
             self._report.add(say.READ_ONLY if node.fixed else say.HIDDEN, frame, ("item", index), node.link_id)

@@ -156,7 +156,7 @@ def _sign_of(type_: str, bound: Any) -> _Sign | None:
 
 
 def _number_sign(value: Any, limit: Decimal) -> int | None:
-    number = as_decimal(value)
+    number = value if value.__class__ is int else as_decimal(value)
     return None if number is None else (number > limit) - (number < limit)
 
 

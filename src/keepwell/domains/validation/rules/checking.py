@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import Any, cast
 
 from keepwell.domains.validation import standard
-from keepwell.domains.validation.fhirpath import Element, ExpressionError
-from keepwell.domains.validation.fhirpath.operators import truth
-from keepwell.domains.validation.models import Condition, Finding, Form, Issue, Node, Severity, ValueSet, ValueSets
+from keepwell.domains.validation.models import Finding, Form, Issue, Node, Severity, ValueSet, ValueSets
 from keepwell.domains.validation.rules import findings as say
 from keepwell.domains.validation.rules.answers import Answers
 from keepwell.domains.validation.rules.derived import check_derived
+from keepwell.domains.validation.rules.enabling import switch_off
 from keepwell.domains.validation.rules.evaluating import Env, Evaluator
 from keepwell.domains.validation.rules.frames import Frame, given_by
 from keepwell.domains.validation.rules.heading import check_heading
@@ -44,6 +43,8 @@ def check(
     try:
         check_heading(form, response, top, report)
         checker = _Checker(form, report, value_sets, Evaluator(form, response, report, now, launch or {}))
+        if form.conditional:
+            switch_off(form, top, checker.evaluator, report)
         checker.instance(top)
         if form.expressions is not None:
             checker.constraints(form.expressions.constraints, checker.evaluator.top, (top, (), None))
@@ -83,10 +84,10 @@ class _Checker:
         for node in frame.nodes.nodes:
             found = groups.get(node.link_id)
             if found is None:
-                if node.required and (not node.conditional or self._enabled(node, frame) is True):
+                if node.required and node.link_id not in frame.off and node.link_id not in frame.unsure:
                     self.report.incomplete(say.MISSING, frame, (), node.link_id)
                 continue
-            if node.conditional and self._enabled(node, frame) is False:
+            if node.conditional and node.link_id in frame.off:
                 self._disabled(node, frame, found)
                 continue
             if len(found) > 1 and not node.repeats:
@@ -117,48 +118,32 @@ class _Checker:
             if "answer" in item or "item" in item:
                 self.report.add(say.DISABLED, frame, ("item", index), node.link_id)
 
-    def _enabled(self, node: Node, frame: Frame) -> bool | None:
-        """Whether the conditions of an item hold; None when that cannot be told."""
-        if node.enabled_by is not None:
-            evaluator = self.evaluator
-            env = Env(evaluator.env(frame), (), evaluator.root, node.source)
-            found = evaluator.value(node.enabled_by, env, evaluator.root, (frame, (), node.link_id))
-            try:
-                return None if found is None else truth(found) is True
-            except ExpressionError:
-                return bool(found)
-        holds = (self._holds(condition, frame) for condition in node.conditions)
-        return any(holds) if node.any_condition else all(holds)
-
-    def _holds(self, condition: Condition, frame: Frame) -> bool:
-        given = frame.ancestor(condition.level).answers(condition.path)
-        self.report.look(len(given))
-        if condition.holds is None:
-            return bool(given) is condition.wanted
-        return any(condition.holds(type_, value) for type_, value in given)
-
     def _item(self, node: Node, frame: Frame, index: int, item: dict[str, Any]) -> None:
-        report, steps = self.report, ("item", index)
-        if not item.keys() <= _ITEM:
+        text, inner, answers = item.get("text"), item.get("item"), item.get("answer")
+        if len(item) != 1 + (text is not None) + (inner is not None) + (answers is not None):
             self._strange(node, frame, index, item)
-        text = item.get("text")
         if text is not None and text != node.text:
-            report.add(say.TEXT_DIFFERS, frame, (*steps, "text") if not isinstance(text, str) else steps, node.link_id)
-        inner, answers = item.get("item"), item.get("answer")
-        if node.is_group:
+            self.report.add(say.TEXT_DIFFERS, frame, ("item", index), node.link_id)
+        if node.question:
+            if inner is not None:
+                self.report.add(say.NESTED, frame, ("item", index), node.link_id)
+            self._question(node, frame, index, item, answers)
+        elif node.group:
             self._group(node, frame, index, item)
-        elif answers is not None and not node.is_question:
-            report.add(say.NOT_ANSWERABLE.get(node.type, say.ABSTRACT), frame, steps, node.link_id)
-        if inner is not None and not node.is_group:
-            report.add(say.NESTED if node.is_question else say.BELOW_DISPLAY, frame, steps, node.link_id)
-        if node.is_question:
-            self._question(node, frame, index, item)
+        else:
+            self._unanswerable(node, frame, index, item)
         if node.expressions is not None:
             self._expressions(node, frame, index, item)
 
+    def _unanswerable(self, node: Node, frame: Frame, index: int, item: Mapping[str, Any]) -> None:
+        if "answer" in item:
+            self.report.add(say.NOT_ANSWERABLE.get(node.type, say.ABSTRACT), frame, ("item", index), node.link_id)
+        if "item" in item:
+            self.report.add(say.BELOW_DISPLAY, frame, ("item", index), node.link_id)
+
     def _strange(self, node: Node, frame: Frame, index: int, item: Mapping[str, Any]) -> None:
-        for name in item:
-            if name not in _ITEM and name not in _BESIDE:
+        for name, value in item.items():
+            if (name not in _ITEM and name not in _BESIDE) or value is None:
                 self.report.add(say.UNKNOWN_PROPERTY, frame, ("item", index), node.link_id)
 
     def _group(self, node: Node, frame: Frame, index: int, item: dict[str, Any]) -> None:
@@ -170,43 +155,37 @@ class _Checker:
         elif inner is None and node.required:
             self.report.incomplete(say.EMPTY_GROUP, frame, ("item", index), node.link_id)
         for below in frame.inside(node, index, item):
-            self._enter(node, frame, below, item)
+            self.instance(below)
 
-    def _enter(self, node: Node, frame: Frame, below: Frame, item: Mapping[str, Any]) -> None:
-        if node.expressions is not None and node.expressions.variables:
-            below.env = self._env(node, frame, item)
-        self.instance(below)
-
-    def _env(self, node: Node, frame: Frame, item: Mapping[str, Any]) -> Env:
-        variables = () if node.expressions is None else node.expressions.variables
-        return Env(self.evaluator.env(frame), variables, [Element(item, "QuestionnaireResponse.item")], node.source)
-
-    def _question(self, node: Node, frame: Frame, index: int, item: dict[str, Any]) -> None:
-        answers = item.get("answer")
+    def _question(self, node: Node, frame: Frame, index: int, item: dict[str, Any], answers: Any) -> None:
         if answers is None:
             if node.required:
                 self.report.incomplete(say.MISSING, frame, ("item", index), node.link_id)
             return
-        if not isinstance(answers, list) or not answers:
+        if answers.__class__ is not list or not answers:
             self.report.add(say.NO_LIST, frame, ("item", index, "answer"), node.link_id)
             return
-        given = cast("list[Any]", answers)
-        if len(given) > 1 and not node.repeats:
+        if len(answers) > 1 and not node.repeats:
             self.report.add(say.TOO_MANY, frame, ("item", index), node.link_id)
-        valued = self.answers.check(node, frame, index, given)
+        valued, inner = self.answers.check(node, frame, index, answers)
         if node.required and not valued:
             self.report.incomplete(say.MISSING, frame, ("item", index), node.link_id)
+        if inner or node.children.nodes:
+            self._below(node, frame, index, item)
+
+    def _below(self, node: Node, frame: Frame, index: int, item: dict[str, Any]) -> None:
+        """The items below the answers of a question: what is required there is required below each."""
         for below in frame.inside(node, index, item):
             inner: Any = below.data.get("item", below)
             if inner is not below and (not isinstance(inner, list) or not inner):
                 self.report.add(say.NO_LIST, below, ("item",), node.link_id)
-            self._enter(node, frame, below, item)
+            self.instance(below)
 
     def _occurrences(self, node: Node, frame: Frame, found: list[tuple[int, dict[str, Any]]]) -> None:
         """How often a group is there, or how many answers a question has: over all its items in one instance."""
-        count = len(found) if node.is_group else sum(len(given_by(item)) for _, item in found)
+        count = len(found) if node.group else sum(len(given_by(item)) for _, item in found)
         if node.most is not None and count > node.most:
-            self.report.add(say.at_most(node), frame, ("item", found[-1][0] if node.is_group else found[0][0]), node.link_id)
+            self.report.add(say.at_most(node), frame, ("item", found[-1][0] if node.group else found[0][0]), node.link_id)
         if node.least is not None and 0 < count < node.least:
             self.report.incomplete(say.at_least(node), frame, ("item", found[0][0]), node.link_id)
 
@@ -214,7 +193,7 @@ class _Checker:
         expressions = node.expressions
         if expressions is None:
             return
-        env = self._env(node, frame, item)
+        env = self.evaluator.item_env(node, item, frame)
         at = (frame, ("item", index), node.link_id)
         self.constraints(expressions.constraints, env, at)
         if expressions.calculated is not None or (expressions.initial is not None and node.fixed):

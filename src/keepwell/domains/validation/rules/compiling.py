@@ -6,16 +6,16 @@ from typing import Any, cast
 
 from keepwell.domains.validation import standard
 from keepwell.domains.validation.limits import MAX_PATTERNS
-from keepwell.domains.validation.models import Condition, Form, FormRefused, Level, Node, Period, Rule, ValueSet
+from keepwell.domains.validation.models import Condition, Conditional, Form, FormRefused, Level, Node, Period, Rule, ValueSet
 from keepwell.domains.validation.rules import extensions as ext
 from keepwell.domains.validation.rules.bounds import bounds
-from keepwell.domains.validation.rules.conditions import circles, conditions
+from keepwell.domains.validation.rules.conditions import conditions, in_order
 from keepwell.domains.validation.rules.expressions import Found, Reader
 from keepwell.domains.validation.rules.extensions import Extensions, objects
 from keepwell.domains.validation.rules.notebook import EnoughFaultsError, Notebook
 from keepwell.domains.validation.rules.options import initial, options
 from keepwell.domains.validation.rules.outline import Entry, outline
-from keepwell.domains.validation.rules.values import KEYS
+from keepwell.domains.validation.rules.values import CHECKS, KEYS
 from keepwell.domains.validation.temporal import moment
 from keepwell.domains.validation.valuesets import compile_value_set
 
@@ -34,7 +34,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in ("boolean", "decimal", "integer", "date", "dateTime", "time", "string")},
 }
 """The FHIR types of the answers of each type of item."""
-_KEYS = {kind: {key: type_ for key, type_ in KEYS.items() if type_ in types} for kind, types in _TYPES.items()}
+_KEYS = {kind: {key: (type_, CHECKS[type_]) for key, type_ in KEYS.items() if type_ in types} for kind, types in _TYPES.items()}
 
 
 def compile_form(resource: Mapping[str, Any]) -> Form:
@@ -60,7 +60,7 @@ def _form(resource: Mapping[str, Any], notebook: Notebook) -> Form | None:
         return None
     known = {entry.link_id: entry for entry in entries}
     found = {entry.link_id: conditions(entry, known, notebook) for entry in entries}
-    _circles(entries, found, notebook)
+    order = _order(entries, found, notebook)
     reader = Reader(resource, notebook)
     whole = reader.read(resource, "", frozenset(), None)
     read: dict[str, Found] = {}
@@ -70,9 +70,11 @@ def _form(resource: Mapping[str, Any], notebook: Notebook) -> Form | None:
     contained = _contained(resource)
     for entry in entries:
         _doubts(entry, contained, notebook)
+    top = _levels(entries, found, read, notebook)
     return Form(
         resource,
-        _levels(entries, found, read, notebook),
+        top,
+        _conditional(top, entries, order),
         frozenset(known),
         contained,
         _period(resource),
@@ -88,13 +90,27 @@ def _count_patterns(entries: list[Entry], notebook: Notebook) -> None:
         notebook.fault("/item", "limit", f"A form may have at most {MAX_PATTERNS} different regular expressions.")
 
 
-def _circles(entries: list[Entry], found: Mapping[str, tuple[Condition, ...]], notebook: Notebook) -> None:
+def _order(entries: list[Entry], found: Mapping[str, tuple[Condition, ...]], notebook: Notebook) -> list[str]:
+    """The linkIds in an order in which each can be judged after all it depends on. A circle is a fault."""
     needs = {entry.link_id: {one.path[-1] for one in found[entry.link_id]} | set(entry.around[-1:]) for entry in entries}
-    stuck = circles(needs)
+    order, stuck = in_order(needs)
     for entry in entries:
         if entry.link_id in stuck and found[entry.link_id]:
             message = "This item could only be enabled by an answer that needs it enabled first."
             notebook.fault(entry.pointer + "/enableWhen", "enable-when-circle", message, entry.link_id)
+    return order
+
+
+def _conditional(top: Level, entries: list[Entry], order: list[str]) -> tuple[Conditional, ...]:
+    around = {entry.link_id: entry.around for entry in entries}
+    nodes: dict[str, Node] = {}
+    work = [top]
+    while work:
+        for node in work.pop().nodes:
+            work.append(node.children)
+            if node.conditional:
+                nodes[node.link_id] = node
+    return tuple(Conditional(nodes[link_id], around[link_id]) for link_id in order if link_id in nodes)
 
 
 def _levels(
@@ -117,6 +133,7 @@ def _level(backwards: list[Node]) -> Level:
 def _node(entry: Entry, inside: Level, found: tuple[Condition, ...], read: Found, notebook: Notebook) -> Node:
     item, extensions = entry.item, Extensions(entry.item)
     rules: tuple[Rule, ...] = bounds(entry, notebook)
+    allowed = options(item)
     text, value_set, unit_set = item.get("text"), item.get("answerValueSet"), extensions.text(ext.UNIT_VALUE_SET)
     return Node(
         link_id=entry.link_id,
@@ -133,7 +150,7 @@ def _node(entry: Entry, inside: Level, found: tuple[Condition, ...], read: Found
         hidden=extensions.flag(ext.HIDDEN),
         least=extensions.whole(ext.MIN_OCCURS),
         most=extensions.whole(ext.MAX_OCCURS),
-        options=options(item),
+        options=allowed,
         value_set=value_set if isinstance(value_set, str) else None,
         unit_value_set=unit_set,
         initial=initial(item),
@@ -141,6 +158,10 @@ def _node(entry: Entry, inside: Level, found: tuple[Condition, ...], read: Found
         any_condition=item.get("enableBehavior") != "all",
         enabled_by=read.enabled_by,
         expressions=read.expressions,
+        group=entry.type == "group",
+        question=bool(_KEYS.get(entry.type)),
+        conditional=bool(found) or read.enabled_by is not None,
+        plain=not rules and allowed is None and value_set is None and unit_set is None and entry.type != "choice",
     )
 
 

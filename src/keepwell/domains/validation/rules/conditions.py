@@ -1,6 +1,8 @@
 """`enableWhen`: compiled to where the looked-at answers stand and how each is judged."""
 
 import operator
+import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -10,7 +12,7 @@ from keepwell.domains.validation.rules.bounds import compare_quantities
 from keepwell.domains.validation.rules.extensions import objects
 from keepwell.domains.validation.rules.notebook import Notebook
 from keepwell.domains.validation.rules.outline import Entry
-from keepwell.domains.validation.rules.values import as_decimal, typed
+from keepwell.domains.validation.rules.values import PRIMITIVES, as_decimal, malformed, typed
 
 _SIGNS: dict[str, Callable[[int, int], bool]] = {
     "=": operator.eq,
@@ -20,6 +22,7 @@ _SIGNS: dict[str, Callable[[int, int], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+_NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 _NUMBERS = ("integer", "decimal")
 _DAYS = ("date", "dateTime")
 _TEXTS = ("string", "uri")
@@ -50,12 +53,23 @@ def _condition(source: Mapping[str, Any], entry: Entry, target: Entry) -> Condit
     level = _shared(entry.around, target.around)
     path = (*target.around[level:], target.link_id)
     name = source.get("operator")
-    kind, wanted = typed(source, "answer")
+    kind, wanted = _meant(*typed(source, "answer"), target.type)
     if name == "exists":
         return Condition(level, path, wanted is not False, None)
     if name not in _SIGNS:
         return None
     return Condition(level, path, wanted=True, holds=_judge(name, kind, wanted))
+
+
+def _meant(kind: str, wanted: Any, target: str) -> tuple[str, Any]:
+    """A wanted answer that is not of the type it claims is taken as what it spells, or as of the type it is compared with."""
+    if kind not in PRIMITIVES or malformed(kind, wanted) is None:
+        return kind, wanted
+    if kind == "boolean" and wanted in ("true", "false"):
+        return kind, wanted == "true"
+    if kind in _NUMBERS and isinstance(wanted, str) and _NUMBER.fullmatch(wanted):
+        return kind, float(wanted)
+    return (target if target in PRIMITIVES else kind), wanted
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
@@ -87,15 +101,20 @@ def _sign(type_: str, value: Any, kind: str, wanted: Any) -> int | None:
         return None if left is None or right is None else (left > right) - (left < right)
     if type_ in _DAYS and kind in _DAYS:
         one, other = temporal.moment(str(value)), temporal.moment(str(wanted))
-        return None if one is None or other is None else temporal.compare(one, other).sign
+        return None if one is None or other is None else _certain(temporal.compare(one, other))
     if type_ == kind == "time":
         start, end = temporal.clock(str(value)), temporal.clock(str(wanted))
-        return None if start is None or end is None else temporal.compare_clocks(start, end).sign
+        return None if start is None or end is None else _certain(temporal.compare_clocks(start, end))
     if type_ in _TEXTS and kind in _TEXTS:
         return (value > wanted) - (value < wanted) if isinstance(value, str) and isinstance(wanted, str) else None
     if type_ == kind == "boolean":
         return 0 if value is wanted else None
     return _sign_of_objects(type_, value, kind, wanted)
+
+
+def _certain(order: temporal.Order) -> int | None:
+    """Dates that agree only as far as both say are not the same: a form may offer a year and a month of it as two choices."""
+    return order.sign if order.certain else None
 
 
 def _sign_of_objects(type_: str, value: Any, kind: str, wanted: Any) -> int | None:
@@ -121,31 +140,34 @@ def same_coding(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return given.get("code") == code if code is not None else given.get("display") == wanted.get("display")
 
 
-def circles(needs: Mapping[str, set[str]]) -> set[str]:
-    """The items that stand in a circle of needing each other; those that only hang on one are not among them."""
-    left = {key: set(wanted) & needs.keys() for key, wanted in needs.items()}
-    for graph in (left, _turned(left)):
-        free = [key for key, wanted in graph.items() if key in left and not wanted & left.keys()]
-        used: dict[str, list[str]] = {}
-        count: dict[str, int] = {}
-        for key in left:
-            around = graph[key] & left.keys()
-            count[key] = len(around)
-            for other in around:
-                used.setdefault(other, []).append(key)
-        while free:
-            key = free.pop()
-            left.pop(key, None)
-            for other in used.get(key, ()):
-                count[other] -= 1
-                if count[other] == 0:
-                    free.append(other)
-    return set(left)
-
-
-def _turned(needs: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    turned: dict[str, set[str]] = {key: set() for key in needs}
+def in_order(needs: Mapping[str, set[str]]) -> tuple[list[str], set[str]]:
+    """The keys, each after all it needs; and those that stand in a circle, for which there is no such order."""
+    waiting = {key: len(wanted) for key, wanted in needs.items()}
+    needed_by: dict[str, list[str]] = {key: [] for key in needs}
     for key, wanted in needs.items():
         for other in wanted:
-            turned[other].add(key)
-    return turned
+            needed_by[other].append(key)
+    ready = deque(key for key, count in waiting.items() if count == 0)
+    order: list[str] = []
+    while ready:
+        key = ready.popleft()
+        order.append(key)
+        for other in needed_by[key]:
+            waiting[other] -= 1
+            if waiting[other] == 0:
+                ready.append(other)
+    return order, _circle(needs, needed_by, set(needs) - set(order))
+
+
+def _circle(needs: Mapping[str, set[str]], needed_by: Mapping[str, list[str]], left: set[str]) -> set[str]:
+    """Of the keys left over, those that one left over needs in turn: the others only hang on a circle."""
+    uses = {key: sum(other in left for other in needed_by[key]) for key in left}
+    loose = deque(key for key, count in uses.items() if count == 0)
+    while loose:
+        key = loose.popleft()
+        left.discard(key)
+        for other in needs[key] & left:
+            uses[other] -= 1
+            if uses[other] == 0:
+                loose.append(other)
+    return left

@@ -15,7 +15,7 @@ from keepwell.domains.validation.fhirpath import (
     from_json,
 )
 from keepwell.domains.validation.limits import MAX_DEPTH
-from keepwell.domains.validation.models import Expression, Expressions, Finding, Form, Severity, Variable
+from keepwell.domains.validation.models import Expression, Expressions, Finding, Form, Node, Severity, Variable
 from keepwell.domains.validation.rules.frames import Frame, Step
 from keepwell.domains.validation.rules.report import Report
 
@@ -58,11 +58,20 @@ class Evaluator:
         self.top = Env(None, top.variables, self.root, None)
 
     def env(self, frame: Frame) -> Env:
-        """The variables seen by what stands in an instance, but for those of the items around it that define none."""
-        at: Frame | None = frame
-        while at is not None and at.env is None:
-            at = at.parent
-        return self.top if at is None else at.env
+        """The variables seen by what stands in an instance."""
+        if frame.env is None:
+            frame.env = self.top if frame.parent is None else self._env(frame, frame.parent)
+        return frame.env
+
+    def _env(self, frame: Frame, around: Frame) -> Env:
+        if frame.owner is None or frame.owner[0].expressions is None or not frame.owner[0].expressions.variables:
+            return self.env(around)
+        return self.item_env(*frame.owner, around)
+
+    def item_env(self, node: Node, item: Mapping[str, Any], around: Frame) -> Env:
+        """The variables seen by the expressions of an item, which run on the item."""
+        variables = () if node.expressions is None else node.expressions.variables
+        return Env(self.env(around), variables, [Element(item, "QuestionnaireResponse.item")], node.source)
 
     def value(
         self, expression: Expression, env: Env, focus: Collection, at: tuple[Frame, tuple[Step, ...], str | None]

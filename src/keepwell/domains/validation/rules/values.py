@@ -7,6 +7,7 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
@@ -18,12 +19,14 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _SPACE = re.compile(r"\s")
 _CODE = re.compile(r"\S+(?: \S+)*")
 _DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?", re.ASCII)
+_DAY = len("2026-02-28")
 _DATE_TIME = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d))?)?)?", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 
 
 def is_text(value: Any) -> bool:
     """Whether this is a FHIR string: not empty, no control characters but tab, line feed and carriage return."""
+    # Most texts are printable, which is told faster than a pattern is searched.
     return isinstance(value, str) and value != "" and (value.isprintable() or _FORBIDDEN.search(value) is None)
 
 
@@ -46,12 +49,22 @@ def is_decimal(value: Any) -> bool:
 
 def is_date(value: Any) -> bool:
     """Whether this is a year, a month or a day that exists."""
-    return isinstance(value, str) and _DATE.fullmatch(value) is not None and _in_time(value)
+    if not isinstance(value, str) or _DATE.fullmatch(value) is None:
+        return False
+    return _is_day(value) if len(value) == _DAY else _in_time(value)
 
 
 def is_date_time(value: Any) -> bool:
     """Whether this is a date, or a day with a time to the second and an offset."""
     return isinstance(value, str) and _DATE_TIME.fullmatch(value) is not None and _in_time(value)
+
+
+def _is_day(value: str) -> bool:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _in_time(value: str) -> bool:
@@ -65,11 +78,15 @@ def is_time(value: Any) -> bool:
 
 def is_uri(value: Any) -> bool:
     """Whether this is a text without spaces."""
+    if isinstance(value, str) and value.isascii() and value.isprintable():
+        return value != "" and " " not in value
     return is_text(value) and _SPACE.search(value) is None
 
 
 def is_code(value: Any) -> bool:
     """Whether this is a word, or words with single spaces between."""
+    if isinstance(value, str) and value.isalnum():
+        return True
     return is_text(value) and _CODE.fullmatch(value) is not None
 
 
@@ -133,6 +150,14 @@ TYPES = frozenset((*PRIMITIVES, *_COMPLEX))
 """The types an answer may have."""
 KEYS: dict[str, str] = {"value" + type_[0].upper() + type_[1:]: type_ for type_ in sorted(TYPES)}
 """The properties an answer's value may stand in, each with its type."""
+
+
+def _is_complex(type_: str) -> Check:
+    return lambda value: malformed(type_, value) is None
+
+
+CHECKS: dict[str, Check] = {**PRIMITIVES, **{type_: _is_complex(type_) for type_ in _COMPLEX}}
+"""By type: whether a value is a well-formed one."""
 
 
 def malformed(type_: str, value: Any) -> str | None:
