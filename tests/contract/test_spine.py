@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests.support.answers import answer_for, questions
 from tests.support.journey import Story, begun, created, fill, patch, tells_what_was_sent
+from tests.support.plain_answers import answer_for, questions
 from tests.support.problems import assert_problem
 
 FORMS = ("phq9", "ussg-fhp", "bit-of-everything", "4712701")

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.support.answers import answer_for, questions, repeating_groups
 from tests.support.forms import real_form
+from tests.support.plain_answers import answer_for, questions, repeating_groups
 from tests.support.problems import assert_problem
 
 
