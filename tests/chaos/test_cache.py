@@ -17,7 +17,7 @@ async def work(surrounded: Surrounded, happens: Callable[[], None], ends: Callab
     """Load, during which something happens to the cache and ends again; with the reckoning."""
     async with client_of(surrounded.server.base) as http:
         ledger = Ledger(await simple_questionnaire(http))
-        shared = await Client(http, ledger).create()
+        shared = await Client(http, ledger).create(large=True)
         load = Load(http, ledger, shared)
         load.start(CLIENTS)
         try:

@@ -140,7 +140,7 @@ async def test_writes_survive_a_database_in_trouble(surrounded: Surrounded, trou
     }
     async with client_of(surrounded.server.base, seconds=30) as http:
         ledger = Ledger(await simple_questionnaire(http))
-        load = Load(http, ledger, await Client(http, ledger).create())
+        load = Load(http, ledger, await Client(http, ledger).create(large=True))
         load.start(16)
         try:
             await ledger.after(150)

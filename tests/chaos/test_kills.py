@@ -63,7 +63,7 @@ async def kill_and_reckon(server: Server, victims: Sequence[str]) -> None:
     """One round a victim: load, the kill, recovery under load, the end of the load, the reckoning."""
     async with client_of(server.base) as http:
         ledger = Ledger(await simple_questionnaire(http))
-        shared = await Client(http, ledger).create()
+        shared = await Client(http, ledger).create(large=True)
         for number, victim in enumerate(victims, start=1):
             await sign_in(http)
             load = Load(http, ledger, shared)

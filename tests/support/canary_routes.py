@@ -103,7 +103,8 @@ class Planter:
         body = {"questionnaire": questionnaire, "subject": subject, "answers": self._answers()}
         made = self.send("POST /v1/responses", json=body, headers=self._key(), expected=201).json()
         path, version = f"/v1/responses/{made['id']}", 1
-        for answers in (self._answers(), {"Item-text": secret.text("answer cleared later")}, {"Item-text": None}):
+        passing = {"Item-text": secret.text("answer cleared later"), "Item-quantity": {"value": 1, "unit": secret.text("unit")}}
+        for answers in (passing, {"Item-text": None}, self._answers()):
             headers = {"If-Match": f'"{version}"', **self._key()}
             self.send("PATCH /v1/responses/{id}", path, json={"answers": answers}, headers=headers, expected=200)
             version += 1
@@ -192,8 +193,8 @@ class Planter:
             "Item-decimal": decimal,
             "Item-url": f"https://clinic.test/{secret.text('url')}",
             "Item-reference": {"reference": f"Patient/{secret.text('reference')}", "display": secret.text("display")},
-            "Item-attachment": {"contentType": "text/plain", "title": secret.text("attachment"), "data": "aGVsbG8="},
-            "Item-quantity": {"value": decimal, "unit": secret.text("unit")},
+            "Item-attachment": {"contentType": "image/png", "title": secret.text("attachment"), "data": "aGVsbG8="},
+            "Item-quantity": {"value": decimal, "unit": "meters", "system": "http://unitsofmeasure.org", "code": "m"},
             "Item-rb": {"system": "urn:x", "code": secret.text("code"), "display": secret.text("coding")},
             "Item12": secret.text("open choice"),
         }

@@ -105,6 +105,9 @@ async def reckon(server: Server, http: httpx.AsyncClient, ledger: Ledger) -> Non
     assert ledger.odd == []
     gate = asyncio.Semaphore(_AT_ONCE)
     await asyncio.gather(*(_reckon_response(http, response, gate) for response in ledger.responses.values()))
+    for response, version, answers in ledger.seen:
+        assert answers == response.answers(version), f"version {version} of {response.id} was shown as it never was"
+    ledger.seen.clear()
     _reckon_journal(server, ledger)
     _reckon_reads(server, ledger)
 

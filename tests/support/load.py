@@ -47,7 +47,8 @@ class Response:
 class Ledger:
     """What clients were told about the responses to one questionnaire.
 
-    `reads` are the request ids of reads of which at least the head of a success arrived; `writes` are, for each
+    `reads` are the request ids of reads of which at least the head of a success arrived; `seen` is what they showed, at
+    which version; `writes` are, for each
     acknowledged write, the request ids of all its attempts; `odd` are answers that nobody should ever get. `unanswered`
     requests the server cut off, `abandoned` ones the client; `refused` were told to come back later.
     """
@@ -55,6 +56,7 @@ class Ledger:
     questionnaire: str
     responses: dict[str, Response] = field(default_factory=dict[str, Response])
     reads: set[str] = field(default_factory=set[str])
+    seen: list[tuple[Response, int, dict[str, str]]] = field(default_factory=list[tuple[Response, int, dict[str, str]]])
     writes: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
     odd: list[str] = field(default_factory=list[str])
     conflicts: int = 0
@@ -111,9 +113,9 @@ class Client:
         self._count = 0
         self.name = uuid4().hex[:12]
 
-    async def create(self) -> Response:
-        """A new response of this client's own."""
-        answers = self._answers()
+    async def create(self, *, large: bool = False) -> Response:
+        """A new response of this client's own. A large one is worth caching."""
+        answers = self._answers() | ({ITEMS[-1]: f"{self.name} {'and so on ' * 1500}"} if large else {})
         body = {"questionnaire": self._ledger.questionnaire, "answers": answers}
         answer = await self.settle("POST", "/v1/responses", body, 201)
         response = Response(answer.json()["id"], {1: answers})
@@ -162,8 +164,9 @@ class Client:
             return
         body = answer.json()
         right = body["version"] == known if own else body["version"] >= known
-        if not right or (own and body["answers"] != response.answers()):
+        if not right:
             self._ledger.odd.append(f"GET of {response.id} lags: {body['version']} after {known}")
+        self._ledger.seen.append((response, body["version"], body["answers"]))
 
     async def settle(
         self, method: str, path: str, body: object, expected: int, if_match: int | None = None, *, conflict: bool = False
@@ -236,7 +239,7 @@ class Client:
     def _answers(self) -> dict[str, str]:
         """One to three answers nobody ever gave before."""
         self._count += 1
-        return {name: f"{self.name}-{self._count}-{name}" for name in _chance.sample(ITEMS, _chance.randint(1, 3))}
+        return {name: f"{self.name}-{self._count}-{name}" for name in _chance.sample(ITEMS[:-1], _chance.randint(1, 3))}
 
 
 class Load:
@@ -271,14 +274,14 @@ class Load:
 
     async def _run(self) -> None:
         client = Client(self._http, self._ledger)
-        response, version = await client.create(), self._shared.version
+        response, version = await client.create(large=True), self._shared.version
         while not self._stopping:
             await client.patch_own(response)
             await client.read(response)
             version = await client.patch_shared(self._shared, version)
             await client.read(self._shared, own=False)
             if _chance.random() < 0.1:
-                response = await client.create()
+                response = await client.create(large=_chance.random() < 0.5)
 
 
 async def sign_in(http: httpx.AsyncClient, email: str = CLINICIAN, password: str = PASSWORD) -> dict[str, Any]:
