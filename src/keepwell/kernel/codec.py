@@ -1,5 +1,6 @@
 """States, events and outcomes as stored bytes: MessagePack of tagged structs, sealed under the tenant's key."""
 
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,9 @@ from keepwell.kernel.aggregate import Aggregate, Catalog
 from keepwell.kernel.envelope import Outcome, Snapshot
 from keepwell.kernel.keys import TenantKeys
 from keepwell.kernel.problems import Refusal
+
+_text = lru_cache(maxsize=4096)(str)
+"""An id as text. One command needs it several times, and making it is dearer than finding it."""
 
 _pack = msgspec.msgpack.Encoder().encode
 encode_json = msgspec.json.Encoder().encode
@@ -22,6 +26,7 @@ class StoredOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int = 0
     body: bytes = b""
     refusal: Refusal | None = None
+    told: dict[str, Any] = {}
 
 
 class Codec:
@@ -33,7 +38,7 @@ class Codec:
         self._outcome = msgspec.msgpack.Decoder(StoredOutcome)
 
     def seal_state(self, keys: TenantKeys, kind: str, id: UUID, version: int, state: Any) -> bytes:
-        return keys.seal(_pack(state), "aggregate", "state", f"{kind}/{id}/{version}")
+        return keys.seal(_pack(state), "aggregate", "state", f"{kind}/{_text(id)}/{version}")
 
     def open_state(self, keys: TenantKeys, kind: str, id: UUID, version: int, envelope: bytes) -> Any:
         """The state.
@@ -42,23 +47,24 @@ class Codec:
             UnreadableError: the envelope does not open.
             msgspec.ValidationError: the bytes are no state of this kind.
         """
-        return self._states[kind].decode(keys.open(envelope, "aggregate", "state", f"{kind}/{id}/{version}"))
+        return self._states[kind].decode(keys.open(envelope, "aggregate", "state", f"{kind}/{_text(id)}/{version}"))
 
     def seal_event(self, keys: TenantKeys, kind: str, id: UUID, version: int, event: Any) -> bytes:
-        return keys.seal(_pack(event), "journal_entry", "payload", f"{kind}/{id}/{version}")
+        return keys.seal(_pack(event), "journal_entry", "payload", f"{kind}/{_text(id)}/{version}")
 
     def open_event(self, keys: TenantKeys, kind: str, id: UUID, version: int, envelope: bytes) -> Any:
         """The event. Raises as `open_state` does."""
-        return self._events[kind].decode(keys.open(envelope, "journal_entry", "payload", f"{kind}/{id}/{version}"))
+        return self._events[kind].decode(keys.open(envelope, "journal_entry", "payload", f"{kind}/{_text(id)}/{version}"))
 
     def seal_outcome(self, keys: TenantKeys, key: bytes, outcome: Outcome) -> bytes:
-        stored = StoredOutcome(outcome.kind, outcome.id, outcome.version, outcome.body, outcome.refusal)
+        stored = StoredOutcome(outcome.kind, outcome.id, outcome.version, outcome.body, outcome.refusal, dict(outcome.told))
         return keys.seal(_pack(stored), "idempotency", "outcome", key.hex())
 
     def open_outcome(self, keys: TenantKeys, key: bytes, envelope: bytes) -> Outcome:
         """The first outcome, marked as replayed. Raises as `open_state` does."""
         stored = self._outcome.decode(keys.open(envelope, "idempotency", "outcome", key.hex()))
-        return Outcome(stored.kind, stored.id, stored.version, stored.body, stored.refusal, replayed=True)
+        told = (stored.kind, stored.id, stored.version, stored.body, stored.refusal)
+        return Outcome(*told, replayed=True, told=stored.told)
 
     def seal_view(self, keys: TenantKeys, kind: str, id: UUID, known: bytes, body: bytes) -> bytes:
         """What a caller sees of one stored state, for the cache. `known` names that state exactly."""

@@ -72,7 +72,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def _framed(*fields: bytes) -> bytes:
-    return b"".join(b"%d:%b" % (len(field), field) for field in fields)
+    return b"".join([b"%d:%b" % (len(field), field) for field in fields])
 
 
 def entry_hash(  # noqa: PLR0913 - an entry has this many fields, and the hash covers each

@@ -1,5 +1,7 @@
 """What the command path tells Prometheus. Labels are names from the code, never anything a caller sent."""
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 COMMANDS = Counter(
@@ -29,3 +31,15 @@ SHARED_WRITES = Counter(
     "keepwell_read_cache_valkey_writes", "Views for Valkey: stored, older than what is there, failed, dropped.", ["outcome"]
 )
 REDONE = Counter("keepwell_batches_redone_total", "Batches decided again, by why (race, isolated).", ["reason"])
+
+
+@lru_cache(maxsize=10_000)  # commands, kinds and problem codes are all from the code, so this ends somewhere
+def commands(command: str, outcome: str) -> Counter:
+    """The series of `COMMANDS` for these labels: finding it is dearer than counting."""
+    return COMMANDS.labels(command, outcome)
+
+
+@lru_cache(maxsize=10_000)
+def reads(kind: str, outcome: str) -> Counter:
+    """The series of `READS` for these labels."""
+    return READS.labels(kind, outcome)

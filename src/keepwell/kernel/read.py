@@ -129,7 +129,7 @@ class Reader:
             found = await self._cache.find((each.target for each in reads), viewed)
         moment = self._clock.now()
         async with self._database.connection() as connection:
-            keys = {each.tenant: await self._ring.get(connection, each.tenant) for each in reads}
+            keys = {tenant: await self._ring.get(connection, tenant) for tenant in {each.tenant for each in reads}}
             copies = [_usable(each, found.get(each.target)) for each in reads]
             rows: list[ReadRow] = []
             for each, copy in zip(reads, copies, strict=True):

@@ -91,7 +91,7 @@ class Kernel:
                 outcomes.extend(Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in chunk)
         for each, outcome in zip(admitted, outcomes, strict=True):
             code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
-            metrics.COMMANDS.labels(each.command_type.name, code).inc()
+            metrics.commands(each.command_type.name, code).inc()
         return outcomes
 
     async def read(self, read: Read) -> Snapshot:
@@ -117,12 +117,12 @@ class Kernel:
         try:
             found = await self.reads.submit(pending)
         except OverloadedError as error:
-            metrics.READS.labels(read.kind, OVERLOADED.code).inc()
+            metrics.reads(read.kind, OVERLOADED.code).inc()
             raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
         except Refused as refused:
-            metrics.READS.labels(read.kind, refused.refusal.code).inc()
+            metrics.reads(read.kind, refused.refusal.code).inc()
             raise
-        metrics.READS.labels(read.kind, "ok").inc()
+        metrics.reads(read.kind, "ok").inc()
         return found
 
     async def history(self, read: Read, *, most: int = _NEWEST) -> list[Entry]:
