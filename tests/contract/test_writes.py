@@ -38,6 +38,21 @@ def test_a_retry_of_a_change_is_answered_as_it_was_then(clinician: httpx.Client)
     assert clinician.get(f"/v1/responses/{response['id']}").json()["answers"] == {"/44261-6": 2.5}
 
 
+def test_a_refusal_by_the_state_is_answered_as_it_was_then(clinician: httpx.Client):
+    response, key = begun(clinician, published(clinician)), str(uuid4())
+    first, again = (patch(clinician, response["id"], 7, {"/44261-6": 1.5}, Idempotency_Key=key) for _ in range(2))
+    for refused in (first, again):
+        assert_problem(refused, 412, "version-conflict")
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_key_may_be_used_again_for_the_corrected_request(clinician: httpx.Client):
+    response, key = begun(clinician, published(clinician)), str(uuid4())
+    assert_problem(patch(clinician, response["id"], 1, {"/44261-6": "much"}, Idempotency_Key=key), 422, "invalid-answers")
+    assert patch(clinician, response["id"], 1, {"/44261-6": 1.5}, Idempotency_Key=key).status_code == 200
+
+
 def test_a_key_belongs_to_one_request(clinician: httpx.Client):
     response, key = begun(clinician, published(clinician)), str(uuid4())
     assert patch(clinician, response["id"], 1, {"/44261-6": 1.5}, Idempotency_Key=key).status_code == 200

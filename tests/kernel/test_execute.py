@@ -12,6 +12,7 @@ from keepwell.kernel import Kernel, Permission, Read, Refused, Search
 from keepwell.kit.ids import new_id
 from tests.support.clock import ManualClock
 from tests.support.notes import (
+    FAULTY,
     OTHER_TENANT,
     TENANT,
     Begin,
@@ -203,6 +204,11 @@ class TestIdempotency:
     async def test_another_body_under_the_same_key_is_refused(self, kernel: Kernel) -> None:
         await one(kernel, written("once"), key="k")
         assert (await one(kernel, written("twice"), key="k")).refusal.code == "idempotency-key-reused"
+
+    async def test_a_key_is_free_again_after_a_body_at_fault(self, kernel: Kernel) -> None:
+        assert (await one(kernel, written(FAULTY), key="k")).refusal.code == "faulty-note"
+        corrected = await one(kernel, written("sound"), key="k")
+        assert (corrected.refusal, corrected.replayed) == (None, False)
 
     async def test_a_refusal_by_the_state_is_replayed_too(self, kernel: Kernel) -> None:
         note = written()

@@ -96,7 +96,13 @@ def evolve(state: Note | None, event: Written | Changed | Closed) -> Note:
     return msgspec.structs.replace(state, fields={key: value for key, value in merged.items() if value is not None})
 
 
+FAULTY = "a title that no note may have"
+_FAULTY_NOTE = ProblemType("faulty-note", 422, "No such title", "Choose another title.", kept=False)
+
+
 def write(_: None, command: WriteNote, context: Context) -> Decision:
+    if command.title == FAULTY:
+        return Refusal(_FAULTY_NOTE)
     if command.beside is not None and ("note", command.beside) not in context.references:
         return Refusal(ProblemType("no-such-neighbour", 422, "No such note", "Name one that exists."))
     return (Written(command.title, command.subject),)

@@ -25,6 +25,13 @@ OBJECTS: Mapping[str, tuple[Any, Any]] = {
         {"value": 158, "unit": "lbs"},
     ),
 }
+_ENCOUNTER = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_LISTED: Mapping[str, tuple[Any, Any]] = {  # a value set of R4 itself, from which not any code will do
+    "http://terminology.hl7.org/ValueSet/v3-ActEncounterCode": (
+        {"system": _ENCOUNTER, "code": "AMB", "display": "ambulatory"},
+        {"system": _ENCOUNTER, "code": "IMP", "display": "inpatient encounter"},
+    ),
+}
 _CODING = ({"system": "urn:x", "code": "a", "display": "A"}, {"system": "urn:x", "code": "b"})
 
 
@@ -34,8 +41,12 @@ def answer_for(item: Mapping[str, Any], turn: int) -> Any:
     if options:
         option = options[turn % len(options)]
         return next(value for name, value in option.items() if name.startswith("value"))
+    units = [each["valueCoding"] for each in item.get("extension", ()) if each["url"].endswith("/questionnaire-unitOption")]
+    if units:
+        unit = units[turn % len(units)]
+        return {"value": 71.5, "unit": unit["display"], "system": unit["system"], "code": unit["code"]}
     kind = item["type"]
-    pair = SCALARS.get(kind) or OBJECTS.get(kind) or _CODING
+    pair = SCALARS.get(kind) or OBJECTS.get(kind) or _LISTED.get(item.get("answerValueSet", "")) or _CODING
     return pair[turn % 2]
 
 

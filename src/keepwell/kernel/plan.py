@@ -35,7 +35,6 @@ from keepwell.platform.crypto import UnreadableError
 
 Target = tuple[UUID, str, UUID]
 CREDENTIAL_KIND = "session"
-_NEVER_KEPT = frozenset({UNAUTHENTICATED.code, FORBIDDEN.code, INTERNAL.code, IDEMPOTENCY_KEY_REUSED.code})
 
 
 class NeedMoreError(Exception):
@@ -172,7 +171,7 @@ class Plan:
                 return _refused(admitted, Refusal(IDEMPOTENCY_KEY_REUSED))
             return earlier[1]
         outcome = self._decided(admitted)
-        if outcome.refusal is None or outcome.refusal.code not in _NEVER_KEPT:
+        if outcome.refusal is None or outcome.refusal.type.kept:
             self._claim(actor.tenant, admitted, outcome)
         return outcome
 

@@ -11,12 +11,17 @@ import msgspec
 
 
 class ProblemType(msgspec.Struct, frozen=True):
-    """One kind of failure. `code` is stable for ever; `status` is the HTTP status every door derives its own from."""
+    """One kind of failure. `code` is stable for ever; `status` is the HTTP status every door derives its own from.
+
+    `kept`: under an Idempotency-Key this is the outcome that the same request gets again. Not so where what was sent is
+    itself at fault, or who sent it: the corrected request may come under the same key.
+    """
 
     code: str
     status: int
     title: str
     advice: str
+    kept: bool = True
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,11 +51,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):  # noqa: N818 - it is not an error of ours, it is an answer
-    """Carries a refusal out of orchestrating code to the door."""
+    """Carries a refusal out of orchestrating code to the door. `replayed`: a request under the same key got it before."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, *, replayed: bool = False) -> None:
         super().__init__(refusal.code)
         self.refusal = refusal
+        self.replayed = replayed
 
 
 MALFORMED_JSON = ProblemType(
@@ -63,9 +69,11 @@ INVALID_PARAMETER = ProblemType(
     "invalid-parameter", 400, "A query parameter is unknown or has a wrong value", "See /docs for the parameters of this route."
 )
 UNAUTHENTICATED = ProblemType(
-    "unauthenticated", 401, "No valid credentials", "Log in, or refresh the session, and send the access token."
+    "unauthenticated", 401, "No valid credentials", "Log in, or refresh the session, and send the access token.", kept=False
 )
-FORBIDDEN = ProblemType("forbidden", 403, "Not allowed", "Ask an administrator of the clinic for the permission this needs.")
+FORBIDDEN = ProblemType(
+    "forbidden", 403, "Not allowed", "Ask an administrator of the clinic for the permission this needs.", kept=False
+)
 NOT_FOUND = ProblemType("not-found", 404, "Not found", "Check the address and the id.")
 METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header.")
 CONFLICT = ProblemType("conflict", 409, "The request conflicts with what is stored", "Read the current state and decide again.")
@@ -77,15 +85,19 @@ VERSION_CONFLICT = ProblemType(
 )
 BODY_TOO_LARGE = ProblemType("body-too-large", 413, "The body is too large", "Send less at once; the limit is in the detail.")
 UNSUPPORTED_MEDIA_TYPE = ProblemType("unsupported-media-type", 415, "The content type is not supported", "Send application/json.")
-INVALID_BODY = ProblemType("invalid-body", 422, "The body has wrong fields", "Correct the fields listed in errors.")
+INVALID_BODY = ProblemType("invalid-body", 422, "The body has wrong fields", "Correct the fields listed in errors.", kept=False)
 IDEMPOTENCY_KEY_REUSED = ProblemType(
-    "idempotency-key-reused", 422, "The key was used for another request", "Use a new Idempotency-Key for a new request."
+    "idempotency-key-reused",
+    422,
+    "The key was used for another request",
+    "Use a new Idempotency-Key for a new request.",
+    kept=False,
 )
 PRECONDITION_REQUIRED = ProblemType(
     "precondition-required", 428, "If-Match is required", "Read the resource and send its ETag in If-Match."
 )
 INTERNAL = ProblemType(
-    "internal-error", 500, "Something went wrong on our side", "Try again; if it stays, report the request id."
+    "internal-error", 500, "Something went wrong on our side", "Try again; if it stays, report the request id.", kept=False
 )
 OVERLOADED = ProblemType("overloaded", 503, "Too busy just now", "Try again after Retry-After seconds.")
 UNAVAILABLE = ProblemType(

@@ -12,12 +12,15 @@ EMAIL_TAKEN = ProblemType("email-taken", 409, "The clinic has an account with th
 OWN_ACCOUNT = ProblemType(
     "own-account", 409, "Nobody disables or demotes themselves", "Ask another administrator of the clinic to do it."
 )
-INVALID_USER = ProblemType("invalid-user", 422, "The account cannot be made like this", "Correct the fields listed in errors.")
+INVALID_USER = ProblemType(
+    "invalid-user", 422, "The account cannot be made like this", "Correct the fields listed in errors.", kept=False
+)
 UNSUITABLE_PASSWORD = ProblemType(
     "unsuitable-password",
     422,
     "The password cannot be used",
     "Use 15 to 256 characters; a sentence is good. There are no rules about kinds of characters.",
+    kept=False,
 )
 
 PROBLEMS: tuple[ProblemType, ...] = (INVALID_CREDENTIALS, EMAIL_TAKEN, OWN_ACCOUNT, INVALID_USER, UNSUITABLE_PASSWORD)

@@ -8,6 +8,7 @@ QUESTIONNAIRE_INVALID = ProblemType(
     "This is no valid FHIR R4 Questionnaire",
     "Correct the places listed in errors. Codes such as que-2 name the invariants of the R4 specification; structure means that"
     " an element is missing, unknown or of the wrong type.",
+    kept=False,
 )
 QUESTIONNAIRE_PUBLISHED = ProblemType(
     "questionnaire-published",

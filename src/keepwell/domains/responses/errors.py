@@ -13,6 +13,7 @@ INVALID_ANSWERS = ProblemType(
     422,
     "Some answers do not fit their questions",
     "Correct the answers listed in errors; each names its linkId. Nothing was stored.",
+    kept=False,
 )
 RESPONSE_INVALID = ProblemType(
     "response-invalid",

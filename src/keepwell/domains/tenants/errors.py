@@ -8,6 +8,7 @@ INVALID_TENANT = ProblemType(
     422,
     "The clinic cannot be made like this",
     "A short name has 1 to 63 lower-case letters, digits and single hyphens between them; a name has 1 to 200 characters.",
+    kept=False,
 )
 
 PROBLEMS: tuple[ProblemType, ...] = (SLUG_TAKEN, INVALID_TENANT)

@@ -103,7 +103,7 @@ class Door:
             else:
                 await self._router(scope, receive, exchange.send)
         except Refused as refused:
-            await _refuse(exchange, scope, refused.refusal)
+            await _refuse(exchange, scope, refused.refusal, replayed=refused.replayed)
         except ClientGoneError:
             exchange.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the last place where a bug can become an answer
@@ -120,11 +120,14 @@ def address(scope: Scope) -> str:
     return raw.decode("latin-1") if raw is not None else scope["path"]
 
 
-async def _refuse(exchange: Exchange, scope: Scope, refusal: Refusal) -> None:
+async def _refuse(exchange: Exchange, scope: Scope, refusal: Refusal, *, replayed: bool = False) -> None:
     if exchange.status:
         return  # the answer has begun: the server sees that it is not whole and closes the connection
     exchange.close = b"expect" in exchange.headers  # a body we never asked for may or may not follow
-    await send_answer(problem(refusal, address(scope), exchange.request_id), exchange.send)
+    answer = problem(refusal, address(scope), exchange.request_id)
+    if replayed:
+        answer.headers["idempotency-replayed"] = "true"
+    await send_answer(answer, exchange.send)
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -79,7 +79,7 @@ class Call:
         """
         [outcome] = await self.kernel.execute([self.envelope(command)])
         if outcome.refusal is not None:
-            raise Refused(outcome.refusal)
+            raise Refused(outcome.refusal, replayed=outcome.replayed)
         return outcome
 
 
