@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.chaos.conftest import BOUND, Surrounded
-from tests.support.chaos import prove, reckon
+from tests.support.chaos import prove, reckon, told_off
 from tests.support.load import CLINICIAN, Client, Ledger, Load, Response, client_of, simple_questionnaire
 from tests.support.waiting import eventually_async
 
@@ -158,8 +158,3 @@ async def test_writes_survive_a_database_in_trouble(surrounded: Surrounded, trou
         assert ledger.slowest < BOUND, ledger.summary()
     if trouble == "hang":
         await prove(surrounded.server)
-
-
-async def told_off(ledger: Ledger, count: int) -> bool:
-    """Whether so many requests were refused by now."""
-    return ledger.refused >= count

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.chaos import VICTIMS, prove, reckon, recovered
+from tests.support.chaos import VICTIMS, prove, reckon, recovered, stopped, told_off
 from tests.support.load import Client, Ledger, Load, client_of, sign_in, simple_questionnaire
 from tests.support.server import Server, running
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, eventually_async
 
 CLIENTS = 12
 ROUNDS = int(os.environ.get("KEEPWELL_CHAOS_ROUNDS", "50"))
@@ -22,7 +22,7 @@ _chance = random.SystemRandom()
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "data", workers=2) as server:
+    with running(tmp_path / "data", workers=2, settings={"statement_timeout_s": "2"}) as server:
         yield server
 
 
@@ -35,6 +35,26 @@ async def test_kills_at_random_moments_lose_nothing_and_double_nothing(server: S
 async def test_many_kills_at_random_moments_lose_nothing_and_double_nothing(server: Server):
     every = sorted(VICTIMS) * (ROUNDS // len(VICTIMS) + 1)
     await kill_and_reckon(server, _chance.sample(every, ROUNDS))
+
+
+async def test_servers_that_stop_dead_and_go_on_again_lose_nothing(server: Server):
+    async with client_of(server.base) as http:
+        ledger = Ledger(await simple_questionnaire(http))
+        load = Load(http, ledger, await Client(http, ledger).create(large=True))
+        load.start(CLIENTS)
+        try:
+            await ledger.after(100)
+            with stopped(server.valkey()):
+                await ledger.after(200)
+            assert ledger.refused == 0
+            with stopped(*(process for process in server.processes() if process.name() == "postgres")):
+                await eventually_async(lambda: told_off(ledger, 8), 20)
+            await ledger.after(100)
+            await load.stop()
+        finally:
+            await load.abandon()
+        assert ledger.slowest < 10, ledger.summary()
+        await reckon(server, http, ledger)
 
 
 async def test_nobody_waits_for_a_worker_that_keeps_dying(server: Server):

@@ -1,9 +1,10 @@
 """Parts that die at random moments, and the reckoning afterwards: what clients were told against what is there."""
 
 import asyncio
+import contextlib
 import random
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import httpx
@@ -85,15 +86,22 @@ def recovered(server: Server, seconds: float = 60) -> None:
     server.await_ready(seconds)
 
 
-def hang(*processes: psutil.Process) -> None:
-    """They are there and do nothing at all."""
+@contextlib.contextmanager
+def stopped(*processes: psutil.Process) -> Generator[None]:
+    """Inside, they are there and do nothing at all."""
     for process in processes:
         process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
 
 
-def wake(*processes: psutil.Process) -> None:
-    for process in processes:
-        process.send_signal(signal.SIGCONT)
+async def told_off(ledger: Ledger, count: int) -> bool:
+    """Whether so many requests were refused by now."""
+    return ledger.refused >= count
 
 
 async def reckon(server: Server, http: httpx.AsyncClient, ledger: Ledger) -> None:
