@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ _STATE_BYTES = "SELECT round(avg(octet_length(state))) FROM aggregate WHERE id =
 PGBENCH_FEW, PGBENCH = f"pgbench, {FEW} clients", f"pgbench, {MANY} clients"
 PATCH_FEW, PATCH = f"PATCH, {FEW} connections", f"PATCH, {MANY} connections"
 PATCH_ALONE = f"PATCH, {MANY} connections, gather off"
-GET, BARE = f"audited GET, {MANY} connections", f"bare GET, {MANY} connections"
+GET = f"audited GET, {MANY} connections"
+BARE, STRIPPED = f"bare GET, {MANY} connections", f"stripped GET, {MANY} connections"
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -98,10 +100,11 @@ class Bench:
             found[PATCH_ALONE] = lambda: self._patch(off, one[:MANY], MANY)
         if "reads" in parts:
             handler = self._stack.enter_context(stage.bare(self._folder, self._servers.app_url))
-            copies = await self._bare_copies(one[:MANY])
+            copies, stripped = await self._bare_copies(one[:MANY])
             await handler.ready(copies[0].path)
-            found[GET] = lambda: self._get(on, one[:MANY])
             found[BARE] = lambda: self._get(handler, copies)
+            found[GET] = lambda: self._get(on, one[:MANY])
+            found[STRIPPED] = lambda: self._get(handler, stripped)
         if "tenants" in parts:
             found[self._of(1)] = lambda: self._patch(on, one, MANY)
             found[self._of(len(many))] = lambda: self._patch(on, many, MANY)
@@ -115,6 +118,7 @@ class Bench:
             found.append(compare("a. writes, many", series, PATCH, PGBENCH, 0.6))
         if "reads" in parts:
             found.append(compare("b. reads", series, GET, BARE, 1.3))
+            found.append(compare("b. reads, stripped", series, GET, STRIPPED))
         if "gather" in parts:
             found.append(compare("c. gathering", series, PATCH, PATCH_ALONE, 2.5))
         if "tenants" in parts:
@@ -158,10 +162,15 @@ class Bench:
         """Every run starts behind a checkpoint, so that none pays for the pages of the one before."""
         await self._admin.execute("CHECKPOINT")
 
-    async def _bare_copies(self, targets: Sequence[Target]) -> list[Target]:
-        """The same responses in the bare handler's table, as it would answer them."""
-        body = msgspec.json.encode({"id": new_id(), "status": "in-progress", "version": 1, "answers": clinics.answers()}).decode()
+    async def _bare_copies(self, targets: Sequence[Target]) -> tuple[list[Target], list[Target]]:
+        """The same responses in the bare handlers' table, at the addresses of each handler."""
+        answers = clinics.answers()
+        document = {"id": new_id(), "questionnaire": new_id(), "status": "in-progress", "version": 1, "answers": answers}
+        body = msgspec.json.encode({**document, "created_at": datetime.now(UTC), "updated_at": datetime.now(UTC)}).decode()
         await self._admin.execute(bare.SCHEMA)
-        rows = [(target.id, 1, body) for target in targets]
-        await self._admin.executemany(f"INSERT INTO {bare.TABLE} VALUES ($1, $2, $3)", rows)
-        return [msgspec.structs.replace(target, path=f"/bare/{target.id}") for target in targets]
+        rows = [(target.id, 1, msgspec.json.encode(answers).decode(), body) for target in targets]
+        await self._admin.executemany(bare.INSERT, rows)
+        bare_, stripped = (
+            [msgspec.structs.replace(target, path=f"/{name}/{target.id}") for target in targets] for name in ("bare", "stripped")
+        )
+        return bare_, stripped

@@ -62,16 +62,17 @@ def test_the_facts_of_the_machine_name_neither_host_nor_place() -> None:
     assert "/" not in text.replace("(R)", "")
 
 
-async def test_the_bare_handler_answers_the_row_and_nothing_else(tmp_path: Path, bare_database: DatabaseUrls) -> None:
+@pytest.mark.parametrize("name", ["bare", "stripped"])
+async def test_the_bare_handlers_answer_the_row_and_nothing_else(tmp_path: Path, bare_database: DatabaseUrls, name: str) -> None:
     owner = await connect(bare_database.superuser)
     await owner.execute(bare.SCHEMA)
-    await owner.execute(f"INSERT INTO {bare.TABLE} VALUES ($1, 3, '{{}}')", UUID(int=1))
-    with stage.bare(tmp_path, bare_database.app) as server:
-        await server.ready(f"/bare/{UUID(int=1)}")
-        async with httpx.AsyncClient(base_url=server.url) as client:
-            found, absent = await client.get(f"/bare/{UUID(int=1)}"), await client.get(f"/bare/{UUID(int=2)}")
+    await owner.execute(bare.INSERT, UUID(int=1), 3, '{"q": "a"}', '{"answers": {"q": "a"}}')
     await owner.close()
-    assert (found.status_code, found.text, found.headers["etag"]) == (200, "{}", '"3"')
+    with stage.bare(tmp_path, bare_database.app) as server:
+        await server.ready(f"/{name}/{UUID(int=1)}")
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            found, absent = await client.get(f"/{name}/{UUID(int=1)}"), await client.get(f"/{name}/{UUID(int=2)}")
+    assert (found.status_code, found.json()["answers"], found.headers["etag"]) == (200, {"q": "a"}, '"3"')
     assert absent.status_code == 404
 
 
