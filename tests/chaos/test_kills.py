@@ -47,7 +47,7 @@ async def test_servers_that_stop_dead_and_go_on_again_lose_nothing(server: Serve
             with stopped(server.valkey()):
                 await ledger.after(200)
             assert ledger.refused == 0
-            with stopped(*(process for process in server.processes() if process.name() == "postgres")):
+            with stopped(*server.processes("postgres")):
                 await eventually_async(lambda: told_off(ledger, 8), 20)
             await ledger.after(100)
             await load.stop()

@@ -42,8 +42,9 @@ def kill_postmaster(server: Server) -> None:
 
 def kill_backend(server: Server) -> None:
     """One connection's process: PostgreSQL ends all others and recovers."""
-    victims = server.backends()
-    (_chance.choice(victims) if victims else server.postmaster()).kill()
+    victims = server.backends() or [server.postmaster()]
+    with contextlib.suppress(psutil.NoSuchProcess):  # it was about to end anyway
+        _chance.choice(victims).kill()
 
 
 def kill_valkey(server: Server) -> None:
@@ -75,12 +76,11 @@ def recovered(server: Server, seconds: float = 60) -> None:
     """Returns when every part is there again, and says so."""
 
     def whole() -> bool:
-        names = [process.name() for process in server.processes()]
         try:
             server.query("SELECT 1")
         except psycopg.OperationalError:
             return False
-        return "valkey-server" in names and len(server.api_processes()) == server.workers - 1
+        return bool(server.processes("valkey-server")) and len(server.api_processes()) == server.workers - 1
 
     eventually(whole, seconds)
     server.await_ready(seconds)

@@ -140,12 +140,13 @@ class Server:
         assert self._child is not None, "not started"
         return self._child
 
-    def processes(self) -> list[psutil.Process]:
-        """Everything alive that belongs to this data directory, whoever its parent is."""
+    def processes(self, name: str | None = None) -> list[psutil.Process]:
+        """Everything alive that belongs to this data directory, whoever its parent is; or only what is called `name`."""
         found: list[psutil.Process] = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.status() != psutil.STATUS_ZOMBIE and self._owns(process):
+                called = name is None or process.name() == name
+                if called and process.status() != psutil.STATUS_ZOMBIE and self._owns(process):
                     found.append(process)
         return found
 
@@ -165,18 +166,32 @@ class Server:
         return found
 
     def guardian(self) -> psutil.Process:
-        """The process that keeps the embedded servers."""
-        return next(each for each in self.processes() if "keepwell.platform.embedded.guardian" in each.cmdline())
+        """The process that keeps the embedded servers; after the death of one, the next."""
+
+        def look() -> list[psutil.Process]:
+            found: list[psutil.Process] = []
+            for process in self.processes():
+                with contextlib.suppress(psutil.Error):
+                    if "keepwell.platform.embedded.guardian" in process.cmdline():
+                        found.append(process)
+            return found
+
+        return eventually(look)[0]
 
     def postmaster(self) -> psutil.Process:
         return psutil.Process(int((self.directory / "postgres" / "postmaster.pid").read_text().split()[0]))
 
     def backends(self) -> list[psutil.Process]:
         """The postmaster's children that serve the program."""
-        return [each for each in self.postmaster().children() if "keepwell_app" in " ".join(each.cmdline())]
+        found: list[psutil.Process] = []
+        for process in self.postmaster().children():
+            with contextlib.suppress(psutil.Error):
+                if "keepwell_app" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def valkey(self) -> psutil.Process:
-        return next(process for process in self.processes() if process.name() == "valkey-server")
+        return self.processes("valkey-server")[0]
 
     # -- looking inside -----------------------------------------------------------------------------------------------
 
