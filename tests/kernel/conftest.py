@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from keepwell.kernel import Kernel, Limits
+from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.keys import KeyRing
 from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.clock import ManualClock
@@ -37,8 +37,8 @@ async def make_kernel(clean_database: DatabaseUrls, owner: Any, manual_clock: Ma
         await database.open()
     unused = iter(databases)
 
-    def make(limits: Limits | None = None) -> Kernel:
-        return Kernel(next(unused), CATALOG, KeyRing(_MASTER, manual_clock), manual_clock, limits or Limits())
+    def make(limits: Limits | None = None, catalog: Catalog = CATALOG, **parts: Any) -> Kernel:
+        return Kernel(next(unused), catalog, KeyRing(_MASTER, manual_clock), manual_clock, limits or Limits(), **parts)
 
     yield make
     for database in databases:

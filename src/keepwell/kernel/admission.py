@@ -13,7 +13,10 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """An envelope that may go on. `key` and `fingerprint` are empty without an idempotency key."""
+    """An envelope that may go on, or its refusal. `key` and `fingerprint` are empty without an idempotency key.
+
+    A refusal together with a key is what the database said of it: decided like any other, so it is kept for a retry.
+    """
 
     envelope: Envelope
     aggregate: Aggregate

@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
+from msgspec import structs
 
 from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
@@ -31,10 +33,12 @@ from keepwell.kernel.problems import (
 )
 from keepwell.kernel.store import Loaded, StaleBatchError, StateRow, Wanted
 from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.telemetry import describe
 
 Change = tuple[UUID, str, UUID, int]
 """Tenant, kind, id and new version of an aggregate that changed."""
 
+_log = structlog.stdlib.get_logger("keepwell.kernel")
 _ATTEMPTS = 8
 _RACES = (StaleBatchError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _LOST = (
@@ -50,7 +54,7 @@ _LOST = (
 class Parcel(Gatherable):
     """Commands of one tenant that travel together, and access records to write with them."""
 
-    __slots__ = ("admitted", "atomic", "dry_run", "records")
+    __slots__ = ("admitted", "atomic", "dry_run", "judged", "records")
 
     def __init__(
         self,
@@ -66,6 +70,12 @@ class Parcel(Gatherable):
         self.atomic = atomic
         self.dry_run = dry_run
         self.records = records
+        self.judged = False
+
+    def judge(self, refusal: Refusal, culprits: Sequence[Admitted]) -> None:
+        """Lets the culprits be decided once more, as refused: so that the refusal is recorded, and kept for a retry."""
+        self.admitted = [structs.replace(each, refusal=refusal) if each in culprits else each for each in self.admitted]
+        self.judged = True
 
     def refuse(self, refusal: Refusal) -> None:
         """Settles it with nothing done. Records alone have no outcome to carry the refusal: it is raised."""
@@ -137,7 +147,7 @@ class Executor:
         except _LOST:
             lost = Refusal(OUTCOME_UNKNOWN if writing else UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
             _refuse_all(parcels, lost)
-        except asyncpg.PostgresError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one parcel's fault: it must not take its neighbours down
             await self._isolate(parcels, error, attempt)
         else:
             for parcel, outcomes in answers:
@@ -164,7 +174,7 @@ class Executor:
         else:
             _refuse_all(parcels, Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1))
 
-    async def _isolate(self, parcels: Sequence[Parcel], error: asyncpg.PostgresError, attempt: int) -> None:
+    async def _isolate(self, parcels: Sequence[Parcel], error: Exception, attempt: int) -> None:
         metrics.REDONE.labels("isolated").inc()
         if len(parcels) > 1:
             half = len(parcels) // 2
@@ -175,12 +185,12 @@ class Executor:
         if len(parcel.admitted) > 1 and not parcel.atomic:
             await self._one_by_one(parcel)
             return
-        refusal = self._violation(parcel, error)
-        if refusal is None:
-            for each in parcel.admitted[:1]:
-                self._environment.report(error, each)
-            refusal = Refusal(INTERNAL)
-        parcel.refuse(refusal)
+        refusal, culprits = self._verdict(parcel, error)
+        if parcel.judged or not culprits:
+            parcel.refuse(refusal)
+            return
+        parcel.judge(refusal, culprits)
+        await self._attempt(parcels, attempt=attempt)
 
     async def _one_by_one(self, parcel: Parcel) -> None:
         alone = [Parcel(parcel.tenant, [each], dry_run=parcel.dry_run) for each in parcel.admitted]
@@ -188,15 +198,19 @@ class Executor:
             await self._attempt([each], attempt=0)
         parcel.resolve([each.future.result()[0] for each in alone])
 
-    def _violation(self, parcel: Parcel, error: asyncpg.PostgresError) -> Refusal | None:
-        if not isinstance(error, asyncpg.UniqueViolationError | asyncpg.CheckViolationError):
-            return None
-        name = str(getattr(error, "constraint_name", ""))
-        for each in parcel.admitted:
-            lookup = each.aggregate.lookup
-            if lookup is not None and name in lookup.violations:
-                return Refusal(lookup.violations[name])
-        return Refusal(CONFLICT) if isinstance(error, asyncpg.UniqueViolationError) else None
+    def _verdict(self, parcel: Parcel, error: Exception) -> tuple[Refusal, Sequence[Admitted]]:
+        """What an error of the database means to the commands of one parcel, and for which of them it may be meant."""
+        if isinstance(error, asyncpg.UniqueViolationError | asyncpg.CheckViolationError):
+            name = str(getattr(error, "constraint_name", ""))
+            for each in parcel.admitted:
+                lookup = each.aggregate.lookup
+                if lookup is not None and name in lookup.violations:
+                    culprits = [one for one in parcel.admitted if one.aggregate is each.aggregate]
+                    return Refusal(lookup.violations[name]), culprits
+        if isinstance(error, asyncpg.UniqueViolationError):
+            return Refusal(CONFLICT), parcel.admitted
+        self._environment.report(error, parcel.admitted[0] if parcel.admitted else None)
+        return Refusal(INTERNAL), parcel.admitted
 
     async def _once(
         self, parcels: Sequence[Parcel], *, lock: bool, on_write: Callable[[], None]
@@ -213,9 +227,16 @@ class Executor:
                 on_write()
                 states, writer = await self._store(connection, plan, parcels, in_transaction=False)
         if states:
+            self._tell(states, writer, plan, keys)
+        return answers
+
+    def _tell(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys]) -> None:
+        """Tells cache and listener what was committed. A failure there must not become the outcome of what is stored."""
+        try:
             self._write_through(states, writer, plan, keys)
             self._committed([(row.tenant, row.kind, row.id, row.version) for row in states])
-        return answers
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.error("kernel.change-not-told", count=len(states), **describe(error))
 
     def _write_through(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys]) -> None:
         """Hands what was committed to the cache. Views are sealed here where they are large, which is where it pays."""
@@ -272,7 +293,7 @@ def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
     wanted: dict[UUID, Wanted] = {}
     for parcel in parcels:
         for each in parcel.admitted:
-            if each.refusal is not None:
+            if each.refusal is not None and not each.key:
                 continue
             want = wanted.get(parcel.tenant)
             if want is None:

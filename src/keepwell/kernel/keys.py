@@ -74,7 +74,7 @@ class KeyRing:
         """The tenant's keys, loaded or made. `connection` must be outside a transaction.
 
         Raises:
-            UnreadableError: the stored keys were wrapped by another master key.
+            UnreadableError: the stored keys were wrapped by another master key, altered, or are not all there.
         """
         if (keys := self._opened.get(tenant)) is not None:
             return keys
@@ -87,7 +87,10 @@ class KeyRing:
                     await connection.execute(_INSERT, tenant, version, self._wrap(tenant, version, key), self._clock.now())
                 # Another process may have been first: what is stored counts.
                 rows = await connection.fetch(_SELECT, tenant)
-        keys = TenantKeys(tenant, {row["key_version"]: self._unwrap(tenant, row["key_version"], row["wrapped"]) for row in rows})
+        opened = {row["key_version"]: self._unwrap(tenant, row["key_version"], row["wrapped"]) for row in rows}
+        if _INDEX not in opened or len(opened) == 1:
+            raise UnreadableError("a key of this tenant is not there")
+        keys = TenantKeys(tenant, opened)
         self._opened[tenant] = keys
         if len(self._opened) > _MOST_CACHED:
             self._opened.popitem(last=False)

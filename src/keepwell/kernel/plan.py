@@ -62,7 +62,7 @@ class Environment(NamedTuple):
     clock: Clock
     lifetime: timedelta
     derived: Any
-    report: Callable[[BaseException, Admitted], None]
+    report: Callable[[BaseException, Admitted | None], None]
 
 
 class _Mark(NamedTuple):
@@ -105,9 +105,13 @@ class Plan:
         if dry_run or (atomic and refused):
             self._take_back(mark)
         if atomic and refused:
-            aborted = Refusal(CONFLICT, "Another operation of this atomic call was refused.")
-            return [outcome if outcome.refusal else Outcome(outcome.kind, outcome.id, refusal=aborted) for outcome in outcomes]
+            return [outcome if outcome.refusal else self._aborted(each) for each, outcome in zip(parcel, outcomes, strict=True)]
         return outcomes
+
+    def _aborted(self, admitted: Admitted) -> Outcome:
+        """What comes of a command that would have been carried out, were it not for another one of its list."""
+        self._record(admitted, CONFLICT.code, 0)
+        return _refused(admitted, Refusal(CONFLICT, "Another operation of this atomic call was refused."))
 
     def state_rows(self) -> list[StateRow]:
         """The aggregates to store, sealed; each once, however many commands changed it."""
@@ -158,7 +162,7 @@ class Plan:
         return outcome
 
     def _outcome(self, admitted: Admitted) -> Outcome:
-        if admitted.refusal is not None:
+        if admitted.refusal is not None and not admitted.key:
             return _refused(admitted, admitted.refusal)
         actor = admitted.envelope.actor
         if actor.credential is not None and not self._live(actor.tenant, actor.credential):
@@ -201,7 +205,7 @@ class Plan:
         envelope, aggregate, command_type = admitted.envelope, admitted.aggregate, admitted.command_type
         target = (envelope.actor.tenant, aggregate.kind, envelope.command.id)
         snapshot = self._current(target)
-        if refusal := _existence(admitted, snapshot) or _compartment(admitted, snapshot):
+        if refusal := admitted.refusal or _existence(admitted, snapshot) or _compartment(admitted, snapshot):
             return _refused(admitted, refusal)
         state = None if snapshot is None else snapshot.state
         context = self._context(admitted, snapshot)

@@ -43,6 +43,7 @@ _FAILURES = (
     OSError,
     TimeoutError,
 )
+_UNREADABLE = Refusal(INTERNAL, "What is stored cannot be read.")
 _LOCKED = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
 _REFUSALS = {
     "unauthenticated": Refusal(UNAUTHENTICATED, "The session has ended."),
@@ -129,7 +130,8 @@ class Reader:
             found = await self._cache.find((each.target for each in reads), viewed)
         moment = self._clock.now()
         async with self._database.connection() as connection:
-            keys = {tenant: await self._ring.get(connection, tenant) for tenant in {each.tenant for each in reads}}
+            keys = await self._open_keys(connection, reads)
+            reads = [each for each in reads if each.tenant in keys]
             copies = [_usable(each, found.get(each.target)) for each in reads]
             rows: list[ReadRow] = []
             for each, copy in zip(reads, copies, strict=True):
@@ -146,6 +148,16 @@ class Reader:
                 again.append(each)
         if again:
             await self._run(again, trusting=False)
+
+    async def _open_keys(self, connection: Any, reads: Sequence[PendingRead]) -> dict[UUID, TenantKeys]:
+        """The keys of all tenants that have readable ones; reads of the others fail here, without their neighbours."""
+        keys: dict[UUID, TenantKeys] = {}
+        for tenant in {each.tenant for each in reads}:
+            try:
+                keys[tenant] = await self._ring.get(connection, tenant)
+            except UnreadableError:
+                _fail_all([each for each in reads if each.tenant == tenant], _UNREADABLE)
+        return keys
 
     def _settled(self, pending: PendingRead, keys: TenantKeys, answer: Any, found: Found | None) -> Snapshot | View:
         read, sealed = pending.read, answer["state"]
@@ -225,6 +237,8 @@ class Reader:
         except DatabaseUnavailable as unavailable:
             detail = "The database cannot be reached."
             raise Refused(Refusal(UNAVAILABLE, detail, retry_after=unavailable.retry_after)) from unavailable
+        except UnreadableError as unreadable:
+            raise Refused(_UNREADABLE) from unreadable
         except asyncpg.LockNotAvailableError as locked:
             raise Refused(_LOCKED) from locked
         except _FAILURES as failure:
@@ -250,7 +264,7 @@ class Reader:
         try:
             return self._codec.snapshot(keys, read.kind, read.id, answer, sealed)
         except (UnreadableError, msgspec.DecodeError) as error:
-            raise Refused(Refusal(INTERNAL, "The stored state cannot be read.")) from error
+            raise Refused(_UNREADABLE) from error
 
     def _entry(self, keys: TenantKeys, read: Read, row: Any) -> Entry:
         event = self._codec.open_event(keys, read.kind, read.id, row["version"], row["payload"])

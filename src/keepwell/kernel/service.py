@@ -15,7 +15,6 @@ from keepwell.kernel.cache import Cache
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
 from keepwell.kernel.execute import Change, DerivedCache, Executor, Parcel
-from keepwell.kernel.faults import describe
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing
@@ -25,6 +24,7 @@ from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
 from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
 from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
+from keepwell.platform.telemetry import describe
 
 Found = TypeVar("Found")
 _NEWEST = 2**31 - 1
@@ -193,15 +193,13 @@ def _chunks(admitted: Sequence[Admitted], size: int) -> list[tuple[UUID, list[Ad
     return chunks
 
 
-def _report(error: BaseException, admitted: Admitted) -> None:
+def _report(error: BaseException, admitted: Admitted | None) -> None:
     """Logs a fault of ours: which command, which kind of error, where. Never a value."""
-    _log.error(
-        "command failed",
-        command=admitted.command_type.name,
-        kind=admitted.aggregate.kind,
-        request_id=admitted.envelope.origin.request_id,
-        **describe(error),
-    )
+    fields: dict[str, Any] = describe(error)
+    if admitted is not None:
+        fields |= {"command": admitted.command_type.name, "kind": admitted.aggregate.kind}
+        fields |= {"request_id": admitted.envelope.origin.request_id}
+    _log.error("kernel.command-failed", **fields)
 
 
 __all__ = ["Kernel", "Limits", "Read", "Search", "View"]

@@ -5,10 +5,9 @@ from functools import lru_cache
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from keepwell.kernel.faults import describe
 from keepwell.kernel.http.exchange import Exchange
 from keepwell.kit.time import SystemClock
-from keepwell.platform.telemetry import Line, write
+from keepwell.platform.telemetry import Line, describe, write
 
 REQUESTS = Counter("keepwell_http_requests", "Requests answered", ["route", "method", "status"])
 SECONDS = Histogram(

@@ -1,0 +1,132 @@
+"""What the command path does when something in it fails: nothing half done, and nobody else harmed."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from keepwell.kernel import Catalog, Kernel, Origin, Permission, Read, Refused, Snapshot
+from keepwell.kernel.envelope import Envelope
+from keepwell.kit.ids import new_id
+from tests.support import notes
+from tests.support.notes import OTHER_TENANT, Begin, actor, envelope, origin, written
+
+READ = Permission("Note", "r")
+MakeKernel = Callable[..., Kernel]
+
+
+class RoomError(Exception):
+    """A bug in a room."""
+
+
+async def one(kernel: Kernel, command: Any, **options: Any) -> Any:
+    (outcome,) = await kernel.execute([envelope(command, **options)])
+    return outcome
+
+
+def codes(outcomes: Sequence[Any]) -> list[str | None]:
+    return [outcome.refusal and outcome.refusal.code for outcome in outcomes]
+
+
+def faulty(**parts: Any) -> Catalog:
+    """The notes, with something in their room that fails for the title `poison`."""
+
+    def failing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(first: Any, *more: Any) -> Any:
+            state = first.state if isinstance(first, Snapshot) else first
+            if state.title == "poison":
+                raise RoomError
+            return function(first, *more)
+
+        return call
+
+    fields: dict[str, Any] = {name: failing(getattr(notes.NOTES, name)) for name in parts.get("of_the_room", ())}
+    lookup = notes.NOTES.lookup
+    assert lookup is not None
+    if parts.get("row"):
+        fields["lookup"] = msgspec.structs.replace(lookup, row=failing(lookup.row))
+    return Catalog((msgspec.structs.replace(notes.NOTES, **fields), notes.SESSIONS))
+
+
+class TestRooms:
+    async def test_a_view_that_fails_leaves_nothing_of_its_command(self, make_kernel: MakeKernel, owner: Any) -> None:
+        kernel = make_kernel(catalog=faulty(of_the_room=("view",)))
+        assert codes(await kernel.execute([envelope(written("poison"))])) == ["internal-error"]
+        assert await owner.fetchval("SELECT count(*) FROM aggregate") == 0
+        assert await owner.fetchval("SELECT count(*) FROM journal_entry") == 0
+
+    @pytest.mark.parametrize("parts", [{"row": True}, {"of_the_room": ("subject",)}])
+    async def test_a_row_that_cannot_be_made_leaves_its_neighbours_alone(self, make_kernel: MakeKernel, parts: Any) -> None:
+        kernel = make_kernel(catalog=faulty(**parts))
+        commands = [written(), written("poison"), written(), written()]
+        outcomes = await asyncio.gather(*(one(kernel, command) for command in commands))
+        assert codes(outcomes) == [None, "internal-error", None, None]
+
+    async def test_a_value_the_driver_cannot_send_leaves_its_neighbours_alone(self, kernel: Kernel) -> None:
+        unsendable = Envelope(written(), actor(), Origin("test", "\ud800"))
+        outcomes = await asyncio.gather(one(kernel, written()), kernel.execute([unsendable]), one(kernel, written()))
+        assert codes([outcomes[0], outcomes[1][0], outcomes[2]]) == [None, "internal-error", None]
+
+    async def test_what_is_told_of_a_commit_cannot_undo_it(self, make_kernel: MakeKernel) -> None:
+        def listener(_changes: Any) -> None:
+            raise RoomError
+
+        kernel = make_kernel(committed=listener)
+        command = written()
+        assert (await one(kernel, command)).refusal is None
+
+
+class TestKeys:
+    async def test_a_clinic_whose_keys_are_unreadable_leaves_the_others_alone(self, make_kernel: MakeKernel, owner: Any) -> None:
+        first, kernel = make_kernel(), make_kernel()
+        there, theirs = written(), written()
+        await one(first, there)
+        await one(first, theirs, who=actor(OTHER_TENANT))
+        await owner.execute("UPDATE tenant_key SET wrapped = wrapped || 'x' WHERE tenant_id = $1", OTHER_TENANT)
+        outcomes = await asyncio.gather(
+            one(kernel, written()), one(kernel, written(), who=actor(OTHER_TENANT)), one(kernel, written())
+        )
+        assert codes(outcomes) == [None, "internal-error", None]
+
+        async def read(tenant: UUID, id_: UUID) -> str:
+            try:
+                return (await kernel.read(Read("note", id_, actor(tenant), origin(), READ))).kind
+            except Refused as refused:
+                return refused.refusal.code
+
+        answers = await asyncio.gather(read(notes.TENANT, there.id), read(OTHER_TENANT, theirs.id), read(notes.TENANT, there.id))
+        assert answers == ["note", "internal-error", "note"]
+
+
+class TestViolations:
+    async def test_a_value_that_is_taken_is_recorded_like_every_refusal(self, kernel: Kernel, owner: Any) -> None:
+        await one(kernel, written("taken"))
+        assert codes([await one(kernel, written("taken"))]) == ["title-taken"]
+        assert await owner.fetch("SELECT action, outcome FROM access_record") == [("notes.write", "title-taken")]
+
+    async def test_a_retry_is_told_again_that_the_value_was_taken(self, kernel: Kernel, owner: Any) -> None:
+        await one(kernel, written("taken"))
+        first = await one(kernel, written("taken"), key="k")
+        await owner.execute("UPDATE note SET title_index = 'given back'")
+        again = await one(kernel, written("taken"), key="k")
+        assert codes([first, again]) == ["title-taken", "title-taken"]
+        assert again.replayed
+
+    async def test_an_atomic_list_that_meets_one_is_recorded_and_stores_nothing(self, kernel: Kernel, owner: Any) -> None:
+        await one(kernel, written("taken"))
+        session = Begin(new_id(), until=kernel.clock.now())
+        outcomes = await kernel.execute([envelope(session), envelope(written("taken"))], atomic=True)
+        assert codes(outcomes) == ["conflict", "title-taken"]
+        assert await owner.fetchval("SELECT count(*) FROM aggregate") == 1
+        assert await recorded(owner, outcomes) == ["conflict", "title-taken"]
+
+
+async def recorded(owner: Any, outcomes: Sequence[Any]) -> list[str]:
+    """What the access records say of each."""
+    rows = await owner.fetch("SELECT entity, outcome FROM access_record")
+    said = {row["entity"]: row["outcome"] for row in rows}
+    assert len(said) == len(rows)
+    return [said[outcome.id] for outcome in outcomes]
