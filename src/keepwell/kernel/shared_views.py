@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from keepwell.kernel import metrics
-from keepwell.platform.valkey import CacheUnavailable, Valkey
+from keepwell.platform.valkey import CacheUnavailable, Valkey, end
 
 _VERSION, _KNOWN = 4, 44
 _AT_ONCE = 64
@@ -74,9 +74,8 @@ class SharedViews:
     async def close(self) -> None:
         """Drops what was not written yet."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+            task, self._task = self._task, None
+            await end(task)
 
     async def find(self, targets: Sequence[tuple[UUID, str, UUID]]) -> dict[tuple[UUID, str, UUID], Held]:
         """What is there of these. While the server is known to be away nobody waits for it: the writer sees when it is back."""

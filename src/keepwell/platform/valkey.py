@@ -22,6 +22,8 @@ Client = Any
 _SCHEMES = {"redis": "valkey", "rediss": "valkeys"}
 _FAILURES = (ValkeyError, OSError, TimeoutError)
 
+_CANCEL_AGAIN_S = 0.05
+
 CALLS = Counter("keepwell_cache_calls", "Calls to the cache: answered, failed, or not made because it just failed", ["outcome"])
 PUBLISHED = Counter("keepwell_cache_messages", "Messages to other nodes: sent, or dropped", ["outcome"])
 UP = Gauge("keepwell_cache_up", "1 while the last call to the cache was answered")
@@ -76,9 +78,8 @@ class Valkey:
     async def close(self) -> None:
         """Drops what has not been published and closes all connections."""
         if self._publisher is not None:
-            self._publisher.cancel()
-            await asyncio.gather(self._publisher, return_exceptions=True)
-            self._publisher = None
+            publisher, self._publisher = self._publisher, None
+            await end(publisher)
         if self._client is not None:
             client, self._client = self._client, None
             await client.connection_pool.disconnect()
@@ -177,6 +178,13 @@ class Valkey:
         if self._resting_until:
             _log.info("cache.up")
             self._resting_until = 0.0
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancels a task that makes calls until it has ended: a cancellation that comes while valkey-py connects is lost in there."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_AGAIN_S)
 
 
 def _with_own_scheme(url: str) -> str:
