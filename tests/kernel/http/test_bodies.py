@@ -105,9 +105,9 @@ async def test_numbers_of_thousands_of_digits_are_422(user: httpx.AsyncClient):
         assert (await user.post("/v1/things", content=body, headers=JSON)).status_code == 422
 
 
-async def test_a_missing_body_is_422(user: httpx.AsyncClient):
-    answer = await user.post("/v1/things")
-    assert (answer.status_code, faults(answer)) == (422, [("", "required")])
+async def test_a_missing_body_is_400(user: httpx.AsyncClient):
+    for answer in (await user.post("/v1/things"), await user.post("/v1/things", content=b"", headers=JSON)):
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed-json")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from keepwell.domains.audit.models import AuditFilter, AuditPage, Position
 from keepwell.domains.audit.service import AuditService
-from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
 
@@ -29,7 +29,7 @@ class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actor: UUID | None = None
     since: Instant | None = msgspec.field(default=None, name="from")
     until: Instant | None = msgspec.field(default=None, name="to")
-    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    limit: PageLimit = USUAL_PAGE
     cursor: str | None = None
 
 

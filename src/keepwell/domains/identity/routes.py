@@ -1,16 +1,14 @@
 """The HTTP door of identity: logging in, sessions, accounts."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from keepwell.domains.identity.errors import EMAIL_TAKEN, INVALID_CREDENTIALS, INVALID_USER, OWN_ACCOUNT, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import ChangeUser, Role, UserView
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, NewUser, Pair, ending
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
 from keepwell.kernel.problems import INVALID_PARAMETER, NOT_FOUND, UNAUTHENTICATED, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
 
@@ -52,7 +50,7 @@ class UserChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of a list."""
 
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    limit: PageLimit = USUAL_PAGE
     cursor: str | None = None
 
 

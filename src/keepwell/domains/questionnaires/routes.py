@@ -1,9 +1,8 @@
 """The HTTP door of questionnaires."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from keepwell.domains.questionnaires.errors import (
     QUESTIONNAIRE_EXISTS,
@@ -20,7 +19,7 @@ from keepwell.domains.questionnaires.models import (
     RetireQuestionnaire,
 )
 from keepwell.domains.questionnaires.service import Judgement, QuestionnaireService
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
 from keepwell.kernel.problems import INVALID_PARAMETER, VERSION_CONFLICT, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
 
@@ -32,7 +31,7 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     status: Literal["draft", "active", "retired"] | None = None
     url: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    limit: PageLimit = USUAL_PAGE
     cursor: str | None = None
 
 

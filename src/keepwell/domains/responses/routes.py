@@ -30,13 +30,12 @@ from keepwell.domains.responses.models import (
 from keepwell.domains.responses.rules.lifecycle import view
 from keepwell.domains.responses.service import Diff, HistoryItem, ResponseService, told
 from keepwell.kernel import Snapshot
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
 from keepwell.kernel.problems import INVALID_PARAMETER, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
 
 _TAG = "Responses"
 _Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-_Limit = Annotated[int, Meta(ge=1, le=100)]
 _Reference = Annotated[str, Meta(min_length=1, max_length=1_500)]
 
 
@@ -88,14 +87,14 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     questionnaire: UUID | None = None
     subject: str | None = None
     status: Literal["in-progress", "completed", "amended"] | None = None
-    limit: _Limit = 20
+    limit: PageLimit = USUAL_PAGE
     cursor: UUID | None = None
 
 
 class HistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of the history: `cursor` is the version that the part before ended with."""
 
-    limit: _Limit = 100
+    limit: PageLimit = USUAL_PAGE
     cursor: _Version | None = None
 
 

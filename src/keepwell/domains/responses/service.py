@@ -30,6 +30,7 @@ from keepwell.kit.ids import new_id
 KIND, RESOURCE = "response", "QuestionnaireResponse"
 _READ = Permission(RESOURCE, "r")
 _SEARCH = Permission(RESOURCE, "s")
+_LISTED_AT_ONCE = 100
 
 
 class HistoryItem(msgspec.Struct, frozen=True):
@@ -146,7 +147,11 @@ class ResponseService:
             return await page(connection, wanted, before, limit)
 
         ids = await self._kernel.search(Search(KIND, actor, origin, _SEARCH), query)
-        return [_summary(one) for one in await asyncio.gather(*(self.get(actor, id_, origin, "list") for id_ in ids))]
+        summaries: list[ResponseSummary] = []
+        for start in range(0, len(ids), _LISTED_AT_ONCE):  # one list must not fill the queue of reads
+            reads = (self.get(actor, id_, origin, "list") for id_ in ids[start : start + _LISTED_AT_ONCE])
+            summaries.extend(map(_summary, await asyncio.gather(*reads)))
+        return summaries
 
     async def questionnaire(self, actor: Actor, reference: str, origin: Origin) -> UUID:
         """The questionnaire a caller names by id or canonical.

@@ -4,5 +4,6 @@ from keepwell.kernel.http.app import Door
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, answer
 from keepwell.kernel.http.endpoint import Authenticator, Endpoint
 from keepwell.kernel.http.pages import Pages
+from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
 
-__all__ = ["ANONYMOUS", "Answer", "Authenticator", "Call", "Door", "Endpoint", "Pages", "answer"]
+__all__ = ["ANONYMOUS", "USUAL_PAGE", "Answer", "Authenticator", "Call", "Door", "Endpoint", "PageLimit", "Pages", "answer"]

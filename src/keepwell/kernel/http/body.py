@@ -83,7 +83,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         Refused: `malformed-json`, or `invalid-body` with a pointer to what is wrong.
     """
     if not body:
-        raise _invalid(Fault("", "required", "This route needs a JSON body"))
+        raise Refused(Refusal(MALFORMED_JSON, "This route needs a JSON body."))
     check_depth(body)
     try:
         if not body.isascii():

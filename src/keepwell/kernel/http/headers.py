@@ -11,6 +11,7 @@ from keepwell.kernel.problems import INVALID_HEADER, Refusal, Refused
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _ENTITY_TAG = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"')
+_VERSION_SENT = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"|(0|[1-9][0-9]{0,17})')
 _ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
@@ -53,7 +54,7 @@ def traceparent(headers: Mapping[bytes, bytes]) -> str:
 
 
 def if_match(headers: Mapping[bytes, bytes]) -> int | None:
-    """The one version `If-Match` names, strong or weak; None without the header.
+    """The one version `If-Match` names, strong, weak, or without the quotes that are easily forgotten; None without the header.
 
     Raises:
         Refused: `invalid-header` for `*`, a list, or anything that is not an entity tag of ours.
@@ -61,10 +62,10 @@ def if_match(headers: Mapping[bytes, bytes]) -> int | None:
     given = headers.get(b"if-match")
     if given is None:
         return None
-    match = _ENTITY_TAG.fullmatch(given.strip())
+    match = _VERSION_SENT.fullmatch(given.strip())
     if match is None:
         raise Refused(Refusal(INVALID_HEADER, 'If-Match takes one ETag, such as "3" or W/"3"; * and lists are not accepted.'))
-    return int(match[1])
+    return int(match[1] or match[2])
 
 
 def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[int, ...]:

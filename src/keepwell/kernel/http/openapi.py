@@ -150,7 +150,8 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
     named = "Names the request in logs, with 1-128 of `[A-Za-z0-9._-]`; anything else is replaced, as if absent."
     parameters.append({**_header("X-Request-ID", "", named), "schema": {"type": "string"}})
     if endpoint.guarded:
-        tag = _header("If-Match", '^(W/)?"(0|[1-9][0-9]{0,17})"$', "The ETag of the version this change was made from.")
+        version = '^((W/)?"(0|[1-9][0-9]{0,17})"|0|[1-9][0-9]{0,17})$'
+        tag = _header("If-Match", version, "The ETag of the version this change was made from.")
         parameters.append({**tag, "required": True})
     if endpoint.etag and not endpoint.writes:
         parameters.append(

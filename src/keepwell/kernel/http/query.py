@@ -1,15 +1,27 @@
 """Reading query parameters into a struct: every one known, sent once, of the right type."""
 
+import re
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Meta
 
 from keepwell.kernel.http.body import fault
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 
 MAX_PARAMETERS = 100
+
+PageLimit = Annotated[int, Meta(ge=1, le=1_000)]
+"""Most items of one page of a list."""
+
+USUAL_PAGE = 100
+"""How many items a page has unless the caller says."""
+
+# A plus sign that was not percent-encoded arrives as a space (application/x-www-form-urlencoded).
+_LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
+_BELOW_MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 
 
 class QueryReader:
@@ -19,11 +31,13 @@ class QueryReader:
         self._shape = shape
         fields = msgspec.structs.fields(shape) if shape else ()
         self._names = {field.encode_name: field.name for field in fields}
+        self._instants = {field.encode_name for field in fields if _is_instant(field.type)}
 
     def read(self, query_string: bytes) -> Any:
         """The struct for one query string, None when there is no type.
 
-        Instants in it are aware: one without an offset is refused.
+        Instants in it are aware: one without an offset is refused. Digits after the microsecond are cut off, not rounded, so
+        that what happened at an instant is never counted before it.
 
         Raises:
             Refused: `invalid-parameter`, with a pointer such as `?limit` for each fault.
@@ -60,8 +74,14 @@ class QueryReader:
                 raise _invalid(Fault(f"?{name}", "repeated-parameter", "Send this parameter once"))
             if "\0" in value:
                 raise _invalid(Fault(f"?{name}", "nul-character", "Text may not contain the character NUL"))
-            given[name] = value
+            given[name] = _BELOW_MICROSECONDS.sub("", _LOST_PLUS.sub("+", value)) if name in self._instants else value
         return given
+
+
+def _is_instant(kind: Any) -> bool:
+    described = msgspec.inspect.type_info(kind)
+    options = described.types if isinstance(described, msgspec.inspect.UnionType) else (described,)
+    return any(isinstance(option, msgspec.inspect.DateTimeType) for option in options)
 
 
 def _invalid(found: Fault) -> Refused:
