@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import machine, report, wrk
+from bench import machine, report, stage, wrk
 from bench.comparisons import PARTS, Bench, Load
 from bench.machine import NotDurableError
 from bench.stage import NotReadyError
 from bench.wrk import LoadFailedError
-from keepwell.platform.embedded import EmbeddedServers
 
 _NO_WRK = "The bench needs the load generator wrk: `apt-get install wrk` on Debian and Ubuntu, `brew install wrk` on macOS."
 
@@ -39,7 +38,7 @@ async def measure(asked: argparse.Namespace) -> report.Result:
     load = Load(asked.seconds, asked.rounds, asked.clinics, tuple(asked.only))
     at = datetime.now(UTC)
     facts = {**machine.facts(), "load_average": machine.load_average()}
-    with TemporaryDirectory(prefix="keepwell-bench-") as folder, EmbeddedServers.attach(Path(folder) / "data") as servers:
+    with TemporaryDirectory(prefix="keepwell-bench-") as folder, stage.databases(Path(folder) / "data") as servers:
         findings = await Bench(servers, Path(folder), load, say).run()
     return report.Result(at, facts, load, findings)
 

@@ -12,8 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
+from psycopg import sql
+
+from keepwell.platform.embedded import EmbeddedServers
 
 PROCESSES = 2
+_CONNECTIONS = 200
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
@@ -64,6 +69,16 @@ class Server:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def databases(data: Path) -> Generator[EmbeddedServers]:
+    """The embedded servers as the product sets them up, but with room for pgbench beside all pools that are open."""
+    with EmbeddedServers.attach(data, valkey=False) as servers, psycopg.connect(servers.postgres_url("postgres")) as connection:
+        connection.autocommit = True
+        connection.execute(sql.SQL("ALTER SYSTEM SET max_connections = {}").format(_CONNECTIONS))
+    with EmbeddedServers.attach(data) as servers:
+        yield servers
 
 
 @contextmanager
