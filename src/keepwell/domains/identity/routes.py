@@ -83,7 +83,7 @@ def _cursor(query: Paging) -> UUID | None:
         return None
     found = parse_id(query.cursor)
     if found is None:
-        raise Refused(Refusal(INVALID_PARAMETER, faults=(Fault("?cursor", "invalid-cursor", "send a cursor this list gave"),)))
+        raise Refused(Refusal(INVALID_PARAMETER, faults=(Fault("?cursor", "invalid-cursor", "Send a cursor this list gave."),)))
     return found
 
 

@@ -82,23 +82,23 @@ def password_fault(password: str) -> Fault | None:
     """Why a new password cannot be used, by NIST SP 800-63B-4, 3.1.1.2; None when it can. Lengths count code points."""
     length = len(normal_password(password))
     if length < PASSWORD_LEAST:
-        return Fault("/password", "password-too-short", f"use at least {PASSWORD_LEAST} characters")
+        return Fault("/password", "password-too-short", f"Use at least {PASSWORD_LEAST} characters.")
     if length > PASSWORD_MOST:
-        return Fault("/password", "password-too-long", f"use at most {PASSWORD_MOST} characters")
+        return Fault("/password", "password-too-long", f"Use at most {PASSWORD_MOST} characters.")
     return None
 
 
 def _name_fault(name: str) -> Fault | None:
     if 0 < len(name.strip()) <= _NAME_LIMIT and name.isprintable():
         return None
-    return Fault("/name", "name-length", f"use 1 to {_NAME_LIMIT} printable characters")
+    return Fault("/name", "name-length", f"Use 1 to {_NAME_LIMIT} printable characters.")
 
 
 def decide_create(_state: User | None, command: CreateUser, context: Context) -> Decision:
     """An account begins active; without a password nobody can log in to it yet."""
     faults = [fault for fault in (_name_fault(command.name),) if fault]
     if len(command.email) > _EMAIL_LIMIT or not _EMAIL.fullmatch(command.email):
-        faults.append(Fault("/email", "email-syntax", "use an address like name@example.org"))
+        faults.append(Fault("/email", "email-syntax", "Use an address like name@example.org."))
     if faults:
         return Refusal(INVALID_USER, faults=tuple(faults))
     name = normalize("NFC", command.name.strip())

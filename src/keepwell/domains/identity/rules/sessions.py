@@ -45,19 +45,19 @@ def decide_start(_state: Session | None, command: StartSession, context: Context
     snapshot = context.references.get((USER, command.user))
     user: User | None = snapshot.state if snapshot else None
     if user is None or not user.active:
-        return Refusal(UNAUTHENTICATED, "the account is disabled")
+        return Refusal(UNAUTHENTICATED, "The account is disabled.")
     if user.password_set_at != command.password_set_at:
-        return Refusal(UNAUTHENTICATED, "the password was changed meanwhile")
+        return Refusal(UNAUTHENTICATED, "The password was changed meanwhile.")
     return (SessionStarted(command.user, user.role, command.limits, context.now),)
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:
     """The next generation, the current one again, or the end of the session."""
     if expires_at(state) <= context.now:
-        return Refusal(UNAUTHENTICATED, "the session is over")
+        return Refusal(UNAUTHENTICATED, "The session is over.")
     if command.generation > state.generation:
         # A token we signed but do not remember: the database was set back to an earlier time. Logging in again is safe.
-        return Refusal(UNAUTHENTICATED, "the refresh token is not known")
+        return Refusal(UNAUTHENTICATED, "The refresh token is not known.")
     snapshot = context.references.get((USER, state.user))
     user: User | None = snapshot.state if snapshot else None
     if user is None or not user.active:

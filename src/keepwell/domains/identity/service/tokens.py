@@ -125,7 +125,7 @@ class Tokens:
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise _unauthenticated("the Authorization header must carry a bearer token")
+            raise _unauthenticated("The Authorization header must carry a bearer token.")
         return self.verify(token.strip())
 
     def verify(self, token: str) -> Actor:
@@ -146,20 +146,20 @@ class Tokens:
         expires, actor = known
         if expires <= now:
             self._verified.pop(token, None)
-            raise _unauthenticated("the access token has expired")
+            raise _unauthenticated("The access token has expired.")
         return actor
 
     def _check(self, token: str, now: float) -> tuple[int, Actor]:
         if len(token) > _LONGEST:
-            raise _unauthenticated("the access token is not one of ours")
+            raise _unauthenticated("The access token is not one of ours.")
         try:
             decoded = jwt.decode(token, self._key, algorithms=[ALGORITHM])
             claims = msgspec.convert(decoded.claims, _Claims)
         except (JoseError, ValueError, TypeError, RecursionError) as error:
-            raise _unauthenticated("the access token is not one of ours") from error
+            raise _unauthenticated("The access token is not one of ours.") from error
         ours = decoded.header.get("typ") == _TYPE and claims.iss == ISSUER and claims.aud == AUDIENCE
         if not ours or claims.iat > now + _SKEW_SECONDS:
-            raise _unauthenticated("the access token is not one of ours")
+            raise _unauthenticated("The access token is not one of ours.")
         actor = Actor(claims.tenant, claims.sub, claims.role, _scopes(claims.scope), claims.sid, claims.subject)
         return claims.exp, actor
 
@@ -187,7 +187,7 @@ class Tokens:
         raw = _unarmoured(text)
         body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]
         if not hmac.compare_digest(mac, self._mac(body)) or not body.startswith(_REFRESH_FORMAT):
-            raise _unauthenticated("the refresh token is not one of ours")
+            raise _unauthenticated("The refresh token is not one of ours.")
         tenant, session, user = (UUID(bytes=body[at : at + 16]) for at in (1, 17, 33))
         return RefreshToken(tenant, session, user, int.from_bytes(body[49:], "big"))
 
