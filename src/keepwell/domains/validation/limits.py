@@ -18,7 +18,7 @@ PATTERN_MEMORY = 1 << 20
 """Bytes that RE2 may use for one compiled regular expression."""
 MAX_EXPRESSION = 10_000
 """Characters of one FHIRPath expression."""
-MAX_EXPRESSIONS = 200_000
+MAX_EXPRESSIONS = 100_000
 """Characters of all FHIRPath expressions of one form together. Parsing takes about 2 microseconds a character."""
 MAX_NESTING = 50
 """How deep parentheses, arguments and indexes of an expression may be nested."""

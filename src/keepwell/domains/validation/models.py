@@ -102,11 +102,15 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Expression(msgspec.Struct, frozen=True):
-    """A FHIRPath of the form. `program` is None when it cannot be run: `reason` says why. `place` is the pointer to it."""
+    """A FHIRPath of the form. `program` is None when it cannot be run: `reason` says why. `place` is the pointer to it.
+
+    `foreign`: it is in another language, which is no slip of its author's.
+    """
 
     program: Program | None
     reason: str
     place: str
+    foreign: bool = False
 
 
 class Variable(msgspec.Struct, frozen=True):

@@ -119,7 +119,7 @@ class _Reader:
             return None
         self.at = match.end()
         one = Unit(Decimal(match["symbol"]), {}) if match["symbol"].isdigit() else _symbol(match["symbol"])
-        return None if one is None else _times(Unit(Decimal(1), {}), one, int(match["power"] or 1))
+        return None if one is None or not one.factor else _times(Unit(Decimal(1), {}), one, int(match["power"] or 1))
 
 
 def _symbol(symbol: str) -> Unit | None:

@@ -28,6 +28,7 @@ _POWER: dict[str, int] = {
     "<": 6, ">": 6, "<=": 6, ">=": 6, "|": 7, "is": 8, "as": 8, "+": 9, "-": 9, "&": 9, "*": 10, "/": 10, "div": 10, "mod": 10,
 }  # fmt: skip
 _UNARY = 11
+_RESERVED = {"and", "or", "xor", "implies", "div", "mod"}
 _UNITS = {"year", "month", "week", "day", "hour", "minute", "second", "millisecond"}
 
 
@@ -165,7 +166,7 @@ class _Parser:
             return self.number()
         if token.kind == "name" and token.text in ("true", "false"):
             return Tree("literal", self.next().text == "true")
-        if token.kind in ("name", "special"):
+        if token.kind in ("name", "special") and token.text not in _RESERVED:
             return self.invocation()
         self.next()
         if token.kind in _LITERALS:

@@ -77,9 +77,6 @@ class Evaluator:
         self, expression: Expression, env: Env, focus: Collection, at: tuple[Frame, tuple[Step, ...], str | None]
     ) -> Collection | None:
         """What an expression gives; None when that cannot be told. Its author's slips draw one warning each."""
-        if expression.program is None:
-            self._warn(expression, _FAILED, at)
-            return None
         try:
             return self._run(expression, env, focus)
         except UnavailableError:
@@ -99,7 +96,7 @@ class Evaluator:
     def _run(self, expression: Expression, env: Env, focus: Collection) -> Collection:
         program = expression.program
         if program is None:
-            raise UnavailableError(expression.reason)
+            raise (UnavailableError if expression.foreign else ExpressionError)(expression.reason)
         if self.depth > MAX_DEPTH:
             raise ExpressionError("Variables look at each other too many times over.")
         self.depth += 1

@@ -76,7 +76,9 @@ class Reader:
         if not isinstance(text, str):
             return self._unusable(place, "This expression is empty.", link_id)
         if language not in _FHIRPATH:
-            return self._unusable(place, "Only expressions in text/fhirpath can be run here.", link_id)
+            message = "Only expressions in text/fhirpath can be run here."
+            self.notebook.warn(place, "expression", message, link_id)
+            return Expression(None, message, place, foreign=True)
         self.left -= len(text)
         if len(text) > MAX_EXPRESSION or self.left < 0:
             message = f"A form may have {MAX_EXPRESSION} characters in one expression and {MAX_EXPRESSIONS} in all."
