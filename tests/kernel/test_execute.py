@@ -9,9 +9,11 @@ import asyncpg
 import pytest
 
 from keepwell.kernel import Kernel, Permission, Read, Refused, Search
+from keepwell.kernel.admission import admit
 from keepwell.kit.ids import new_id
 from tests.support.clock import ManualClock
 from tests.support.notes import (
+    CATALOG,
     FAULTY,
     OTHER_TENANT,
     TENANT,
@@ -217,6 +219,13 @@ class TestIdempotency:
         again = await one(kernel, ChangeNote(note.id, {"a": "1"}), if_match=1, key="k")
         assert first.refusal.code == again.refusal.code == "version-conflict"
         assert again.replayed
+
+    async def test_what_is_stored_of_a_request_says_nothing_without_the_key(self, kernel: Kernel, owner: Any) -> None:
+        note = written()
+        await one(kernel, note)
+        guessed = envelope(ChangeNote(note.id, {"answer": "2"}), if_match=1, key="k")
+        await kernel.execute([guessed])
+        assert await owner.fetchval("SELECT fingerprint FROM idempotency") != admit(CATALOG, guessed).fingerprint
 
     async def test_a_refused_permission_is_not_kept(self, kernel: Kernel) -> None:
         assert (await one(kernel, written("t"), who=actor(scopes=("user/Note.r",)), key="k")).refusal.code == "forbidden"

@@ -55,7 +55,10 @@ def _key(envelope: Envelope, command_type: CommandType) -> bytes:
 
 
 def _fingerprint(envelope: Envelope, command_type: CommandType) -> bytes:
-    """What a retry must have in common with the first: the command, but for an id that the door made for a creation."""
+    """What a retry must have in common with the first: the command, but for an id that the door made for a creation.
+
+    It is never stored like this: few answers are possible to a question, and whoever has the digest could try them all.
+    """
     body = msgspec.structs.asdict(envelope.command)
     for field in command_type.volatile:
         del body[field]

@@ -27,14 +27,18 @@ def place(tenant: UUID, table: str, column: str, row: str) -> bytes:
 class TenantKeys:
     """The opened keys of one tenant."""
 
-    __slots__ = ("_sealers", "blind", "current", "tenant")
+    __slots__ = ("_index", "_sealers", "blind", "current", "tenant")
 
     def __init__(self, tenant: UUID, keys: dict[int, bytes]) -> None:
         self.tenant = tenant
-        index = keys[_INDEX]
+        self._index = keys[_INDEX]
         self._sealers = {version: Sealer(key, version) for version, key in keys.items() if version != _INDEX}
         self.current = self._sealers[max(self._sealers)]
-        self.blind: Callable[[str], bytes] = lru_cache(maxsize=1024)(partial(crypto.blind, index))
+        self.blind: Callable[[str], bytes] = lru_cache(maxsize=1024)(partial(crypto.blind, self._index))
+
+    def fingerprint(self, digest: bytes) -> bytes:
+        """A digest of content as it may be stored: without the key nobody can try out what the content was."""
+        return crypto.blind(self._index, f"fingerprint:{digest.hex()}")
 
     def seal(self, plaintext: bytes, table: str, column: str, row: str) -> bytes:
         return self.current.seal(plaintext, place(self.tenant, table, column, row))

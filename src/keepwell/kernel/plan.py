@@ -170,13 +170,14 @@ class Plan:
         if not admitted.key:
             return self._decided(admitted)
         earlier = self._earlier(actor.tenant, admitted.key)
+        fingerprint = self._keys[actor.tenant].fingerprint(admitted.fingerprint)
         if earlier is not None:
-            if earlier[0] != admitted.fingerprint:
+            if earlier[0] != fingerprint:
                 return _refused(admitted, Refusal(IDEMPOTENCY_KEY_REUSED))
             return earlier[1]
         outcome = self._decided(admitted)
         if outcome.refusal is None or outcome.refusal.type.kept:
-            self._claim(actor.tenant, admitted, outcome)
+            self._claim(actor.tenant, admitted.key, fingerprint, outcome)
         return outcome
 
     def _live(self, tenant: UUID, credential: UUID) -> bool:
@@ -195,11 +196,11 @@ class Plan:
             return None
         return row["fingerprint"], self._environment.codec.open_outcome(self._keys[tenant], key, row["body"])
 
-    def _claim(self, tenant: UUID, admitted: Admitted, outcome: Outcome) -> None:
-        sealed = self._environment.codec.seal_outcome(self._keys[tenant], admitted.key, outcome)
+    def _claim(self, tenant: UUID, key: bytes, fingerprint: bytes, outcome: Outcome) -> None:
+        sealed = self._environment.codec.seal_outcome(self._keys[tenant], key, outcome)
         expires = self._moment + self._environment.lifetime
-        self.key_rows.append(KeyRow(tenant, admitted.key, admitted.fingerprint, sealed, self._moment, expires))
-        self._claimed[tenant, admitted.key] = (admitted.fingerprint, outcome)
+        self.key_rows.append(KeyRow(tenant, key, fingerprint, sealed, self._moment, expires))
+        self._claimed[tenant, key] = (fingerprint, outcome)
 
     def _decided(self, admitted: Admitted) -> Outcome:
         envelope, aggregate, command_type = admitted.envelope, admitted.aggregate, admitted.command_type
