@@ -15,7 +15,7 @@ from tests.kernel.http.conftest import ENDPOINTS
 def test_each_mounted_route_is_in_the_document(pages: Pages):
     described = {(method.upper(), path) for path, methods in pages.document["paths"].items() for method in methods}
     assert described == {(endpoint.method, endpoint.path) for endpoint in pages.endpoints}
-    assert len(pages.endpoints) == len(ENDPOINTS) + 4
+    assert len(pages.endpoints) == len(ENDPOINTS) + 5
 
 
 def test_bodies_that_refuse_unknown_fields_are_closed(pages: Pages):
@@ -75,6 +75,8 @@ async def test_document_and_page_are_served_and_load_nothing_from_elsewhere(http
     served = (await http.get("/openapi.json")).json()
     assert served == pages.document
     assert served["openapi"].startswith("3.1")
+    start = await http.get("/")
+    assert (start.status_code, start.headers["location"]) == (307, "/docs")
     page = await http.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     for endpoint in pages.endpoints:

@@ -58,11 +58,15 @@ class Pages:
     def _own(self) -> tuple[Endpoint, ...]:
         about = "About this server"
         return (
+            Endpoint("GET", "/", self._start, "Where to begin: leads to /docs", about, answers={307: None}, public=True),
             Endpoint("GET", "/openapi.json", self._openapi, "This document", about, answers={200: dict[str, Any]}, public=True),
             Endpoint("GET", "/docs", self._docs, "This document, to read", about, answers={200: bytes}, public=True, media=_HTML),
             Endpoint("GET", "/problems", self._list, "Every problem type", about, answers={200: ProblemPages}, public=True),
             Endpoint("GET", "/problems/{code}", self._one, "One problem type", about, answers={200: ProblemPage}, public=True),
         )
+
+    async def _start(self, _: Call) -> Answer:
+        return Answer(307, None, {"location": "/docs"})
 
     async def _openapi(self, _: Call) -> Answer:
         return Answer(body=self._document_json, headers=dict(_CACHED))
