@@ -130,6 +130,7 @@ def in_trouble(server: Server, planter: Planter) -> None:
     recovered(server)
 
 
+@pytest.mark.timeout(300)
 def test_health_information_is_seen_nowhere_in_clear(server: Server, tmp_path: Path):
     secret, named = Canaries(), Canaries("Kwechoedq")
     planter = Planter(server.base, secret, named)

@@ -23,7 +23,7 @@ SETTINGS = {
     "gather_queue": "64",  # so that a hundred clients are a crowd
     "master_key": base64.b64encode(os.urandom(32)).decode(),
 }
-BOUND = 2 * POOL_WAIT + STATEMENT + 1 + 3
+BOUND = 2 * POOL_WAIT + STATEMENT + 1 + 6
 """No request takes longer than this, in seconds: the wait in the queue, the wait for a connection, a statement that never
 ends and the second more that the driver gives it; and a busy machine."""
 

@@ -5,7 +5,6 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,12 +19,13 @@ ROUNDS = int(os.environ.get("KEEPWELL_CHAOS_ROUNDS", "50"))
 _chance = random.SystemRandom()
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "data", workers=2, settings={"statement_timeout_s": "2"}) as server:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("kills") / "data", workers=2, settings={"statement_timeout_s": "2"}) as server:
         yield server
 
 
+@pytest.mark.timeout(300)
 async def test_kills_at_random_moments_lose_nothing_and_double_nothing(server: Server):
     await kill_and_reckon(server, _chance.sample(sorted(VICTIMS), len(VICTIMS)))
 
@@ -59,14 +59,14 @@ async def test_servers_that_stop_dead_and_go_on_again_lose_nothing(server: Serve
 
 async def test_nobody_waits_for_a_worker_that_keeps_dying(server: Server):
     """Its place among those that take connections is filled at once, however long it stays away."""
-    for _ in range(5):  # each return takes twice as long as the one before
+    await asyncio.to_thread(recovered, server)
+    for _ in range(6):  # each return takes twice as long as the one before: 6.4 seconds in the end
         worker = await asyncio.to_thread(eventually, server.api_processes)
         worker[0].kill()
         await asyncio.to_thread(eventually, lambda: not server.api_processes())
     asked = time.monotonic()
     await asyncio.gather(*(asyncio.to_thread(ask_once, server.base) for _ in range(24)))
-    assert time.monotonic() - asked < 2
-    await asyncio.to_thread(recovered, server)
+    assert time.monotonic() - asked < 5
 
 
 def ask_once(base: str) -> None:
