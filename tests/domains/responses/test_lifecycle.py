@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keepwell.domains.responses.errors import RESPONSE_NOT_SUBMITTED, RESPONSE_SUBMITTED
-from keepwell.kernel.problems import INVALID_BODY
+from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
 from tests.support.forms import form, item
 from tests.support.sheet import Sheet, begun, places
@@ -28,10 +28,10 @@ def test_only_a_published_questionnaire_is_answered(status: str):
     assert refusal.code == "questionnaire-not-published"
 
 
-def test_an_unknown_questionnaire_is_a_fault_of_the_body():
+def test_an_unknown_questionnaire_is_not_found_and_pointed_at():
     refusal = Sheet(form(item("a"))).create(questionnaire=new_id())
     assert refusal is not None
-    assert refusal.type == INVALID_BODY
+    assert refusal.type == NOT_FOUND
     assert places(refusal) == [("/questionnaire", "unknown-questionnaire")]
 
 

@@ -124,7 +124,7 @@ async def test_a_questionnaire_is_named_by_id_or_canonical(clinic: Clinic):
     assert found["canonical"] == f"{url}/plain"
     for unknown in (str(new_id()), f"{url}|3", "http://nowhere.example", "nonsense"):
         refused = await clinic.http.post("/v1/responses", json={"questionnaire": unknown})
-        problem = assert_problem(refused, 422, "invalid-body")
+        problem = assert_problem(refused, 404, "not-found")
         assert [fault["pointer"] for fault in problem["errors"]] == ["/questionnaire"]
 
 
@@ -289,7 +289,7 @@ async def test_judging_answers_asks_what_submitting_would(clinic: Clinic):
     assert [fault["code"] for fault in (await judged(name=1))["errors"]] == ["wrong-type"]
     assert (await clinic.http.get("/v1/responses")).json()["items"] == []
     unknown = await clinic.http.post("/v1/responses/$validate", json={"questionnaire": str(new_id()), "answers": {}})
-    assert_problem(unknown, 422, "invalid-body")
+    assert_problem(unknown, 404, "not-found")
 
 
 async def test_a_repeated_creation_is_applied_once(clinic: Clinic):

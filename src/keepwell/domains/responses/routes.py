@@ -218,7 +218,7 @@ def _editing(changes: _Changes, reads: _Reads) -> tuple[Endpoint, ...]:
             _TAG,
             body=Candidate,
             answers={200: Judgement},
-            problems=(QUESTIONNAIRE_NOT_PUBLISHED,),
+            problems=(NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED),
             hot=True,  # or the hot path with {id} would take it
             idempotent=False,
         ),
@@ -253,7 +253,7 @@ def _editing(changes: _Changes, reads: _Reads) -> tuple[Endpoint, ...]:
             _TAG,
             body=NewResponse,
             answers={201: ResponseView},
-            problems=(INVALID_ANSWERS, QUESTIONNAIRE_NOT_PUBLISHED),
+            problems=(NOT_FOUND, INVALID_ANSWERS, QUESTIONNAIRE_NOT_PUBLISHED),
         ),
         Endpoint(
             "POST",

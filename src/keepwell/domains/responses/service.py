@@ -24,7 +24,7 @@ from keepwell.domains.responses.rules.lifecycle import unknown_questionnaire
 from keepwell.domains.responses.store import Wanted, page
 from keepwell.kernel import Actor, Entry, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View, fold
 from keepwell.kernel.journal import event_name
-from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Refusal
+from keepwell.kernel.problems import NOT_FOUND, Refusal
 from keepwell.kit.ids import new_id
 
 KIND, RESOURCE = "response", "QuestionnaireResponse"
@@ -157,25 +157,25 @@ class ResponseService:
         """The questionnaire a caller names by id or canonical.
 
         Raises:
-            Refused: `invalid-body` when no canonical of the clinic is like this; as any read.
+            Refused: `not-found` when no canonical of the clinic is like this; as any read.
         """
         found = await self._questionnaires.resolve(actor, reference, origin)
         if found is None:
-            raise Refused(Refusal(INVALID_BODY, faults=(unknown_questionnaire(),)))
+            raise Refused(unknown_questionnaire())
         return found
 
     async def judge(self, actor: Actor, reference: str, answers: Answers, origin: Origin) -> Judgement:
         """Whether a response with just these answers could be submitted. Rows begin where the answers name them.
 
         Raises:
-            Refused: `invalid-body` when there is no such questionnaire, `questionnaire-not-published`, or as any read.
+            Refused: `not-found` when there is no such questionnaire, `questionnaire-not-published`, or as any read.
         """
         id_ = await self.questionnaire(actor, reference, origin)
         try:
             snapshot = await self._questionnaires.get(actor, id_, origin)
         except Refused as refused:
             if refused.refusal.type == NOT_FOUND:
-                raise Refused(Refusal(INVALID_BODY, faults=(unknown_questionnaire(),))) from None
+                raise Refused(unknown_questionnaire()) from None
             raise
         form: Questionnaire = snapshot.state
         if form.status != "active":

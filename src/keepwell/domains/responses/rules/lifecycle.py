@@ -72,7 +72,7 @@ def decide_create(_state: None, command: CreateResponse, context: Context) -> De
     """Begins a response, about the person named or else the one who begins it. Rows named in its answers begin with it."""
     found = context.references.get((QUESTIONNAIRE, command.questionnaire))
     if found is None:
-        return Refusal(INVALID_BODY, faults=(unknown_questionnaire(),))
+        return unknown_questionnaire()
     form: Questionnaire = found.state
     if form.status != "active":
         return Refusal(QUESTIONNAIRE_NOT_PUBLISHED)
@@ -93,9 +93,10 @@ def decide_create(_state: None, command: CreateResponse, context: Context) -> De
     return (ResponseCreated(command.questionnaire, given, rows, subject, canonical(form), version),)
 
 
-def unknown_questionnaire() -> Fault:
-    """Said alike of an id and of a canonical that name nothing."""
-    return Fault("/questionnaire", "unknown-questionnaire", "There is no such questionnaire.")
+def unknown_questionnaire() -> Refusal:
+    """Said alike of an id and of a canonical that name nothing, or nothing of this clinic."""
+    fault = Fault("/questionnaire", "unknown-questionnaire", "There is no such questionnaire.")
+    return Refusal(NOT_FOUND, "There is no such questionnaire.", faults=(fault,))
 
 
 def decide_patch(state: Response, command: PatchResponse, context: Context) -> Decision:
