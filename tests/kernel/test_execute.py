@@ -26,6 +26,7 @@ from tests.support.notes import (
     origin,
     written,
 )
+from tests.support.waiting import eventually_async
 
 READ = Permission("Note", "r")
 MakeKernel = Callable[..., Kernel]
@@ -186,6 +187,19 @@ class TestManyCommands:
         await one(kernel, neighbour)
         assert (await one(kernel, written(beside=neighbour.id))).refusal is None
         assert (await one(kernel, written(beside=new_id()))).refusal.code == "no-such-neighbour"
+
+    async def test_what_many_decisions_refer_to_is_loaded_at_once(self, make_kernel: MakeKernel, owner: Any) -> None:
+        statement = await owner.fetchval("SELECT format('ALTER DATABASE %I SET track_functions = pl', current_database())")
+        await owner.execute(statement)
+        kernel = make_kernel()
+        neighbours = [written() for _ in range(30)]
+        await kernel.execute([envelope(neighbour) for neighbour in neighbours])
+        outcomes = await asyncio.gather(*(one(kernel, written(beside=neighbour.id)) for neighbour in neighbours))
+        assert not any(outcome.refusal for outcome in outcomes)
+        await kernel.database.close()  # what it counted is there to see when its connection is gone
+        loads = "SELECT calls FROM pg_stat_user_functions WHERE funcname = 'kernel_load'"
+        assert await eventually_async(lambda: owner.fetchval(loads)) <= 8
+        await owner.execute(statement.replace("SET track_functions = pl", "RESET track_functions"))
 
     async def test_tenants_share_a_batch_without_seeing_each_other(self, kernel: Kernel, owner: Any) -> None:
         clinics = [TENANT, OTHER_TENANT, *(new_id() for _ in range(30))]

@@ -262,6 +262,7 @@ class Executor:
             plan = Plan(self._environment, keys, loaded, known, moment)
             try:
                 answers = [(each, plan.decide(each.admitted, atomic=each.atomic, dry_run=each.dry_run)) for each in parcels]
+                plan.complete()
             except NeedMoreError as need:
                 more: dict[UUID, Wanted] = {}
                 for tenant, kind, id_ in need.targets:

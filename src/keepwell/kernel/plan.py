@@ -90,12 +90,12 @@ class Plan:
         self.entries: list[StoredEntry] = []
         self.key_rows: list[KeyRow] = []
         self.records: list[StoredAccess] = []
+        self._needs: list[NeedMoreError] = []
 
     def decide(self, parcel: Sequence[Admitted], *, atomic: bool, dry_run: bool) -> list[Outcome]:
         """One outcome for each command, in order. With `atomic`, one refusal takes all back; with `dry_run`, all are taken back.
 
-        Raises:
-            NeedMoreError: something referenced was not loaded.
+        They count only when `complete` says so.
         """
         mark = self._mark() if atomic or dry_run else None
         outcomes = [self._one(admitted, dry_run=dry_run) for admitted in parcel]
@@ -107,6 +107,17 @@ class Plan:
         if atomic and refused:
             return [outcome if outcome.refusal else self._aborted(each) for each, outcome in zip(parcel, outcomes, strict=True)]
         return outcomes
+
+    def complete(self) -> None:
+        """Makes sure that every decision had what it needed.
+
+        Raises:
+            NeedMoreError: something was not loaded. What was decided is worth nothing.
+        """
+        if self._needs:
+            first, *others = self._needs
+            first.targets.update(*(other.targets for other in others))
+            raise first
 
     def _aborted(self, admitted: Admitted) -> Outcome:
         """What comes of a command that would have been carried out, were it not for another one of its list."""
@@ -149,8 +160,10 @@ class Plan:
         entries = len(self.entries)
         try:
             outcome = self._outcome(admitted)
-        except NeedMoreError:
-            raise
+        except NeedMoreError as need:
+            # The others are decided on all the same, to learn what they need too: one more load serves all of them.
+            self._needs.append(need)
+            return _refused(admitted, Refusal(INTERNAL))
         except Exception as error:  # noqa: BLE001 - one faulty command or unreadable row must not take its neighbours down
             self._environment.report(error, admitted)
             outcome = _refused(admitted, Refusal(INTERNAL))
