@@ -6,7 +6,7 @@ SET statement_timeout = '30s';
 -- that wrote it (8 bytes). The state is answered only where that differs from what is stored; an empty value means that no
 -- state is wanted. Head and transaction together name one stored state exactly: a rebuild, a new key, a restore to an earlier
 -- moment each change at least one of them, and neither lies outside the row, so no large state is touched to compare.
--- `seen` is how far the log reached when the rows were seen.
+-- `seen` is how far the log was flushed when the rows were seen: a commit shows only after that, so all they show lies before it.
 CREATE FUNCTION kernel_read(
     tenants uuid[], starts integer[], r_kind text[], r_entity uuid[], r_compartment bytea[], r_credential uuid[],
     r_at timestamptz[], r_id uuid[], r_action text[], r_actor uuid[], r_role text[], r_door text[], r_request_id text[],
@@ -53,7 +53,7 @@ BEGIN
             SELECT (a + f.place - 1)::integer, f.outcome, f.version, f.created_at, f.updated_at, f.head, f.writer,
                    CASE WHEN f.outcome = 'ok' AND (f.known IS NULL OR f.known <> '' AND f.known <> f.head || int8send(f.writer))
                         THEN f.state END,
-                   (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint
+                   (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint
             FROM found f;
     END LOOP;
     PERFORM set_config('app.tenant', '', true);
