@@ -7,7 +7,7 @@ from uuid import UUID
 
 from keepwell.domains import questionnaires
 from keepwell.domains.questionnaires import Questionnaire
-from keepwell.kernel.aggregate import Aggregate
+from keepwell.kernel.aggregate import Aggregate, CommandType
 from keepwell.kernel.envelope import Actor, Command, Context, Snapshot
 from keepwell.kernel.problems import Refusal
 from keepwell.kit.ids import new_id
@@ -25,13 +25,14 @@ class Desk:
         self.state: Any = None
         self.events: list[Any] = []
         self.now = START
+        self.told: Mapping[str, Any] = {}
         self._forms = dict(forms or {})
         self._derived = {id_: questionnaires.AGGREGATES[0].derive(form) for id_, form in self._forms.items()}  # type: ignore[misc]
         self._commands = {command.type: command for command in aggregate.commands}
         self._actor = Actor(new_id(), new_id(), "clinician", (), subject=subject)
 
-    def do(self, command: Command) -> Refusal | None:
-        """Carries a command out; the refusal when it was not."""
+    def do(self, command: Command, seen: int | None = None) -> Refusal | None:
+        """Carries a command out; the refusal when it was not. One made from version `seen` is merged into what came since."""
         self.now += timedelta(seconds=1)
         command_type = self._commands[type(command)]
         assert command_type.creates == (self.state is None)
@@ -45,13 +46,27 @@ class Desk:
         )
         if command_type.guard is not None and (refusal := command_type.guard(self.state, command, context)):
             return refusal
-        events = command_type.decide(self.state, command, context)
+        events = None if seen is None else self._merged(command_type, command, context, seen)
+        if events is None:
+            events = command_type.decide(self.state, command, context)
         if isinstance(events, Refusal):
             return events
         for event in events:
             self.state = self.aggregate.evolve(self.state, event)
             self.events.append(event)
         return None
+
+    def _merged(
+        self, command_type: CommandType, command: Command, context: Context, seen: int
+    ) -> tuple[Any, ...] | Refusal | None:
+        if seen == len(self.events):
+            return None
+        assert command_type.merge is not None
+        merged = command_type.merge(self.state, command, context, tuple(self.events[seen:]))
+        if isinstance(merged, Refusal):
+            return merged
+        self.told = merged.told
+        return merged.events
 
     def view(self, id_: UUID) -> Any:
         """What callers would see."""

@@ -5,7 +5,15 @@ from uuid import UUID
 
 from keepwell.domains import responses
 from keepwell.domains.questionnaires import Questionnaire
-from keepwell.domains.responses import AddRow, AmendResponse, CreateResponse, PatchResponse, RemoveRow, SubmitResponse
+from keepwell.domains.responses import (
+    AddRow,
+    AmendResponse,
+    CreateResponse,
+    PatchResponse,
+    RemoveRow,
+    SubmitResponse,
+    VoidResponse,
+)
 from keepwell.kernel.problems import Refusal
 from keepwell.kit.ids import new_id
 from tests.support.desk import Desk
@@ -32,6 +40,13 @@ class Sheet:
     def change(self, answers: dict[str, Any]) -> Refusal | None:
         return self.desk.do(PatchResponse(self.id, answers))
 
+    def merge(self, seen: int, answers: dict[str, Any]) -> Refusal | None:
+        """A change made from version `seen`."""
+        return self.desk.do(PatchResponse(self.id, answers), seen)
+
+    def merge_removal(self, seen: int, row: str) -> Refusal | None:
+        return self.desk.do(RemoveRow(self.id, UUID(row)), seen)
+
     def add_row(self, group: str, answers: dict[str, Any] | None = None) -> str:
         """The new row's id."""
         assert self.desk.do(AddRow(self.id, group, answers or {})) is None
@@ -48,6 +63,13 @@ class Sheet:
 
     def amend(self, answers: dict[str, Any], reason: str = "a slip of the pen") -> Refusal | None:
         return self.desk.do(AmendResponse(self.id, reason, answers))
+
+    def void(self, reason: str = "the wrong person") -> Refusal | None:
+        return self.desk.do(VoidResponse(self.id, reason))
+
+    @property
+    def version(self) -> int:
+        return len(self.desk.events)
 
     @property
     def answers(self) -> dict[str, Any]:

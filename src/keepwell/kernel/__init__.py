@@ -1,6 +1,6 @@
 """The command path: one way in for every change and every read, with permission, tenancy, audit and proof built in."""
 
-from keepwell.kernel.aggregate import Aggregate, Catalog, CommandType, Decision, Lookup
+from keepwell.kernel.aggregate import Aggregate, Catalog, CommandType, Decision, Lookup, Merge
 from keepwell.kernel.envelope import Actor, Command, Context, Envelope, Origin, Outcome, Reference, Snapshot
 from keepwell.kernel.journal import Entry, fold
 from keepwell.kernel.permissions import Permission
@@ -21,6 +21,7 @@ __all__ = [
     "Kernel",
     "Limits",
     "Lookup",
+    "Merge",
     "Origin",
     "Outcome",
     "Permission",

@@ -5,7 +5,7 @@ The kernel does the rest for every kind alike: load, lock, decide, version, jour
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,12 +17,21 @@ Decision = tuple[Any, ...] | Refusal
 """The events that happen, oldest first (an empty tuple: nothing to change), or why nothing may."""
 
 
+class Merge(NamedTuple):
+    """The events that bring a change into a newer version, and what the caller is told besides the view."""
+
+    events: tuple[Any, ...]
+    told: Mapping[str, Any]
+
+
 class CommandType(msgspec.Struct, frozen=True):
     """One command a room offers.
 
     `name` is the stable name in journal, metrics and idempotency scope, such as `responses.patch`.
     `guard` says whether the state allows the command at all; it runs before the version is compared (409 before 412).
     `decide` says what happens; it runs after. Both are pure.
+    `merge` decides in its place when the caller saw an older version and asked for merging: it is also given the events since
+    that version, oldest first. What it refuses is refused; without it a stale version always is.
     `made_by_door` names further fields that hold fresh ids, which a retry will not repeat.
     `creates`: the aggregate must not exist yet. `guarded`: the caller must name the version it saw (`If-Match`).
     """
@@ -32,6 +41,7 @@ class CommandType(msgspec.Struct, frozen=True):
     permission: Permission
     decide: Callable[[Any, Any, Context], Decision]
     guard: Callable[[Any, Any, Context], Refusal | None] | None = None
+    merge: Callable[[Any, Any, Context, tuple[Any, ...]], Merge | Refusal] | None = None
     creates: bool = False
     guarded: bool = True
     references: Callable[[Any, Any], tuple[Reference, ...]] | None = None
@@ -101,4 +111,4 @@ class Catalog:
                 self.commands[command.type] = (aggregate, command)
 
 
-__all__ = ["Aggregate", "Catalog", "CommandType", "Decision", "Lookup"]
+__all__ = ["Aggregate", "Catalog", "CommandType", "Decision", "Lookup", "Merge"]

@@ -26,6 +26,7 @@ class StoredOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int = 0
     body: bytes = b""
     refusal: Refusal | None = None
+    told: dict[str, Any] = {}
 
 
 class Codec:
@@ -56,13 +57,14 @@ class Codec:
         return self._events[kind].decode(keys.open(envelope, "journal_entry", "payload", f"{kind}/{_text(id)}/{version}"))
 
     def seal_outcome(self, keys: TenantKeys, key: bytes, outcome: Outcome) -> bytes:
-        stored = StoredOutcome(outcome.kind, outcome.id, outcome.version, outcome.body, outcome.refusal)
+        stored = StoredOutcome(outcome.kind, outcome.id, outcome.version, outcome.body, outcome.refusal, dict(outcome.told))
         return keys.seal(_pack(stored), "idempotency", "outcome", key.hex())
 
     def open_outcome(self, keys: TenantKeys, key: bytes, envelope: bytes) -> Outcome:
         """The first outcome, marked as replayed. Raises as `open_state` does."""
         stored = self._outcome.decode(keys.open(envelope, "idempotency", "outcome", key.hex()))
-        return Outcome(stored.kind, stored.id, stored.version, stored.body, stored.refusal, replayed=True)
+        told = (stored.kind, stored.id, stored.version, stored.body, stored.refusal)
+        return Outcome(*told, replayed=True, told=stored.told)
 
     def seal_view(self, keys: TenantKeys, kind: str, id: UUID, known: bytes, body: bytes) -> bytes:
         """What a caller sees of one stored state, for the cache. `known` names that state exactly."""

@@ -41,13 +41,17 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """One command on its way. The same envelope always gets the same treatment, whatever door made it."""
+    """One command on its way. The same envelope always gets the same treatment, whatever door made it.
+
+    `merge`: when `if_match` is behind, the change is merged into what happened since, if its command can do that.
+    """
 
     command: Command
     actor: Actor
     origin: Origin
     if_match: int | None = None
     idempotency_key: str | None = None
+    merge: bool = False
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -66,6 +70,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What came of an envelope: a refusal, or the aggregate's id, version and view.
 
     `body` is the JSON of the room's view of the aggregate at `version`; a replayed outcome carries the first one's bytes.
+    `told` are further members that doors add to `body`: what came of a merge.
     """
 
     kind: str
@@ -74,6 +79,12 @@ class Outcome(msgspec.Struct, frozen=True):
     body: bytes = b""
     refusal: Refusal | None = None
     replayed: bool = False
+    told: Mapping[str, Any] = {}
+
+    @property
+    def shown(self) -> bytes:
+        """What the caller sees: the view, and the further members."""
+        return self.body[:-1] + b"," + msgspec.json.encode(self.told)[1:] if self.told else self.body
 
 
 class Reference(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ halved until the poison command stands alone. Nothing in flight is ever cancelle
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
 from keepwell.kernel.keys import KeyRing, TenantKeys
-from keepwell.kernel.plan import Environment, NeedMoreError, Plan, Target
+from keepwell.kernel.plan import Environment, NeedMoreError, Past, Plan, Target, mergeable
 from keepwell.kernel.problems import (
     CONFLICT,
     IDEMPOTENCY_KEY_IN_USE,
@@ -258,8 +258,9 @@ class Executor:
         if wanted:
             loaded = await store.load(connection, wanted, moment, lock=lock)
         known = {(tenant, *target) for tenant, want in wanted.items() for target in want.aggregates}
+        pasts: dict[Target, Past] = {}
         while True:
-            plan = Plan(self._environment, keys, loaded, known, moment)
+            plan = Plan(self._environment, keys, loaded, known, pasts, moment)
             try:
                 answers = [(each, plan.decide(each.admitted, atomic=each.atomic, dry_run=each.dry_run)) for each in parcels]
                 plan.complete()
@@ -267,10 +268,29 @@ class Executor:
                 more: dict[UUID, Wanted] = {}
                 for tenant, kind, id_ in need.targets:
                     more.setdefault(tenant, Wanted(set(), set(), set())).aggregates.add((kind, id_))
-                loaded.aggregates.update((await store.load(connection, more, moment, lock=False)).aggregates)
-                known |= need.targets
+                if more:
+                    loaded.aggregates.update((await store.load(connection, more, moment, lock=False)).aggregates)
+                    known |= need.targets
+                if need.events:
+                    first = {**need.events, **_first_events(parcels, loaded)}
+                    pasts.update(await self._events(connection, keys, loaded, first))
                 continue
             return plan, answers
+
+    async def _events(
+        self, connection: Any, keys: dict[UUID, TenantKeys], loaded: Loaded, first: Mapping[Target, int]
+    ) -> dict[Target, Past]:
+        """The events of each aggregate from a version on, up to the one that was loaded."""
+        found: dict[Target, list[Any]] = {target: [] for target in first}
+        for tenant in {target[0] for target in first}:
+            targets = [target for target in first if target[0] == tenant]
+            spans = [
+                (kind, id_, first[tenant, kind, id_], loaded.aggregates[tenant, kind, id_]["version"]) for _, kind, id_ in targets
+            ]
+            for (kind, id_), version, sealed in await store.events(connection, tenant, spans):
+                event = self._environment.codec.open_event(keys[tenant], kind, id_, version, sealed)
+                found[tenant, kind, id_].append(event)
+        return {target: Past(first[target], tuple(events)) for target, events in found.items()}
 
     async def _store(
         self, connection: Any, plan: Plan, parcels: Sequence[Parcel], *, in_transaction: bool
@@ -305,6 +325,20 @@ def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
             if each.envelope.actor.credential is not None:
                 want.credentials.add(each.envelope.actor.credential)
     return wanted
+
+
+def _first_events(parcels: Sequence[Parcel], loaded: Loaded) -> dict[Target, int]:
+    """Of each aggregate, the first version whose event a merging command of the batch needs."""
+    first: dict[Target, int] = {}
+    for parcel in parcels:
+        for each in parcel.admitted:
+            envelope = each.envelope
+            target = (parcel.tenant, each.aggregate.kind, envelope.command.id)
+            row = loaded.aggregates.get(target)
+            if row is not None and each.command_type.merge is not None and mergeable(envelope, row["version"]):
+                version: int = row["version"]
+                first[target] = min(first.get(target, version), (envelope.if_match or 0) + 1)
+    return first
 
 
 def _refuse_all(parcels: Sequence[Parcel], refusal: Refusal) -> None:

@@ -13,11 +13,12 @@ import msgspec
 
 from keepwell.kernel import journal
 from keepwell.kernel.admission import Admitted
-from keepwell.kernel.aggregate import Aggregate, Catalog
+from keepwell.kernel.aggregate import Aggregate, Catalog, Merge
 from keepwell.kernel.codec import Codec, view_json
-from keepwell.kernel.envelope import Context, Outcome, Reference, Snapshot
+from keepwell.kernel.envelope import Context, Envelope, Outcome, Reference, Snapshot
 from keepwell.kernel.journal import GENESIS, StoredAccess, StoredEntry
 from keepwell.kernel.keys import TenantKeys
+from keepwell.kernel.permissions import Permission, grant
 from keepwell.kernel.problems import (
     CONFLICT,
     FORBIDDEN,
@@ -37,12 +38,27 @@ Target = tuple[UUID, str, UUID]
 CREDENTIAL_KIND = "session"
 
 
-class NeedMoreError(Exception):
-    """A decision needs aggregates that were not loaded. Load them too and plan again."""
+MOST_BEHIND = 2_000
+"""How many versions a change may be behind and still be merged: each is opened while others wait."""
 
-    def __init__(self, targets: set[Target]) -> None:
-        super().__init__("more aggregates are needed")
+
+class NeedMoreError(Exception):
+    """A decision needs what was not loaded. Load it too and plan again.
+
+    `targets` are aggregates; `events` the first version from which on an aggregate's events are wanted.
+    """
+
+    def __init__(self, targets: set[Target], events: Mapping[Target, int] | None = None) -> None:
+        super().__init__("more is needed")
         self.targets = targets
+        self.events = events or {}
+
+
+class Past(NamedTuple):
+    """The events of an aggregate from version `first` up to the version loaded."""
+
+    first: int
+    events: tuple[Any, ...]
 
 
 class LookupRow(NamedTuple):
@@ -70,23 +86,32 @@ class _Mark(NamedTuple):
     claimed: dict[tuple[UUID, bytes], tuple[bytes, Outcome]]
     entries: int
     keys: int
+    fresh: dict[Target, int]
 
 
 class Plan:
     """The decisions over one batch."""
 
     def __init__(
-        self, environment: Environment, keys: Mapping[UUID, TenantKeys], loaded: Loaded, known: set[Target], moment: datetime
+        self,
+        environment: Environment,
+        keys: Mapping[UUID, TenantKeys],
+        loaded: Loaded,
+        known: set[Target],
+        pasts: Mapping[Target, Past],
+        moment: datetime,
     ) -> None:
         self._environment = environment
         self._keys = keys
         self._loaded = loaded
         self._known = known
+        self._pasts = pasts
         self._moment = moment
         self._before: dict[Target, Snapshot | None] = {}
         self._states: dict[Target, Snapshot] = {}
         self._views: dict[Target, tuple[int, bytes]] = {}
         self._claimed: dict[tuple[UUID, bytes], tuple[bytes, Outcome]] = {}
+        self._fresh: dict[Target, list[Any]] = {}
         self.entries: list[StoredEntry] = []
         self.key_rows: list[KeyRow] = []
         self.records: list[StoredAccess] = []
@@ -148,11 +173,19 @@ class Plan:
         return seen[1] if seen is not None and seen[0] == version else None
 
     def _mark(self) -> _Mark:
-        return _Mark(dict(self._states), dict(self._claimed), len(self.entries), len(self.key_rows))
+        return _Mark(
+            dict(self._states),
+            dict(self._claimed),
+            len(self.entries),
+            len(self.key_rows),
+            {target: len(fresh) for target, fresh in self._fresh.items()},
+        )
 
     def _take_back(self, mark: _Mark) -> None:
         self._states = mark.states
         self._claimed = mark.claimed
+        for target, fresh in self._fresh.items():
+            del fresh[mark.fresh.get(target, 0) :]
         del self.entries[mark.entries :]
         del self.key_rows[mark.keys :]
 
@@ -167,11 +200,24 @@ class Plan:
         except Exception as error:  # noqa: BLE001 - one faulty command or unreadable row must not take its neighbours down
             self._environment.report(error, admitted)
             outcome = _refused(admitted, Refusal(INTERNAL))
-        if outcome.refusal is not None:
-            self._record(admitted, outcome.refusal.code, outcome.version)
+        refusal = outcome.refusal
+        if refusal is not None:
+            if refusal.disclosed:
+                outcome = self._disclosed(admitted, outcome, refusal)
+            self._record(admitted, refusal.code, outcome.version)
         elif outcome.replayed or dry_run or len(self.entries) == entries:
             # It shows what is stored, like a read, and left no journal entry to tell of it.
             self._record(admitted, "replayed" if outcome.replayed else "dry-run" if dry_run else "unchanged", outcome.version)
+        return outcome
+
+    def _disclosed(self, admitted: Admitted, outcome: Outcome, refusal: Refusal) -> Outcome:
+        """A refusal that shows what is stored, to who may read it; that it was shown is recorded as a read."""
+        actor = admitted.envelope.actor
+        granted = grant(actor.scopes, Permission(admitted.aggregate.resource, "r"))
+        seen = self._current((actor.tenant, admitted.aggregate.kind, admitted.envelope.command.id))
+        if granted is None or _compartment(msgspec.structs.replace(admitted, grant=granted), seen):
+            return msgspec.structs.replace(outcome, refusal=msgspec.structs.replace(refusal, disclosed={}))
+        self._record(admitted, "ok", outcome.version, action="read")
         return outcome
 
     def _outcome(self, admitted: Admitted) -> Outcome:
@@ -225,9 +271,14 @@ class Plan:
         context = self._context(admitted, snapshot)
         if command_type.guard is not None and (refusal := command_type.guard(state, envelope.command, context)):
             return _refused(admitted, refusal, snapshot)
+        told: Mapping[str, Any] = {}
         if refusal := _version(admitted, snapshot):
-            return _refused(admitted, refusal, snapshot)
-        events = command_type.decide(state, envelope.command, context)
+            merged = self._merged(admitted, snapshot, context) or refusal
+            if isinstance(merged, Refusal):
+                return _refused(admitted, merged, snapshot)
+            events, told = merged
+        else:
+            events = command_type.decide(state, envelope.command, context)
         if isinstance(events, Refusal):
             return _refused(admitted, events, snapshot)
         after, entries = self._evolve(admitted, snapshot, events, context.now)
@@ -240,7 +291,31 @@ class Plan:
             self._states[target] = after
             self._views[target] = (after.version, body)
             self.entries.extend(entries)
-        return Outcome(aggregate.kind, after.id, after.version, body)
+            self._fresh.setdefault(target, []).extend(events)
+        return Outcome(aggregate.kind, after.id, after.version, body, told=told)
+
+    def _merged(self, admitted: Admitted, snapshot: Snapshot | None, context: Context) -> Merge | Refusal | None:
+        """What comes of a change that was made from an older version; None when it cannot be merged."""
+        envelope, merge = admitted.envelope, admitted.command_type.merge
+        if snapshot is None or merge is None or not mergeable(envelope, snapshot.version):
+            return None
+        target = (envelope.actor.tenant, admitted.aggregate.kind, envelope.command.id)
+        since = self._since(target, snapshot.version, envelope.if_match or 0)
+        merged = merge(snapshot.state, envelope.command, context, since)
+        if isinstance(merged, Refusal):
+            return msgspec.structs.replace(merged, extra={**merged.extra, "current_version": snapshot.version})
+        return merged
+
+    def _since(self, target: Target, version: int, seen: int) -> tuple[Any, ...]:
+        """The events after version `seen`: the stored ones, and those decided in this batch."""
+        fresh = self._fresh.get(target, ())
+        stored = version - len(fresh)
+        if seen >= stored:
+            return tuple(fresh[seen - stored :])
+        past = self._pasts.get(target)
+        if past is None or past.first > seen + 1:
+            raise NeedMoreError(set(), {target: seen + 1})
+        return (*past.events[seen + 1 - past.first :], *fresh)
 
     def _current(self, target: Target) -> Snapshot | None:
         if (snapshot := self._states.get(target)) is not None:
@@ -317,13 +392,10 @@ class Plan:
         hash_ = journal.entry_hash(previous, actor.tenant, kind, id_, version, now, name, command, *who, payload)
         return StoredEntry(actor.tenant, kind, id_, version, now, name, command, *who, payload, previous, hash_)
 
-    def _record(self, admitted: Admitted, outcome: str, version: int) -> None:
-        envelope = admitted.envelope
-        self.records.append(
-            access_record(
-                envelope, admitted.aggregate.kind, envelope.command.id, self._moment, admitted.command_type.name, outcome, version
-            )
-        )
+    def _record(self, admitted: Admitted, outcome: str, version: int, *, action: str = "") -> None:
+        envelope, done = admitted.envelope, action or admitted.command_type.name
+        kind, id_ = admitted.aggregate.kind, envelope.command.id
+        self.records.append(access_record(envelope, kind, id_, self._moment, done, outcome, version))
 
     def _state_row(self, target: Target, snapshot: Snapshot) -> StateRow:
         tenant, kind, id_ = target
@@ -359,6 +431,11 @@ def access_record(who: Any, kind: str, entity: UUID, at: datetime, action: str, 
     return StoredAccess(actor.tenant, entity, at, id_, kind, version, action, outcome, *agent, hash_)
 
 
+def mergeable(envelope: Envelope, version: int) -> bool:
+    """Whether a change asks to be merged and was made from a version not too far behind this one."""
+    return envelope.merge and 0 < (envelope.if_match or 0) < version <= (envelope.if_match or 0) + MOST_BEHIND
+
+
 def _refused(admitted: Admitted, refusal: Refusal, snapshot: Snapshot | None = None) -> Outcome:
     version = 0 if snapshot is None else snapshot.version
     return Outcome(admitted.aggregate.kind, admitted.envelope.command.id, version, refusal=refusal)
@@ -386,4 +463,15 @@ def _version(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
     return Refusal(VERSION_CONFLICT, f"It is at version {snapshot.version} now.", extra={"current_version": snapshot.version})
 
 
-__all__ = ["Environment", "LookupRow", "NeedMoreError", "Plan", "Target", "UnreadableError", "access_record", "compartment"]
+__all__ = [
+    "Environment",
+    "LookupRow",
+    "NeedMoreError",
+    "Past",
+    "Plan",
+    "Target",
+    "UnreadableError",
+    "access_record",
+    "compartment",
+    "mergeable",
+]

@@ -36,7 +36,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 class Refusal(msgspec.Struct, frozen=True):
     """A decision not to do what was asked. `detail` never holds health information.
 
-    `extra` becomes members of the problem document, such as `current_version`.
+    `extra` becomes members of the problem document, such as `current_version`. So does `disclosed`, which may hold health
+    information: the kernel leaves it in only for who may read the aggregate, and records that as a read.
     """
 
     type: ProblemType
@@ -44,6 +45,7 @@ class Refusal(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     extra: Mapping[str, Any] = {}
     retry_after: int | None = None
+    disclosed: Mapping[str, Any] = {}
 
     @property
     def code(self) -> str:

@@ -88,6 +88,14 @@ class Loaded(NamedTuple):
     credentials: set[tuple[UUID, UUID]]
 
 
+_EVENTS = """
+SELECT w.place, j.version, j.payload
+FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::integer[]) WITH ORDINALITY AS w (kind, id, low, high, place)
+CROSS JOIN LATERAL (
+    SELECT e.version, e.payload FROM journal_entry e
+    WHERE e.tenant_id = current_tenant() AND e.kind = w.kind AND e.id = w.id AND e.version BETWEEN w.low AND w.high
+    ORDER BY e.version OFFSET 0) j
+"""
 _AGGREGATE, _KEY = 1, 2
 _STALE = "KW001"
 _ENTRY = attrgetter(*StoredEntry.__struct_fields__)
@@ -154,6 +162,18 @@ async def load(connection: Any, wanted: dict[UUID, Wanted], moment: datetime, *,
         else:
             found.credentials.add((row["tenant"], row["id"]))
     return found
+
+
+async def events(
+    connection: Any, tenant: UUID, spans: Sequence[tuple[str, UUID, int, int]]
+) -> list[tuple[tuple[str, UUID], int, bytes]]:
+    """The sealed events of each span (kind, id, first and last version), each with its kind, id and version, in order."""
+    columns = _columns(spans, 4)
+    async with connection.transaction():
+        await connection.execute(CLAIM_TENANT, str(tenant))
+        rows = await connection.fetch(_EVENTS, *columns)
+        await connection.execute(CLAIM_TENANT, "")
+    return [(spans[row["place"] - 1][:2], row["version"], row["payload"]) for row in rows]
 
 
 async def write(

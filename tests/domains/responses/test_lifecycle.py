@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from keepwell.domains.responses.errors import RESPONSE_NOT_SUBMITTED, RESPONSE_SUBMITTED
+from keepwell.domains.responses.errors import RESPONSE_NOT_SUBMITTED, RESPONSE_SUBMITTED, RESPONSE_VOIDED
 from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
 from tests.support.forms import form, item
@@ -116,3 +116,28 @@ def test_an_amendment_may_not_leave_the_response_incomplete():
     refusal = sheet.amend({"b": "one"})
     assert refusal is not None
     assert (refusal.code, places(refusal)) == ("invalid-answers", [("/answers/b", "wrong-type")])
+
+
+def test_an_amendment_entered_wrongly_is_amended_again():
+    sheet = submitted(item("a"), a="x")
+    assert sheet.amend({"a": "wrong"}) is None
+    assert sheet.amend({"a": "right"}, "amended the wrong one") is None
+    assert (sheet.desk.state.status, sheet.answers) == ("amended", {"a": "right"})
+
+
+@pytest.mark.parametrize("far", ["begun", "submitted", "amended"])
+def test_whatever_a_response_is_it_can_be_declared_entered_in_error_and_then_only_be_read(far: str):
+    sheet = begun(item("a"), item("g", "group", item("x"), repeats=True))
+    if far != "begun":
+        assert sheet.submit() is None
+    if far == "amended":
+        assert sheet.amend({"a": "x"}) is None
+    assert places(sheet.void(" ")) == [("/reason", "required")]
+    assert sheet.void("the wrong person") is None
+    assert sheet.desk.state.status == "entered-in-error"
+    assert sheet.desk.events[-1].reason == "the wrong person"
+    before = sheet.desk.state
+    for refusal in (sheet.patch(a="y"), sheet.submit(), sheet.amend({"a": "y"}), sheet.refused_row("g"), sheet.void()):
+        assert refusal is not None
+        assert refusal.type == RESPONSE_VOIDED
+    assert sheet.desk.state is before

@@ -183,7 +183,7 @@ async def test_the_history_tells_who_did_what(clinic: Clinic):
         (1, "created", {"name": "Ann"}),
         (2, "changed", {"name": "Bob", "dose": None}),
         (3, "row-added", {f"drugs[{row}].drug": "x"}),
-        (4, "row-removed", {}),
+        (4, "row-removed", {f"drugs[{row}].drug": None}),
         (5, "submitted", {}),
         (6, "amended", {"name": "Cid"}),
     ]
@@ -334,3 +334,26 @@ async def test_a_form_without_its_own_address_is_answered_by_id(clinic: Clinic):
         created = await clinic.http.post("/v1/questionnaires", json=sent)
         found = await clinic.begin(created.json()["id"])
         assert found["questionnaire_version"] == sent.get("version")
+
+
+async def test_a_response_entered_in_error_stays_readable_and_nothing_else(clinic: Clinic):
+    id_, path = await begun(clinic, answers={"name": "Ann"})
+    await clinic.post(f"{path}/submit", 1)
+    assert_problem(await clinic.post(f"{path}/void", None, {"reason": "x"}), 428, "precondition-required")
+    assert_problem(await clinic.post(f"{path}/void", 1, {"reason": "x"}), 412, "version-conflict")
+    assert_problem(await clinic.post(f"{path}/void", 2, {"reason": ""}), 422, "invalid-body")
+    voided = await clinic.post(f"{path}/void", 2, {"reason": "the wrong person"})
+    assert (voided.status_code, voided.json()["status"], voided.json()["version"]) == (200, "entered-in-error", 3)
+    for refused in (
+        await clinic.patch(id_, 3, {"name": "Bob"}),
+        await clinic.post(f"{path}/submit", 3),
+        await clinic.post(f"{path}/amend", 3, {"reason": "x", "answers": {"name": "Bob"}}),
+        await clinic.post(f"{path}/void", 3, {"reason": "x"}),
+    ):
+        assert_problem(refused, 409, "response-voided")
+    assert (await clinic.http.get(path)).json() == voided.json()
+    assert (await clinic.http.get(path, params={"version": 2})).json()["status"] == "completed"
+    last = (await clinic.http.get(f"{path}/history")).json()["items"][-1]
+    assert (last["type"], last["reason"], last["changes"]) == ("voided", "the wrong person", {})
+    listed = (await clinic.http.get("/v1/responses", params={"status": "entered-in-error"})).json()["items"]
+    assert [one["id"] for one in listed] == [id_]

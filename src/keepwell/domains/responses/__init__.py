@@ -11,8 +11,9 @@ from keepwell.domains.responses.models import (
     ResponseEvent,
     Rows,
     SubmitResponse,
+    VoidResponse,
 )
-from keepwell.domains.responses.rules import lifecycle, shortcomings
+from keepwell.domains.responses.rules import evolution, lifecycle, shortcomings
 from keepwell.domains.responses.service import KIND, RESOURCE, ResponseService
 from keepwell.domains.responses.store import LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
@@ -31,8 +32,8 @@ AGGREGATES: tuple[Aggregate, ...] = (
         resource=RESOURCE,
         state=Response,
         event=ResponseEvent,
-        evolve=lifecycle.evolve,
-        view=lifecycle.view,
+        evolve=evolution.evolve,
+        view=evolution.view,
         cached=True,
         commands=(
             CommandType(
@@ -50,6 +51,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 _UPDATE,
                 lifecycle.decide_patch,
                 guard=lifecycle.guard_open,
+                merge=lifecycle.merge_patch,
                 references=lifecycle.needs_form,
             ),
             CommandType(
@@ -67,6 +69,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 _UPDATE,
                 lifecycle.decide_remove_row,
                 guard=lifecycle.guard_open,
+                merge=lifecycle.merge_remove_row,
                 references=lifecycle.needs_form,
             ),
             CommandType(
@@ -85,6 +88,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 guard=lifecycle.guard_submitted,
                 references=lifecycle.needs_form,
             ),
+            CommandType("responses.void", VoidResponse, _UPDATE, lifecycle.decide_void, guard=lifecycle.guard_not_voided),
         ),
         lookup=LOOKUP,
         subject=_subject,
@@ -105,5 +109,6 @@ __all__ = [
     "ResponseService",
     "Rows",
     "SubmitResponse",
+    "VoidResponse",
     "shortcomings",
 ]

@@ -24,6 +24,18 @@ RESPONSE_INVALID = ProblemType(
 RESPONSE_SUBMITTED = ProblemType(
     "response-submitted", 409, "The response was submitted and can no longer be edited", "Amend it, giving the reason."
 )
+RESPONSE_VOIDED = ProblemType(
+    "response-voided",
+    409,
+    "The response was declared entered in error",
+    "It can only be read. Begin another response.",
+)
+MERGE_CONFLICT = ProblemType(
+    "merge-conflict",
+    409,
+    "Somebody else changed the same answers differently",
+    "Decide about each of conflicts, and send the answers again with If-Match naming current_version.",
+)
 RESPONSE_NOT_SUBMITTED = ProblemType(
     "response-not-submitted",
     409,
@@ -37,4 +49,6 @@ PROBLEMS: tuple[ProblemType, ...] = (
     RESPONSE_INVALID,
     RESPONSE_SUBMITTED,
     RESPONSE_NOT_SUBMITTED,
+    RESPONSE_VOIDED,
+    MERGE_CONFLICT,
 )

@@ -13,7 +13,7 @@ import msgspec
 
 from keepwell.kernel.envelope import Command
 
-IN_PROGRESS, COMPLETED, AMENDED = "in-progress", "completed", "amended"
+IN_PROGRESS, COMPLETED, AMENDED, VOIDED = "in-progress", "completed", "amended", "entered-in-error"
 
 Answers = dict[str, Any]
 """Values by address. As a change, None clears."""
@@ -76,6 +76,12 @@ class AmendResponse(Command, frozen=True):
     answers: Answers
 
 
+class VoidResponse(Command, frozen=True):
+    """Declares that the response should never have been; it stays readable, and nothing changes it any more."""
+
+    reason: str
+
+
 class ResponseCreated(msgspec.Struct, frozen=True, tag="created", omit_defaults=True):
     """A response was begun."""
 
@@ -91,11 +97,15 @@ class AnswersChanged(msgspec.Struct, frozen=True, tag="changed", omit_defaults=T
     """These answers were given or, with None, cleared.
 
     `answer_rows` are the rows of the questions among them that have rows, as they are from now on; what stands in rows that
-    are not among them any more goes.
+    are not among them any more goes. `replaced` and `replaced_rows` are what was there before, None and empty where nothing
+    was. `behind`: how many versions had come since the one that this change was made from; it was merged into them.
     """
 
     answers: Answers
     answer_rows: Rows = {}
+    replaced: Answers = {}
+    replaced_rows: Rows = {}
+    behind: int = 0
 
 
 class RowAdded(msgspec.Struct, frozen=True, tag="row-added", omit_defaults=True):
@@ -108,11 +118,13 @@ class RowAdded(msgspec.Struct, frozen=True, tag="row-added", omit_defaults=True)
 
 
 class RowRemoved(msgspec.Struct, frozen=True, tag="row-removed", omit_defaults=True):
-    """A row was removed from the group at this address. `rows` are those inside it, which went along."""
+    """A row was removed from the group at this address. What is named as in `AnswersChanged` means the same here."""
 
     group: str
     row: str
-    rows: Rows = {}
+    replaced: Answers = {}
+    replaced_rows: Rows = {}
+    behind: int = 0
 
 
 class ResponseSubmitted(msgspec.Struct, frozen=True, tag="submitted"):
@@ -128,11 +140,20 @@ class ResponseAmended(msgspec.Struct, frozen=True, tag="amended", omit_defaults=
     answer_rows: Rows = {}
 
 
-ResponseEvent = ResponseCreated | AnswersChanged | RowAdded | RowRemoved | ResponseSubmitted | ResponseAmended
+class ResponseVoided(msgspec.Struct, frozen=True, tag="voided"):
+    """The response was declared entered in error."""
+
+    reason: str
+
+
+ResponseEvent = ResponseCreated | AnswersChanged | RowAdded | RowRemoved | ResponseSubmitted | ResponseAmended | ResponseVoided
 
 
 class ResponseView(msgspec.Struct, frozen=True):
-    """A response as callers see it."""
+    """A response as callers see it.
+
+    Only where a change was merged: `merged`, and in `cleared` the answers that apply no more since, and were taken out.
+    """
 
     id: UUID
     questionnaire: UUID
@@ -145,6 +166,8 @@ class ResponseView(msgspec.Struct, frozen=True):
     rows: Rows
     created_at: datetime
     updated_at: datetime
+    merged: bool | msgspec.UnsetType = msgspec.UNSET
+    cleared: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RowView(msgspec.Struct, frozen=True):

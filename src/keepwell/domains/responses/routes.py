@@ -10,10 +10,12 @@ from msgspec import Meta
 from keepwell.domains.questionnaires import Judgement
 from keepwell.domains.responses.errors import (
     INVALID_ANSWERS,
+    MERGE_CONFLICT,
     QUESTIONNAIRE_NOT_PUBLISHED,
     RESPONSE_INVALID,
     RESPONSE_NOT_SUBMITTED,
     RESPONSE_SUBMITTED,
+    RESPONSE_VOIDED,
 )
 from keepwell.domains.responses.models import (
     AddRow,
@@ -26,9 +28,10 @@ from keepwell.domains.responses.models import (
     ResponseView,
     RowView,
     SubmitResponse,
+    VoidResponse,
 )
-from keepwell.domains.responses.rules.lifecycle import view
-from keepwell.domains.responses.service import Diff, HistoryItem, ResponseService, told
+from keepwell.domains.responses.rules.evolution import view
+from keepwell.domains.responses.service import Diff, HistoryItem, MergePreview, ResponseService, told
 from keepwell.kernel import Snapshot
 from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
 from keepwell.kernel.problems import INVALID_PARAMETER, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal, Refused
@@ -67,6 +70,25 @@ class Amendment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answers: Answers
 
 
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the response should never have been."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=2_000)]
+
+
+class OnConflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of a change made from an older version than the newest: `refuse` it, or `merge` it into what came since."""
+
+    on_conflict: Literal["refuse", "merge"] = "refuse"
+
+
+class MergeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Answers as PATCH would take them, and the version they were changed in."""
+
+    base_version: _Version
+    answers: Answers
+
+
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Answers to judge as if they were submitted."""
 
@@ -86,7 +108,7 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     questionnaire: UUID | None = None
     subject: str | None = None
-    status: Literal["in-progress", "completed", "amended"] | None = None
+    status: Literal["in-progress", "completed", "amended", "entered-in-error"] | None = None
     limit: PageLimit = USUAL_PAGE
     cursor: UUID | None = None
 
@@ -138,7 +160,11 @@ class _Changes:
         return answer(outcome, 201, f"/v1/responses/{outcome.id}")
 
     async def patch(self, call: Call) -> Answer:
-        return answer(await call.execute(PatchResponse(call.id, call.body.answers)))
+        return answer(await call.execute(PatchResponse(call.id, call.body.answers), merge=call.query.on_conflict == "merge"))
+
+    async def merge(self, call: Call) -> Answer:
+        body: MergeRequest = call.body
+        return Answer(200, await self._service.preview(call.actor, call.id, body.base_version, body.answers, call.origin))
 
     async def add_row(self, call: Call) -> Answer:
         body: NewRow = call.body
@@ -150,7 +176,7 @@ class _Changes:
         row = parse_id(call.path["row"])
         if row is None:
             raise Refused(Refusal(NOT_FOUND))
-        return answer(await call.execute(RemoveRow(call.id, row)))
+        return answer(await call.execute(RemoveRow(call.id, row), merge=call.query.on_conflict == "merge"))
 
     async def submit(self, call: Call) -> Answer:
         return answer(await call.execute(SubmitResponse(call.id)))
@@ -158,6 +184,9 @@ class _Changes:
     async def amend(self, call: Call) -> Answer:
         body: Amendment = call.body
         return answer(await call.execute(AmendResponse(call.id, body.reason, body.answers)))
+
+    async def void(self, call: Call) -> Answer:
+        return answer(await call.execute(VoidResponse(call.id, call.body.reason)))
 
 
 class _Reads:
@@ -240,10 +269,22 @@ def _editing(changes: _Changes, reads: _Reads) -> tuple[Endpoint, ...]:
             "Change the answers named, and no others",
             _TAG,
             body=AnswerChanges,
+            query=OnConflict,
             answers={200: ResponseView},
-            problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED),
+            problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             hot=True,
             guarded=True,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/responses/{id}/merge",
+            changes.merge,
+            "Show what would become of a change made from an older version, without storing it",
+            _TAG,
+            body=MergeRequest,
+            answers={200: MergePreview},
+            problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, VERSION_CONFLICT),
+            idempotent=False,
         ),
         Endpoint(
             "POST",
@@ -263,7 +304,7 @@ def _editing(changes: _Changes, reads: _Reads) -> tuple[Endpoint, ...]:
             _TAG,
             body=NewRow,
             answers={201: RowView},
-            problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, VERSION_CONFLICT),
+            problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, VERSION_CONFLICT),
         ),
         Endpoint(
             "DELETE",
@@ -271,8 +312,9 @@ def _editing(changes: _Changes, reads: _Reads) -> tuple[Endpoint, ...]:
             changes.remove_row,
             "Remove a row of a repeating group with all that is in it",
             _TAG,
+            query=OnConflict,
             answers={200: ResponseView},
-            problems=(RESPONSE_SUBMITTED,),
+            problems=(RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             guarded=True,
         ),
     )
@@ -287,7 +329,7 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             "Declare a response complete",
             _TAG,
             answers={200: ResponseView},
-            problems=(RESPONSE_INVALID, RESPONSE_SUBMITTED),
+            problems=(RESPONSE_INVALID, RESPONSE_SUBMITTED, RESPONSE_VOIDED),
             guarded=True,
         ),
         Endpoint(
@@ -298,7 +340,18 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             _TAG,
             body=Amendment,
             answers={200: ResponseView},
-            problems=(INVALID_ANSWERS, RESPONSE_INVALID, RESPONSE_NOT_SUBMITTED),
+            problems=(INVALID_ANSWERS, RESPONSE_INVALID, RESPONSE_NOT_SUBMITTED, RESPONSE_VOIDED),
+            guarded=True,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/responses/{id}/void",
+            changes.void,
+            "Declare a response entered in error, saying why: it can only be read from then on",
+            _TAG,
+            body=Reason,
+            answers={200: ResponseView},
+            problems=(RESPONSE_VOIDED,),
             guarded=True,
         ),
     )

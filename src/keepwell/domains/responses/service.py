@@ -9,20 +9,23 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.questionnaires import Judgement, Questionnaire, QuestionnaireService, compile_form
-from keepwell.domains.responses.errors import QUESTIONNAIRE_NOT_PUBLISHED
+from keepwell.domains.responses.errors import MERGE_CONFLICT, QUESTIONNAIRE_NOT_PUBLISHED
 from keepwell.domains.responses.models import (
     Answers,
+    PatchResponse,
     Response,
-    ResponseAmended,
     ResponseEvent,
     ResponseSubmitted,
     ResponseSummary,
+    ResponseView,
+    ResponseVoided,
     RowRemoved,
 )
 from keepwell.domains.responses.rules import Filled, Ground, shortcomings, understand
 from keepwell.domains.responses.rules.lifecycle import unknown_questionnaire
+from keepwell.domains.responses.rules.merging import Conflict
 from keepwell.domains.responses.store import Wanted, page
-from keepwell.kernel import Actor, Entry, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View, fold
+from keepwell.kernel import Actor, Entry, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View, fold
 from keepwell.kernel.journal import event_name
 from keepwell.kernel.problems import NOT_FOUND, Refusal
 from keepwell.kit.ids import new_id
@@ -70,6 +73,16 @@ class Diff(msgspec.Struct, frozen=True):
     to: int
     status: StatusChange
     items: list[Difference]
+
+
+class MergePreview(msgspec.Struct, frozen=True):
+    """What would become of a change: the response as it would be at `version`, or the conflicts with `version` as it is."""
+
+    mergeable: bool
+    base_version: int
+    version: int
+    response: ResponseView | None
+    conflicts: tuple[Conflict, ...]
 
 
 class ResponseService:
@@ -153,6 +166,23 @@ class ResponseService:
             summaries.extend(map(_summary, await asyncio.gather(*reads)))
         return summaries
 
+    async def preview(self, actor: Actor, id: UUID, base_version: int, answers: Answers, origin: Origin) -> MergePreview:
+        """What PATCH with `on_conflict=merge` would do with these answers: the very same decision, not carried out.
+
+        Raises:
+            Refused: for any reason but conflicting answers.
+        """
+        envelope = Envelope(PatchResponse(id, answers), actor, origin, base_version, merge=True)
+        [outcome] = await self._kernel.execute([envelope], dry_run=True)
+        refusal = outcome.refusal
+        if refusal is None:
+            response = msgspec.json.decode(outcome.shown, type=ResponseView)
+            return MergePreview(True, base_version, outcome.version, response, ())  # noqa: FBT003 - a field's value
+        if refusal.type != MERGE_CONFLICT:
+            raise Refused(refusal)
+        conflicts: tuple[Conflict, ...] = refusal.disclosed.get("conflicts", ())
+        return MergePreview(False, base_version, outcome.version, None, conflicts)  # noqa: FBT003 - as above
+
     async def questionnaire(self, actor: Actor, reference: str, origin: Origin) -> UUID:
         """The questionnaire a caller names by id or canonical.
 
@@ -209,10 +239,16 @@ def told(entry: Entry) -> HistoryItem:
         entry.role,
         entry.door,
         entry.request_id,
-        {} if isinstance(event, ResponseSubmitted | RowRemoved) else event.answers,
+        _changes(event),
         getattr(event, "row", None),
-        event.reason if isinstance(event, ResponseAmended) else None,
+        getattr(event, "reason", None),
     )
+
+
+def _changes(event: ResponseEvent) -> Answers:
+    if isinstance(event, RowRemoved):
+        return dict.fromkeys(event.replaced)
+    return {} if isinstance(event, ResponseSubmitted | ResponseVoided) else event.answers
 
 
 def _differences(before: Answers, after: Answers) -> list[Difference]:

@@ -68,16 +68,16 @@ class Call:
         """The request headers by lower-case name."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.raw_headers.items()}
 
-    def envelope(self, command: Command) -> Envelope:
-        return Envelope(command, self.actor, self.origin, self.if_match, self.idempotency_key)
+    def envelope(self, command: Command, *, merge: bool = False) -> Envelope:
+        return Envelope(command, self.actor, self.origin, self.if_match, self.idempotency_key, merge)
 
-    async def execute(self, command: Command) -> Outcome:
-        """Runs one command.
+    async def execute(self, command: Command, *, merge: bool = False) -> Outcome:
+        """Runs one command. With `merge`, a change made from an older version is merged, if the command can be.
 
         Raises:
             Refused: the command was not carried out.
         """
-        [outcome] = await self.kernel.execute([self.envelope(command)])
+        [outcome] = await self.kernel.execute([self.envelope(command, merge=merge)])
         if outcome.refusal is not None:
             raise Refused(outcome.refusal, replayed=outcome.replayed)
         return outcome
@@ -93,10 +93,10 @@ class Answer(msgspec.Struct):
 
 
 def answer(outcome: Outcome, status: int = 200, location: str | None = None) -> Answer:
-    """The aggregate an outcome left behind, with its ETag; a replayed outcome says so."""
+    """The aggregate an outcome left behind, what the caller is told besides, and its ETag; a replayed outcome says so."""
     headers = {"etag": f'"{outcome.version}"'}
     if location is not None:
         headers["location"] = location
     if outcome.replayed:
         headers["idempotency-replayed"] = "true"
-    return Answer(status, outcome.body, headers)
+    return Answer(status, outcome.shown, headers)

@@ -22,6 +22,7 @@ def problem(refusal: Refusal, instance: str, request_id: str) -> Answer:
     kind = refusal.type
     document: dict[str, Any] = {
         **refusal.extra,
+        **refusal.disclosed,
         "type": f"/problems/{kind.code}",
         "title": kind.title,
         "status": kind.status,

@@ -6,22 +6,21 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from keepwell.domains.questionnaires import Definition, Item, Questionnaire, canonical
+from keepwell.domains.questionnaires import Definition, Item, Questionnaire, canonical, escape
 from keepwell.domains.responses.errors import (
     INVALID_ANSWERS,
+    MERGE_CONFLICT,
     QUESTIONNAIRE_NOT_PUBLISHED,
     RESPONSE_INVALID,
     RESPONSE_NOT_SUBMITTED,
     RESPONSE_SUBMITTED,
+    RESPONSE_VOIDED,
 )
 from keepwell.domains.responses.models import (
-    AMENDED,
-    COMPLETED,
     IN_PROGRESS,
+    VOIDED,
     AddRow,
     AmendResponse,
-    Answers,
-    AnswersChanged,
     CreateResponse,
     PatchResponse,
     RemoveRow,
@@ -30,17 +29,27 @@ from keepwell.domains.responses.models import (
     ResponseCreated,
     ResponseEvent,
     ResponseSubmitted,
-    ResponseView,
+    ResponseVoided,
     RowAdded,
-    RowRemoved,
     Rows,
     SubmitResponse,
+    VoidResponse,
 )
 from keepwell.domains.responses.rules.addresses import Address, Unaddressable, prefix, read
-from keepwell.domains.responses.rules.changes import MAX_ROWS, Ground, RowIds, added_rows, too_many_rows, understand
+from keepwell.domains.responses.rules.changes import (
+    MAX_FAULTS,
+    MAX_ROWS,
+    Ground,
+    RowIds,
+    added_rows,
+    too_many_rows,
+    understand,
+)
+from keepwell.domains.responses.rules.evolution import before, changed, evolve, removed
+from keepwell.domains.responses.rules.merging import Conflict, changed_inside, cleared, merge
 from keepwell.domains.responses.rules.verdicts import filled, shortcomings
-from keepwell.kernel.aggregate import Decision
-from keepwell.kernel.envelope import Command, Context, Reference, Snapshot
+from keepwell.kernel.aggregate import Decision, Merge
+from keepwell.kernel.envelope import Command, Context, Reference
 from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Fault, Refusal
 from keepwell.kit.time import microseconds
 
@@ -59,13 +68,22 @@ def needs_form(state: Response | None, _command: Any) -> tuple[Reference, ...]:
 
 
 def guard_open(state: Response, _command: Any, _context: Context) -> Refusal | None:
-    """Nothing changes a submitted response but an amendment."""
-    return None if state.status == IN_PROGRESS else Refusal(RESPONSE_SUBMITTED)
+    """Nothing changes a submitted response but an amendment, and nothing at all one that was declared entered in error."""
+    if state.status == IN_PROGRESS:
+        return None
+    return Refusal(RESPONSE_VOIDED if state.status == VOIDED else RESPONSE_SUBMITTED)
 
 
 def guard_submitted(state: Response, _command: AmendResponse, _context: Context) -> Refusal | None:
     """Only what was submitted is amended."""
-    return Refusal(RESPONSE_NOT_SUBMITTED) if state.status == IN_PROGRESS else None
+    if state.status == IN_PROGRESS:
+        return Refusal(RESPONSE_NOT_SUBMITTED)
+    return Refusal(RESPONSE_VOIDED) if state.status == VOIDED else None
+
+
+def guard_not_voided(state: Response, _command: VoidResponse, _context: Context) -> Refusal | None:
+    """What was declared entered in error is so for ever."""
+    return Refusal(RESPONSE_VOIDED) if state.status == VOIDED else None
 
 
 def decide_create(_state: None, command: CreateResponse, context: Context) -> Decision:
@@ -109,7 +127,37 @@ def decide_patch(state: Response, command: PatchResponse, context: Context) -> D
         return Refusal(INVALID_ANSWERS, faults=change.faults)
     if change.answer_rows and too_many_rows(definition, {**state.rows, **change.answer_rows}):
         return _too_many_rows()
-    return (AnswersChanged(change.answers, change.answer_rows),)
+    return (changed(state, change.answers, change.answer_rows),)
+
+
+def merge_patch(state: Response, command: PatchResponse, context: Context, since: tuple[ResponseEvent, ...]) -> Merge | Refusal:
+    """A change made before `since`. What of it is left to write is one event, with what it takes out of force."""
+    definition, base = _definition(state, context), before(state, since)
+    ground = Ground(definition, base.answers, base.rows, _row_ids(command, context), state.rows_made)
+    change = understand(ground, command.answers)
+    if change.faults:
+        return Refusal(INVALID_ANSWERS, faults=change.faults)
+    merged = merge(base, state, change)
+    if merged.conflicts:
+        return _conflict(merged.conflicts)
+    gone = cleared(definition, base, state, change, merged, context.now)
+    answers = {**merged.answers, **dict.fromkeys(gone)}
+    if not answers:
+        return Merge((), {"merged": True})
+    answer_rows = {**merged.answer_rows, **{address: () for address in gone if address in (*state.rows, *merged.answer_rows)}}
+    event = changed(state, answers, answer_rows, behind=len(since))
+    if answer_rows and too_many_rows(definition, evolve(state, event).rows):
+        return _too_many_rows()
+    return Merge((event,), {"merged": True, "cleared": gone} if gone else {"merged": True})
+
+
+def _conflict(conflicts: tuple[Conflict, ...]) -> Refusal:
+    faults: list[Fault] = []
+    for one in conflicts[:MAX_FAULTS]:
+        link_id = one.linkId.rpartition("].")[2]
+        message = "Somebody else changed this answer too."
+        faults.append(Fault(f"/answers/{escape(one.linkId)}", "conflict", message, link_id))
+    return Refusal(MERGE_CONFLICT, faults=tuple(faults), disclosed={"conflicts": conflicts})
 
 
 def _ground(definition: Definition, state: Response, command: Command, context: Context) -> Ground:
@@ -171,8 +219,22 @@ def decide_remove_row(state: Response, command: RemoveRow, context: Context) -> 
     container = next((address for address, ids in state.rows.items() if row in ids), None)
     if container is None or _item(definition, container, state.rows).type != "group":
         return Refusal(NOT_FOUND)
-    gone = f"{container}[{row}]."
-    return (RowRemoved(container, row, {address: ids for address, ids in state.rows.items() if address.startswith(gone)}),)
+    return (removed(state, container, row),)
+
+
+def merge_remove_row(state: Response, command: RemoveRow, context: Context, since: tuple[ResponseEvent, ...]) -> Merge | Refusal:
+    """The removal of a row that was there before `since`: in order unless somebody changed something inside."""
+    base, row = before(state, since), str(command.row)
+    found = decide_remove_row(base, command, context)
+    if isinstance(found, Refusal):
+        return found
+    container = next(address for address, ids in base.rows.items() if row in ids)
+    if row not in state.rows.get(container, ()):
+        return Merge((), {"merged": True})
+    conflicts = changed_inside(base, state, f"{container}[{row}].")
+    if conflicts:
+        return _conflict(tuple(conflicts))
+    return Merge((replace(removed(state, container, row), behind=len(since)),), {"merged": True})
 
 
 def _item(definition: Definition, address: str, rows: Rows) -> Item:
@@ -205,6 +267,13 @@ def decide_amend(state: Response, command: AmendResponse, context: Context) -> D
     return Refusal(RESPONSE_INVALID, faults=faults) if faults else (event,)
 
 
+def decide_void(_state: Response, command: VoidResponse, _context: Context) -> Decision:
+    """Whatever a response is, it may turn out that it should never have been."""
+    if not command.reason.strip():
+        return Refusal(INVALID_BODY, faults=(Fault("/reason", "required", "Say why the response was entered in error."),))
+    return (ResponseVoided(command.reason),)
+
+
 def _too_many_rows() -> Refusal:
     return Refusal(
         INVALID_ANSWERS, faults=(Fault("", "limit", f"A response may have at most {MAX_ROWS} rows, fewer in large groups."),)
@@ -213,87 +282,3 @@ def _too_many_rows() -> Refusal:
 
 def _definition(state: Response, context: Context) -> Definition:
     return context.derived[QUESTIONNAIRE, state.questionnaire]
-
-
-def evolve(state: Response | None, event: ResponseEvent) -> Response:
-    """The response after one event."""
-    if isinstance(event, ResponseCreated):
-        return Response(
-            event.questionnaire,
-            IN_PROGRESS,
-            event.answers,
-            event.rows,
-            sum(len(ids) for ids in event.rows.values()),
-            event.subject,
-            event.canonical,
-            event.questionnaire_version,
-        )
-    if state is None:
-        raise ValueError("a response begins by being created")
-    if isinstance(event, AnswersChanged):
-        if event.answer_rows:
-            return _answered(state, event.answers, event.answer_rows)
-        return replace(state, answers=_merged(state.answers, event.answers))
-    return _evolve_rarely(state, event)
-
-
-def _evolve_rarely(state: Response, event: RowAdded | RowRemoved | ResponseSubmitted | ResponseAmended) -> Response:
-    match event:
-        case RowAdded():
-            return _answered(_with_rows(state, {event.group: (event.row,)}), event.answers, event.answer_rows)
-        case RowRemoved():
-            return _without_row(state, event.group, event.row)
-        case ResponseSubmitted():
-            return replace(state, status=COMPLETED)
-        case ResponseAmended():
-            return _answered(_with_rows(replace(state, status=AMENDED), event.rows), event.answers, event.answer_rows)
-
-
-def _with_rows(state: Response, more: Rows) -> Response:
-    made = state.rows_made + sum(len(ids) for ids in more.values())
-    return replace(state, rows=added_rows(state.rows, more), rows_made=made)
-
-
-def _answered(state: Response, answers: Answers, answer_rows: Rows) -> Response:
-    """With these answers, and the rows of the questions among them as they are now. What stood in rows that went goes too."""
-    for name, ids in answer_rows.items():
-        before = state.rows.get(name, ())
-        for row in set(before) - set(ids):
-            state = _without_row(state, name, row)
-        rows = {address: ids_ for address, ids_ in {**state.rows, name: ids}.items() if ids_}
-        state = replace(state, rows=rows, rows_made=state.rows_made + len(set(ids) - set(before)))
-    return replace(state, answers=_merged(state.answers, answers))
-
-
-def _merged(answers: Answers, changes: Answers) -> Answers:
-    merged = {**answers, **changes}
-    if None in changes.values():
-        return {address: value for address, value in merged.items() if value is not None}
-    return merged
-
-
-def _without_row(state: Response, container: str, row: str) -> Response:
-    """Everything inside goes with the row, inner rows too. An item without rows is not mentioned any more."""
-    gone = f"{container}[{row}]."
-    rows = {address: ids for address, ids in state.rows.items() if not address.startswith(gone)}
-    rows[container] = tuple(one for one in state.rows[container] if one != row)
-    answers = {address: value for address, value in state.answers.items() if not address.startswith(gone)}
-    return replace(state, answers=answers, rows={address: ids for address, ids in rows.items() if ids})
-
-
-def view(snapshot: Snapshot) -> ResponseView:
-    """What callers see."""
-    state: Response = snapshot.state
-    return ResponseView(
-        snapshot.id,
-        state.questionnaire,
-        state.canonical,
-        state.questionnaire_version,
-        state.subject,
-        state.status,
-        snapshot.version,
-        state.answers,
-        state.rows,
-        snapshot.created_at,
-        snapshot.updated_at,
-    )
