@@ -63,7 +63,7 @@ def test_a_regular_expression_that_hangs_other_engines_is_harmless(pattern: str)
 
 
 def test_too_many_regular_expressions_are_refused():
-    items = [item(str(n), **extended(CORE + "regex", valueString=f"a{{{n % 900}}}{n}")) for n in range(600)]
+    items = [item(str(n), **extended(CORE + "regex", valueString=f"a{{{n % 900}}}{n}")) for n in range(250)]
     assert refusal(form(*items)) == {"limit"}
 
 
@@ -296,3 +296,18 @@ def test_no_form_makes_compiling_fail(sent: dict[str, Any]):
         assert refused.faults  # noqa: PT017 - being refused is as good as being compiled
     else:
         check(compiled, response(answered("a", "x"), answered("b", {"value": 1}, key="valueQuantity")), strict=False)
+
+
+def test_copies_of_a_large_part_are_not_taken_apart_all_at_once():
+    many = "%resource" + ".combine(%resource)" * 200
+    resource = form({**item("a", "decimal"), "extension": [expression(f"({many}).item.answer.count()")]}, item("b", repeats=True))
+    filled = response(answered("a", 1, key="valueDecimal"), *(answered("b", "x") for _ in range(5_000)))
+    issues = in_time(lambda: check(compile_form(resource), filled, strict=True))
+    assert [issue.code for issue in issues] == ["expression-limit"]
+
+
+def test_contained_value_sets_are_enumerated_on_one_account():
+    whole: dict[str, Any] = {"resourceType": "ValueSet", "compose": {"include": [{"system": "http://hl7.org/fhir/item-type"}]}}
+    contained = [{**whole, "id": f"v{number}"} for number in range(5_000)]
+    compiled = in_time(lambda: compile_form(form(item("a"), contained=contained)))
+    assert sum(len(codes) for one in compiled.contained.values() for codes in one.codes.values()) <= 20_000

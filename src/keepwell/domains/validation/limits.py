@@ -12,9 +12,9 @@ MAX_RESPONSE_ITEMS = 50_000
 """Items of a response, those in rows of repeating groups included."""
 MAX_PATTERN = 1_000
 """Characters of one regular expression."""
-MAX_PATTERNS = 500
+MAX_PATTERNS = 200
 """Different regular expressions of one form."""
-PATTERN_MEMORY = 1 << 20
+PATTERN_MEMORY = 1 << 19
 """Bytes that RE2 may use for one compiled regular expression."""
 MAX_EXPRESSION = 10_000
 """Characters of one FHIRPath expression."""
@@ -30,4 +30,4 @@ or less."""
 CONDITION_FUEL = 1_000_000
 """Answers that all conditions of one check may look at together."""
 MAX_EXPANSION = 20_000
-"""Codes of one value set that are enumerated."""
+"""Codes that are enumerated of one value set, and of all that one form contains together."""

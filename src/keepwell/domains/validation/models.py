@@ -142,7 +142,8 @@ class Node(msgspec.Struct, frozen=True):
     """One item of a compiled form.
 
     `keys` are the properties an answer's value may stand in, each with its type and the check of its form; `rules` judge
-    values that pass it. `plain`: there is nothing else to ask of an answer. `conditional`: it may be disabled.
+    values that pass it. `plain`: there is nothing else to ask of an answer. `conditional`: it may be disabled. `swift`: one
+    answer that passes all that, and is one of the options where there are some, is all the item can have.
     `level` counts the items around it; `least` and `most` are `minOccurs` and `maxOccurs`.
     """
 
@@ -172,6 +173,7 @@ class Node(msgspec.Struct, frozen=True):
     question: bool = False
     conditional: bool = False
     plain: bool = False
+    swift: bool = False
 
 
 class Level(msgspec.Struct, frozen=True):

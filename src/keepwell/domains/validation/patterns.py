@@ -26,7 +26,7 @@ def _options() -> Any:
     return options
 
 
-@lru_cache(maxsize=2_048)
+@lru_cache(maxsize=512)
 def _compiled(pattern: str) -> Any:
     if len(pattern) > MAX_PATTERN:
         raise PatternError(f"A regular expression may have at most {MAX_PATTERN} characters.")

@@ -6,6 +6,7 @@ Where that file is absent no standard value set can be had, and answers bound to
 import zipfile
 from functools import lru_cache
 from importlib.resources import as_file, files
+from io import BytesIO
 
 import msgspec
 
@@ -36,7 +37,7 @@ def _archive() -> tuple[zipfile.ZipFile, Packed] | None:
     with as_file(files("keepwell.domains.validation") / "data" / FILE) as path:
         if not path.exists():
             return None
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(BytesIO(path.read_bytes()))
         return archive, msgspec.msgpack.decode(archive.read(_SETS), type=Packed)
 
 

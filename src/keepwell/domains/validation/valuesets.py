@@ -66,10 +66,12 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def compile_value_set(resource: Mapping[str, Any], systems: CodeSystems, others: ValueSets) -> ValueSet:
-    """What a ValueSet resource says, at most `MAX_EXPANSION` codes of it. Whatever is malformed leaves the set open."""
+def compile_value_set(
+    resource: Mapping[str, Any], systems: CodeSystems, others: ValueSets, most: int = MAX_EXPANSION
+) -> ValueSet:
+    """What a ValueSet resource says, at most so many codes of it. Whatever is malformed leaves the set open."""
     url = resource.get("url")
-    builder = _Builder(url if isinstance(url, str) else None, systems, others)
+    builder = _Builder(url if isinstance(url, str) else None, systems, others, most)
     compose = resource.get("compose")
     if isinstance(compose, dict):
         builder.compose(cast("dict[str, Any]", compose))
@@ -93,14 +95,14 @@ def names_of(concept: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class _Builder:
-    def __init__(self, url: str | None, systems: CodeSystems, others: ValueSets) -> None:
+    def __init__(self, url: str | None, systems: CodeSystems, others: ValueSets, most: int) -> None:
         self.url = url
         self.systems = systems
         self.others = others
         self.codes: dict[str, dict[str, tuple[str, ...]]] = {}
         self.open: set[str] = set()
         self.excluded: set[tuple[str, str]] = set()
-        self.left = MAX_EXPANSION
+        self.left = most
 
     def done(self) -> ValueSet:
         return ValueSet(self.url, self.codes, frozenset(self.open), frozenset(self.excluded))

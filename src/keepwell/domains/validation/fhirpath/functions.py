@@ -64,25 +64,30 @@ def _descendants(scope: Scope, focus: Collection, _given: list[Collection]) -> C
     found: Collection = []
     level = focus
     while level:
-        level = [one for value in level if isinstance(value, Element) for one in children(value)]
-        scope.fuel.spend(len(level))
+        level = _children(scope, level, [])
         found += level
     return found
 
 
-def _children(focus: Collection) -> Collection:
-    return [one for value in focus if isinstance(value, Element) for one in children(value)]
+def _children(scope: Scope, focus: Collection, _given: list[Collection]) -> Collection:
+    found: Collection = []
+    for value in focus:
+        if isinstance(value, Element):
+            part = children(value)
+            scope.fuel.spend(len(part))
+            found += part
+    return found
 
 
-def _extension(focus: Collection, given: Collection) -> Collection:
-    url = single(given, "text")
-    return [
-        extension
-        for value in focus
-        if isinstance(value, Element)
-        for extension in child(value, "extension")
-        if isinstance(extension, Element) and extension.data.get("url") == url
-    ]
+def _extension(scope: Scope, focus: Collection, given: list[Collection]) -> Collection:
+    url = single(given[0], "text")
+    found: Collection = []
+    for value in focus:
+        if isinstance(value, Element):
+            extensions = child(value, "extension")
+            scope.fuel.spend(len(extensions))
+            found += [one for one in extensions if isinstance(one, Element) and one.data.get("url") == url]
+    return found
 
 
 def _extreme(focus: Collection, wanted: int) -> Collection:
@@ -211,9 +216,9 @@ FUNCTIONS: dict[str, Function] = {
     "combine": _one(lambda focus, other: focus + other),
     "intersect": _one(lambda focus, other: distinct(_without(focus, other, shared=True))),
     "exclude": _one(lambda focus, other: _without(focus, other, shared=False)),
-    "children": _none(_children),
+    "children": Function((0,), _children),
     "descendants": Function((0,), _descendants),
-    "extension": _one(_extension),
+    "extension": Function((1,), _extension),
     "hasValue": _none(_has_value),
     "getValue": _none(lambda focus: focus if _has_value(focus)[0] else []),
     "trace": Function((1, 2), _unchanged),

@@ -14,6 +14,7 @@ from keepwell.domains.validation.fhirpath.values import Amount, Collection, Elem
 from keepwell.domains.validation.temporal import clock, moment
 
 Step = Callable[[Scope, Collection], Collection]
+_SHORT = 300
 _LETTERS = 50
 """How many letters of a text built cost one step."""
 
@@ -28,13 +29,21 @@ class Program:
         self.variables = variables
 
 
-@lru_cache(maxsize=4_096)
 def compile_expression(text: str) -> Program:
-    """The program of an expression, made once for each text.
+    """The program of an expression; short ones are remembered, because forms repeat themselves.
 
     Raises:
         ExpressionError: it is no FHIRPath, is too large, or uses a function that is not provided.
     """
+    return _remembered(text) if len(text) <= _SHORT else _program(text)
+
+
+@lru_cache(maxsize=1_024)
+def _remembered(text: str) -> Program:
+    return _program(text)
+
+
+def _program(text: str) -> Program:
     tree = parse(text)
     return Program(_compile(tree), frozenset(_variables(tree)))
 
@@ -94,10 +103,13 @@ def _member(tree: Tree) -> Step:
                 if resource and value.type == name and "resourceType" in value.data:
                     found.append(value)
                 else:
-                    found += child(value, name)
+                    part = child(value, name)
+                    # Paid for one by one: copies of one large element must not be taken apart all at once.
+                    scope.fuel.spend(len(part))
+                    found += part
             elif isinstance(value, Amount) and name in ("value", "unit", "code"):
                 found += [value.value] if name == "value" else [value.unit]
-        scope.fuel.spend(1 + len(focus) + len(found))
+        scope.fuel.spend(1 + len(focus))
         return found
 
     return run

@@ -15,6 +15,7 @@ from keepwell.domains.validation.temporal import Clock, Moment, clock, moment, w
 
 Collection = list[Any]
 _CHOICES = ("value", "answer")
+_LARGE = 20
 _PART = frozenset(("resourceType", "linkId", "item", "answer"))
 _COMPLEX = {"Coding", "Quantity", "Reference", "Attachment", "Identifier", "Period", "CodeableConcept", "Expression"}
 
@@ -36,12 +37,30 @@ class Element:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Element):
             return False
-        return self.data is other.data or (not self.part and not other.part and self.data == other.data)
+        return self.data is other.data or (not self.part and not other.part and _same(self.data, other.data))
 
     def __hash__(self) -> int:
         if self.part:
             return id(self.data)
         return hash(frozenset(item for item in self.data.items() if isinstance(item[1], str | int | float)))
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two values have the same content. Those too large for that are the same only if they are one."""
+    if one.keys() != other.keys() or len(one) > _LARGE:
+        return False
+    for name, value in one.items():
+        beside = other[name]
+        if isinstance(value, dict) and isinstance(beside, dict):
+            inner, there = cast("dict[str, Any]", value), cast("dict[str, Any]", beside)
+            if any(isinstance(part, dict | list) for part in inner.values()) or not _same(inner, there):
+                return False
+        elif isinstance(value, list):
+            if value is not beside:
+                return False
+        elif value != beside:
+            return False
+    return True
 
 
 class Amount(NamedTuple):

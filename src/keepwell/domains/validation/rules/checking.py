@@ -11,7 +11,7 @@ from typing import Any, cast
 from keepwell.domains.validation import standard
 from keepwell.domains.validation.models import Finding, Form, Issue, Node, Severity, ValueSet, ValueSets
 from keepwell.domains.validation.rules import findings as say
-from keepwell.domains.validation.rules.answers import Answers
+from keepwell.domains.validation.rules.answers import Answers, is_fine
 from keepwell.domains.validation.rules.derived import check_derived
 from keepwell.domains.validation.rules.enabling import switch_off
 from keepwell.domains.validation.rules.evaluating import Env, Evaluator
@@ -93,7 +93,8 @@ class _Checker:
             if len(found) > 1 and not node.repeats:
                 self.report.add(say.TWICE, frame, ("item", found[1][0]), node.link_id)
             for index, item in found:
-                self._item(node, frame, index, item)
+                if not node.swift or not is_fine(node, item):
+                    self._item(node, frame, index, item)
             if node.least is not None or node.most is not None:
                 self._occurrences(node, frame, found)
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from keepwell.domains.validation import standard
-from keepwell.domains.validation.limits import MAX_PATTERNS
+from keepwell.domains.validation.limits import MAX_EXPANSION, MAX_PATTERNS
 from keepwell.domains.validation.models import Condition, Conditional, Form, FormRefused, Level, Node, Period, Rule, ValueSet
 from keepwell.domains.validation.rules import extensions as ext
 from keepwell.domains.validation.rules.bounds import bounds
@@ -161,7 +161,24 @@ def _node(entry: Entry, inside: Level, found: tuple[Condition, ...], read: Found
         group=entry.type == "group",
         question=bool(_KEYS.get(entry.type)),
         conditional=bool(found) or read.enabled_by is not None,
+        swift=_is_swift(entry, inside, allowed is not None, read),
         plain=not rules and allowed is None and value_set is None and unit_set is None and entry.type != "choice",
+    )
+
+
+def _is_swift(entry: Entry, inside: Level, listed: bool, read: Found) -> bool:  # noqa: FBT001 - one caller
+    """Whether one answer by itself tells whether the item is fine: nothing below it, no value sets, no expressions."""
+    item, extensions = entry.item, Extensions(entry.item)
+    watched = ("answerValueSet", "initial")
+    beyond = (ext.UNIT_VALUE_SET, ext.MIN_OCCURS, ext.MAX_OCCURS)
+    return (
+        bool(_KEYS.get(entry.type))
+        and not inside.nodes
+        and read.expressions is None
+        and not any(name in item for name in watched)
+        and not any(extensions.all(url) for url in beyond)
+        and (listed or entry.type != "choice")
+        and not any(option.get("initialSelected") for option in objects(item.get("answerOption")))
     )
 
 
@@ -172,11 +189,14 @@ def _is_set(flag: Any) -> bool:
 
 def _contained(resource: Mapping[str, Any]) -> dict[str, ValueSet]:
     sources = [one for one in objects(resource.get("contained")) if one.get("resourceType") == "ValueSet"]
-    return {
-        str(one.get("id")): compile_value_set(one, standard.code_system, standard.value_set)
-        for one in sources
-        if isinstance(one.get("id"), str)
-    }
+    found: dict[str, ValueSet] = {}
+    left = MAX_EXPANSION
+    for one in sources:
+        if isinstance(one.get("id"), str):
+            compiled = compile_value_set(one, standard.code_system, standard.value_set, left)
+            left -= sum(len(codes) for codes in compiled.codes.values())
+            found[one["id"]] = compiled
+    return found
 
 
 def _period(resource: Mapping[str, Any]) -> Period | None:

@@ -23,15 +23,15 @@ def switch_off(form: Form, top: Frame, evaluator: Evaluator, report: Report) -> 
         for frame in _instances(frames, one.around):
             enabled = _is_enabled(one.node, frame, evaluator, report)
             if enabled is None:
-                frame.unsure = {*frame.unsure, one.node.link_id}
+                frame.unsure = _with(frame.unsure, one.node.link_id)
             elif not enabled:
-                _add(frame, one.node.link_id)
+                frame.off = _with(frame.off, one.node.link_id)
 
 
-def _add(frame: Frame, link_id: str) -> None:
-    if isinstance(frame.off, frozenset):
-        frame.off = set[str]()
-    frame.off.add(link_id)
+def _with(link_ids: frozenset[str] | set[str], link_id: str) -> set[str]:
+    found = set(link_ids) if isinstance(link_ids, frozenset) else link_ids
+    found.add(link_id)
+    return found
 
 
 def _instances(frames: dict[tuple[str, ...], list[Frame]], around: tuple[str, ...]) -> list[Frame]:
