@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ import pytest
 from keepwell.kernel import Catalog, Kernel, Origin, Permission, Read, Refused, Snapshot
 from keepwell.kernel.envelope import Envelope
 from keepwell.kit.ids import new_id
+from tests.kernel.conftest import LOCK_TIMEOUT
 from tests.support import notes
-from tests.support.notes import OTHER_TENANT, Begin, actor, envelope, origin, written
+from tests.support.notes import OTHER_TENANT, Begin, CloseNote, actor, envelope, origin, written
 
 READ = Permission("Note", "r")
 MakeKernel = Callable[..., Kernel]
@@ -99,6 +101,28 @@ class TestKeys:
 
         answers = await asyncio.gather(read(notes.TENANT, there.id), read(OTHER_TENANT, theirs.id), read(notes.TENANT, there.id))
         assert answers == ["note", "internal-error", "note"]
+
+
+class TestLocks:
+    async def test_a_table_that_somebody_holds_is_not_waited_for_once_a_command(self, kernel: Kernel, owner: Any) -> None:
+        await one(kernel, written())
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE aggregate")
+            started = monotonic()
+            outcomes = await asyncio.gather(*(one(kernel, written()) for _ in range(40)))
+            took = monotonic() - started
+        assert set(codes(outcomes)) == {"overloaded"}
+        assert took < 10 * LOCK_TIMEOUT
+        assert codes([await one(kernel, written())]) == [None]
+
+    async def test_an_aggregate_that_somebody_holds_leaves_its_neighbours_alone(self, kernel: Kernel, owner: Any) -> None:
+        held = written()
+        await one(kernel, held)
+        async with owner.transaction():
+            await owner.execute("SELECT FROM aggregate FOR UPDATE")
+            commands = [written(), CloseNote(held.id), written()]
+            outcomes = await asyncio.gather(*(one(kernel, command) for command in commands))
+        assert codes(outcomes) == [None, "overloaded", None]
 
 
 class TestViolations:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 from uuid import UUID
 
 import pytest
@@ -140,3 +141,17 @@ async def test_a_wide_lane_runs_several_batches_at_once_and_never_more() -> None
     late = submit(target)
     work.release()
     assert await asyncio.wait_for(late, 5)
+
+
+async def test_a_batch_does_not_run_in_the_name_of_the_request_that_woke_the_lane() -> None:
+    caller: ContextVar[str] = ContextVar("caller", default="nobody")
+    seen: list[str] = []
+
+    async def run(batch: Sequence[Gatherable]) -> None:
+        seen.append(caller.get())
+        for item in batch:
+            item.resolve(None)
+
+    caller.set("the first to come")
+    await Lane(run, name="test", most=4, patience=1, capacity=100).submit(Gatherable(BUSY, 1))
+    assert seen == ["nobody"]

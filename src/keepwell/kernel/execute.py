@@ -4,6 +4,7 @@ A batch that lost a race is decided again, the tenant that lost it under row loc
 halved until the poison command stands alone. Nothing in flight is ever cancelled.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -39,7 +40,9 @@ Change = tuple[UUID, str, UUID, int]
 """Tenant, kind, id and new version of an aggregate that changed."""
 
 _log = structlog.stdlib.get_logger("keepwell.kernel")
+_HELD = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
 _ATTEMPTS = 8
+_LOCK_WAITS = 3
 _RACES = (StaleBatchError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _LOST = (
     asyncpg.PostgresConnectionError,
@@ -167,12 +170,18 @@ class Executor:
 
     async def _waited_too_long(self, parcels: Sequence[Parcel]) -> None:
         if len(parcels) > 1:
+            # Alone, only those wait again that need what is held. When these are too many, the rest is not put through it.
+            clock = asyncio.get_running_loop().time
+            until = clock() + _LOCK_WAITS * self._database.settings.lock_timeout
             for parcel in parcels:
-                await self._attempt([parcel], attempt=0)
+                if clock() < until:
+                    await self._attempt([parcel], attempt=0)
+                else:
+                    parcel.refuse(_HELD)
         elif any(each.key for each in parcels[0].admitted):
             _refuse_all(parcels, Refusal(IDEMPOTENCY_KEY_IN_USE, retry_after=1))
         else:
-            _refuse_all(parcels, Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1))
+            _refuse_all(parcels, _HELD)
 
     async def _isolate(self, parcels: Sequence[Parcel], error: Exception, attempt: int) -> None:
         metrics.REDONE.labels("isolated").inc()

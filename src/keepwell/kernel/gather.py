@@ -7,6 +7,7 @@ by what the lane lately managed within the tolerated wait; beyond it callers are
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from time import monotonic
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -92,7 +93,8 @@ class Lane(Generic[Item]):
         queue.append(item)
         self.queued += item.weight
         if len(self._tasks) < self._width:
-            self._tasks.add(asyncio.get_running_loop().create_task(self._drain()))
+            # In no request's name: what runs there belongs to many.
+            self._tasks.add(asyncio.get_running_loop().create_task(self._drain(), context=Context()))
         return await item.future
 
     @property
