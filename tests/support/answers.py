@@ -4,6 +4,7 @@ It decides by itself which items are enabled, from the conditions as the form wr
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, cast
@@ -106,7 +107,7 @@ class Filled:
     def response(self) -> Json:
         """A new copy of the response."""
         found: Json = {"resourceType": "QuestionnaireResponse", "status": "completed"}
-        items = as_json(self.plans, with_text=self.with_text)
+        items = deepcopy(as_json(self.plans, with_text=self.with_text))
         return {**found, "item": items} if items else found
 
 
