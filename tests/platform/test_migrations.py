@@ -9,7 +9,7 @@ import pytest
 
 from keepwell.platform import migrations
 from keepwell.platform.migrations import MigrationError, UnknownRevisionError, directory, downgrade, head, status, upgrade
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import Cluster, DatabaseUrls
 
 REVISIONS = sorted(path.stem for path in (directory() / "versions").glob("*.py"))
 
@@ -123,6 +123,25 @@ def test_a_revision_that_is_not_there_is_said_and_changes_nothing(bare_database:
     with pytest.raises(UnknownRevisionError):
         downgrade(bare_database.owner, revision)
     assert status(bare_database.owner).healthy
+
+
+def test_what_the_login_may_not_do_is_said(fresh_database: DatabaseUrls):
+    with pytest.raises(MigrationError, match="must be owner of"):
+        downgrade(fresh_database.app)
+    assert status(fresh_database.owner).healthy
+
+
+@pytest.mark.parametrize(
+    ("login", "database", "reason"),
+    [
+        ("keepwell_owner", "no_such_database", "no such database"),
+        ("no_such_login", "postgres", "no such login|not let this login"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_without_names(cluster: Cluster, login: str, database: str, reason: str):
+    with pytest.raises(MigrationError, match=reason) as failure:
+        status(cluster.servers.postgres_url(login, database))
+    assert "no_such" not in str(failure.value)
 
 
 def test_a_database_out_of_reach_is_said_without_its_url(tmp_path: Path):

@@ -25,7 +25,7 @@ class Checks:
             async with self._parts.database.connection() as connection:
                 await connection.fetchval("SELECT 1")
         except DatabaseUnavailable as unavailable:
-            raise NotReadyError(unavailable.reason) from None
+            raise NotReadyError(str(unavailable)) from None
 
     async def cache(self) -> None:
         try:

@@ -226,7 +226,7 @@ def main() -> None:
     except NotReadyError as error:
         _fail(f"The database cannot be worked on: {error}.", CANNOT_START)
     except DatabaseUnavailable as error:
-        _fail(f"The database cannot be had: {error.reason}.", CANNOT_START)
+        _fail(f"The database cannot be had: {error}.", CANNOT_START)
     except Refused as refused:
         _fail(f"{refused.refusal.type.title}. {refused.refusal.detail}".strip(), CANNOT_START)
 

@@ -5,6 +5,7 @@ steps back at once, so that requests do not queue behind it, and is tried again.
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -120,6 +121,9 @@ def _move(url: str, attempts: int, wait_s: float, step: Callable[[Config], None]
                 step(_config(connection))
             except CommandError as error:
                 raise UnknownRevisionError(f"{error}.") from None
+            except psycopg.ProgrammingError as error:
+                # Names of things in the schema, never a value: these are what its messages hold.
+                raise MigrationError(f"The migration is not possible here: {error.diag.message_primary}.") from None
             except (LockNotAvailable, DeadlockDetected) as error:
                 raw.rollback()
                 if attempt == attempts:
@@ -152,10 +156,24 @@ def _connected(url: str) -> Generator[sqlalchemy.Connection]:
         with engine.connect() as connection:
             yield connection
     except (OperationalError, psycopg.OperationalError) as error:
-        cause = error.orig if isinstance(error, OperationalError) else error
-        raise MigrationError(f"The database cannot be reached: {type(cause).__name__}.") from None
+        raise MigrationError(f"The database cannot be reached: {_reason(str(error))}.") from None
     finally:
         engine.dispose()
+
+
+def _reason(said: str) -> str:
+    """Why there is no connection, without the address and login that the driver's own words hold."""
+    return next((reason for words, reason in _REASONS.items() if re.search(words, said)), "nothing answers there")
+
+
+_REASONS = {
+    "authentication failed": "it does not take this login and password",
+    "no password supplied": "it wants a password",
+    "no pg_hba.conf entry": "it does not let this login in from here",
+    'database ".*" does not exist': "there is no such database",
+    'role ".*" does not exist': "there is no such login",
+    "too many (clients|connections)": "it takes no more connections",
+}
 
 
 def _wait_until_alone(connection: sqlalchemy.Connection, wait_s: float) -> None:

@@ -39,6 +39,14 @@ FROM pg_roles WHERE rolname = current_user
 """
 
 
+_WORDS = {
+    "exhausted": "all its connections are busy",
+    "unreachable": "it does not answer",
+    "rejected": "it does not let this login in, or not in the role it is to take on: is the schema migrated?",
+    "closed": "this process has closed its connections",
+}
+
+
 class DatabaseUnavailable(Exception):  # noqa: N818 - it reports a state of the world, not an error of the program
     """No connection could be had within the bounded wait.
 
@@ -47,7 +55,7 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - it reports a state of the 
     """
 
     def __init__(self, reason: str, retry_after: int = _RECONNECT_AFTER) -> None:
-        super().__init__(reason)
+        super().__init__(_WORDS.get(reason, reason))
         self.reason = reason
         self.retry_after = retry_after
 
