@@ -332,6 +332,27 @@ class TestUsers:
             refreshed = await world.http.post("/v1/auth/refresh", json={"refresh_token": session["refresh_token"]})
             assert refreshed.status_code == 401
 
+    @pytest.mark.parametrize("change", [{"active": True}, {"role": "clinician"}, {"name": "Anna", "role": "clinician"}])
+    async def test_a_change_that_leaves_role_and_access_as_they_were_ends_no_session(self, world: World, change: dict[str, Any]):
+        await world.person("boss", "admin")
+        ana = await world.person("ana", "clinician")
+        boss, session = await world.logged_in("boss"), await world.logged_in("ana")
+        headers = {**bearer(boss), "if-match": '"1"'}
+        assert (await world.http.patch(f"/v1/users/{ana.id}", json=change, headers=headers)).status_code == 200
+        assert (await world.get("/v1/auth/me", session)).status_code == 200
+
+    async def test_a_retry_ends_no_session_begun_since(self, world: World):
+        await world.person("boss", "admin")
+        ana = await world.person("ana", "clinician")
+        boss = await world.logged_in("boss")
+        headers = {**bearer(boss), "if-match": '"1"', "idempotency-key": "k"}
+        change = {"role": "patient"}
+        assert (await world.http.patch(f"/v1/users/{ana.id}", json=change, headers=headers)).status_code == 200
+        session = await world.logged_in("ana")
+        answer = await world.http.patch(f"/v1/users/{ana.id}", json=change, headers=headers)
+        assert answer.headers["idempotency-replayed"] == "true"
+        assert (await world.get("/v1/auth/me", session)).status_code == 200
+
     async def test_a_change_needs_the_version_it_was_made_from(self, world: World):
         await world.person("boss", "admin")
         ana = await world.person("ana")

@@ -132,7 +132,8 @@ class SessionLimits(msgspec.Struct, frozen=True):
 class Session(msgspec.Struct, frozen=True):
     """One login of one person. It is the credential that the kernel checks with every command and read.
 
-    `generation` counts the refresh tokens given out: the newest is the current one.
+    `generation` counts the refresh tokens given out: the newest is the current one. `password_set_at` tells which password
+    it began with.
     """
 
     user: UUID
@@ -143,6 +144,7 @@ class Session(msgspec.Struct, frozen=True):
     generation: int = 0
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
+    password_set_at: datetime | None = None
 
 
 class StartSession(Command, frozen=True):
@@ -172,6 +174,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
     role: Role
     limits: SessionLimits
     at: datetime
+    password_set_at: datetime | None = None
 
 
 class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):

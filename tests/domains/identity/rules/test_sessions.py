@@ -171,6 +171,15 @@ def test_a_disabled_account_ends_its_session_at_the_next_refresh():
     assert played.current.end_reason == "user-disabled"
 
 
+def test_a_session_begun_with_another_password_ends_at_the_next_refresh():
+    played = Played()
+    assert played.refresh(0) == 1
+    played.wait(1)
+    played.user = User(PERSON, "a@b.test", b"i" * 16, "A", "clinician", BEGIN, "another hash", played.now)
+    assert played.refresh(1) is None
+    assert played.current.end_reason == "password-changed"
+
+
 def test_a_changed_role_arrives_with_the_next_refresh():
     played = Played()
     played.user = User(PERSON, "a@b.test", b"i" * 16, "A", "admin", BEGIN, "hash", BEGIN)

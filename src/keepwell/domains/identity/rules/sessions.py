@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from keepwell.domains.identity.models import (
+    EndReason,
     EndSession,
     RefreshSession,
     Session,
@@ -36,7 +37,7 @@ def start_references(_state: Session | None, command: StartSession) -> tuple[Ref
 
 
 def refresh_references(state: Session, _command: RefreshSession) -> tuple[Reference, ...]:
-    """So that a disabled account or a changed role takes effect at the next refresh at the latest."""
+    """So that a disabled account, a changed role or another password takes effect at the next refresh at the latest."""
     return (Reference(USER, state.user, fresh=True),)
 
 
@@ -48,7 +49,7 @@ def decide_start(_state: Session | None, command: StartSession, context: Context
         return Refusal(UNAUTHENTICATED, "The account is disabled.")
     if user.password_set_at != command.password_set_at:
         return Refusal(UNAUTHENTICATED, "The password was changed meanwhile.")
-    return (SessionStarted(command.user, user.role, command.limits, context.now),)
+    return (SessionStarted(command.user, user.role, command.limits, context.now, command.password_set_at),)
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:
@@ -60,14 +61,23 @@ def decide_refresh(state: Session, command: RefreshSession, context: Context) ->
         return Refusal(UNAUTHENTICATED, "The refresh token is not known.")
     snapshot = context.references.get((USER, state.user))
     user: User | None = snapshot.state if snapshot else None
-    if user is None or not user.active:
-        return (SessionEnded("user-disabled", context.now),)
+    reason = _lost(state, user)
+    if user is None or reason is not None:
+        return (SessionEnded(reason or "user-disabled", context.now),)
     if command.generation == state.generation:
         return (SessionRefreshed(state.generation + 1, user.role, context.now),)
     in_grace = context.now - state.refreshed_at <= timedelta(seconds=state.limits.grace)
     if command.generation == state.generation - 1 and in_grace:
         return ()
     return (SessionEnded("refresh-token-reused", context.now, presented=command.generation),)
+
+
+def _lost(state: Session, user: User | None) -> EndReason | None:
+    """Why the account no longer carries the session; None while it does."""
+    if user is None or not user.active:
+        return "user-disabled"
+    # Sessions of earlier releases do not know their password.
+    return None if state.password_set_at in (None, user.password_set_at) else "password-changed"
 
 
 def decide_end(state: Session, command: EndSession, context: Context) -> Decision:
@@ -84,7 +94,7 @@ def decide_end(state: Session, command: EndSession, context: Context) -> Decisio
 def evolve(state: Session | None, event: SessionEvent) -> Session:
     """The session after one event."""
     if isinstance(event, SessionStarted):
-        return Session(event.user, event.role, event.at, event.at, event.limits)
+        return Session(event.user, event.role, event.at, event.at, event.limits, password_set_at=event.password_set_at)
     if state is None:
         raise ValueError("a session begins with session-started")
     match event:

@@ -95,6 +95,7 @@ class SessionService:
 _WHY: dict[str, str] = {
     "refresh-token-reused": "The refresh token had been used before, so the session was ended for safety.",
     "user-disabled": "The account is disabled.",
+    "password-changed": "The password was changed.",
 }
 
 

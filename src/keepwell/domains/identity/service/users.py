@@ -1,6 +1,7 @@
 """Accounts: making, listing, changing them."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from keepwell.domains.identity.rules.people import password_fault, tidy_email, v
 from keepwell.domains.identity.service.directory import look_up
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.tenants import operator
-from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
 
@@ -91,10 +92,7 @@ class UserService:
         Raises:
             Refused: the change was refused; then no session ended either.
         """
-        reason: EndReason | None = "role-changed" if change.role is not None else None
-        if change.active is False:
-            reason = "user-disabled"
-        return await self._with_sessions_ended(envelope, change.id, reason)
+        return await self._with_sessions_ended(envelope, change.id, await self._reason(envelope, change))
 
     async def get(self, actor: Actor, user: UUID, origin: Origin) -> UserView:
         """One account. Raises `Refused` as any read does."""
@@ -120,19 +118,38 @@ class UserService:
                 return await self.get(actor, account.user, origin)
         return None
 
+    async def _reason(self, envelope: Envelope, change: ChangeUser) -> EndReason | None:
+        """Why the change would end sessions; None when it leaves alone what they stand on, as a retry of a change does."""
+        if change.role is None and change.active is not False:
+            return None
+        try:
+            user = await self.get(envelope.actor, change.id, envelope.origin)
+        except Refused as refused:
+            if refused.refusal.type == NOT_FOUND:
+                return None  # the change itself will say so, or what else is wrong with it
+            raise
+        if change.active is False and user.active:
+            return "user-disabled"
+        return "role-changed" if change.role not in (None, user.role) else None
+
     async def _with_sessions_ended(self, envelope: Envelope, user: UUID, reason: EndReason | None) -> Outcome:
-        actor, origin = envelope.actor, envelope.origin
-        ends: list[Envelope] = []
-        if reason is not None:
-            search = Search("session", actor, origin, Permission(SESSION, "s"), "find-sessions")
-            now = self._kernel.clock.now()
-            live = await self._kernel.search(search, lambda c: store.live_sessions(c, actor.tenant, user, now))
-            commands: list[Command] = [EndSession(session.id, reason) for session in live]
-            ends = [Envelope(command, actor, origin) for command in commands]
+        ends = [] if reason is None else await self._ends(envelope, user, reason)
         outcome, *_ = await self._kernel.execute([envelope, *ends], atomic=bool(ends))
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
+        if reason is not None:
+            # Who logged in between the search and the commit. What cannot be done now, the session's next refresh does.
+            with suppress(Refused):
+                await self._kernel.execute(await self._ends(envelope, user, reason))
         return outcome
+
+    async def _ends(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
+        """What ends each live session of this person, in the name of who sent the envelope."""
+        actor, origin = envelope.actor, envelope.origin
+        search = Search("session", actor, origin, Permission(SESSION, "s"), "find-sessions")
+        now = self._kernel.clock.now()
+        live = await self._kernel.search(search, lambda c: store.live_sessions(c, actor.tenant, user, now))
+        return [Envelope(EndSession(session.id, reason), actor, origin) for session in live]
 
 
 async def _nothing(_connection: Any) -> None:
