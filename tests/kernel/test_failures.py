@@ -9,11 +9,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from keepwell.kernel import Catalog, Kernel, Origin, Permission, Read, Refused, Snapshot
+from keepwell.kernel import Catalog, Kernel, Limits, Origin, Permission, Read, Refused, Search, Snapshot
 from keepwell.kernel.envelope import Envelope
 from keepwell.kit.ids import new_id
+from keepwell.platform.postgres import Database, PoolSettings
 from tests.kernel.conftest import LOCK_TIMEOUT
 from tests.support import notes
+from tests.support.cluster import DatabaseUrls
 from tests.support.notes import OTHER_TENANT, Begin, CloseNote, actor, envelope, origin, written
 
 READ = Permission("Note", "r")
@@ -125,6 +127,20 @@ class TestLocks:
         assert codes(outcomes) == [None, "overloaded", None]
 
 
+class TestHalving:
+    async def test_what_a_halved_batch_refuses_is_recorded_and_kept_once(self, kernel: Kernel, owner: Any) -> None:
+        await one(kernel, written("taken"))
+        commands = [written("taken") if n in (3, 11) else CloseNote(new_id()) if n % 4 == 0 else written() for n in range(16)]
+        outcomes = await asyncio.gather(*(one(kernel, command, key=f"k{n}") for n, command in enumerate(commands)))
+        expected = ["title-taken" if n in (3, 11) else "not-found" if n % 4 == 0 else None for n in range(16)]
+        assert codes(outcomes) == expected
+        assert sorted(row["outcome"] for row in await owner.fetch("SELECT outcome FROM access_record")) == sorted(
+            filter(None, expected)
+        )
+        assert await owner.fetchval("SELECT count(*) FROM idempotency") == 16
+        assert await owner.fetchval("SELECT count(*) FROM journal_entry") == 1 + expected.count(None)
+
+
 class TestViolations:
     async def test_a_value_that_is_taken_is_recorded_like_every_refusal(self, kernel: Kernel, owner: Any) -> None:
         await one(kernel, written("taken"))
@@ -154,3 +170,34 @@ async def recorded(owner: Any, outcomes: Sequence[Any]) -> list[str]:
     said = {row["entity"]: row["outcome"] for row in rows}
     assert len(said) == len(rows)
     return [said[outcome.id] for outcome in outcomes]
+
+
+class TestCrowds:
+    async def test_searches_that_take_long_do_not_stop_commands_and_reads(
+        self, clean_database: DatabaseUrls, kernel: Kernel
+    ) -> None:
+        database = Database(PoolSettings(clean_database.app, largest=3, wait=0.5))
+        await database.open()
+        crowded = Kernel(database, kernel.catalog, kernel.ring, kernel.clock, Limits())
+        enough, started = asyncio.Event(), asyncio.Event()
+
+        async def query(_connection: Any) -> None:
+            started.set()
+            await enough.wait()
+
+        searches = [
+            asyncio.create_task(crowded.search(Search("note", actor(), origin(), Permission("Note", "s")), query))
+            for _ in range(9)
+        ]
+        await asyncio.wait_for(started.wait(), 5)
+        note = written()
+        try:
+            assert codes([await one(crowded, note)]) == [None]
+            assert (await crowded.read(Read("note", note.id, actor(), origin(), READ))).version == 1
+        finally:
+            enough.set()
+            answers = await asyncio.gather(*searches, return_exceptions=True)
+            await database.close()
+        refused = [answer.refusal.code for answer in answers if isinstance(answer, Refused)]
+        assert len(refused) + answers.count(None) == 9
+        assert set(refused) <= {"temporarily-unavailable"}
