@@ -115,6 +115,10 @@ def test_the_command_line_proves_a_served_database(server: Server, tmp_path: Pat
     proved = server.cli("audit", "verify", "--checkpoint", str(exported))
     assert (proved.returncode, proved.stderr) == (0, "")
     assert "Every hash, chain and checkpoint holds." in proved.stdout
+    for contents in (b"", b"\n", b"\xff\xfe"):
+        exported.write_bytes(contents)
+        useless = server.cli("audit", "verify", "--checkpoint", str(exported))
+        assert (useless.returncode, "Traceback" in useless.stderr) == (2, False)
     compared = server.cli("rebuild", "--check")
     assert (compared.returncode, "is what the journal says" in compared.stdout) == (0, True)
 

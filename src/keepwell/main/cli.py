@@ -145,8 +145,12 @@ def verify(
     ] = None,
 ) -> None:
     """Prove every hash, every chain and every checkpoint; names the first damaged entries; 1 when there are any."""
+    try:
+        notes = proof.read_notes(exported or [])
+    except proof.NoCheckpointError as error:
+        raise typer.BadParameter(str(error), param_hint="--checkpoint") from None
     with _servers() as (servers, chosen):
-        if not proof.verify(chosen, servers.addresses, exported or [], print):
+        if not proof.verify(chosen, servers.addresses, notes, print):
             raise typer.Exit(FAILED)
 
 

@@ -19,14 +19,19 @@ from keepwell.platform.settings import ProcessKind, Settings
 Say = Callable[[str], None]
 
 
-def verify(settings: Settings, addresses: Addresses, exported: Sequence[Path], say: Say) -> bool:
-    """Proves the journal and the access records; says what was looked at and what is damaged. Whether all is sound."""
+class NoCheckpointError(Exception):
+    """A file that should hold exported checkpoints holds none."""
+
+
+def verify(settings: Settings, addresses: Addresses, notes: Sequence[str], say: Say) -> bool:
+    """Proves the journal and the access records, against exported checkpoints `notes` too; says what was looked at and what
+    is damaged. Whether all is sound.
+    """
     sound = False
 
     async def prove(parts: Parts) -> None:
         nonlocal sound
         verifier = Signer(parts.ring.derive(checkpoints.SIGNING_KEY)).verifier
-        notes = [note for path in exported for note in split_notes(path.read_text(encoding="utf-8"))]
         async with parts.auditor.connection() as connection:
             report = await verify_journal(connection, verifier, notes)
         sound = report.sound
@@ -92,6 +97,24 @@ def repair(settings: Settings, addresses: Addresses, say: Say) -> bool:
 
     _with_parts(settings, addresses, mend)
     return sound
+
+
+def read_notes(paths: Iterable[Path]) -> list[str]:
+    """The checkpoints in exported files.
+
+    Raises:
+        NoCheckpointError: a file holds none. Taking it for one would prove nothing and look like proof.
+    """
+    notes: list[str] = []
+    for path in paths:
+        try:
+            found = split_notes(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            found = []
+        if not found:
+            raise NoCheckpointError(f"{path} holds no exported checkpoint.")
+        notes += found
+    return notes
 
 
 def split_notes(text: str) -> list[str]:
