@@ -311,3 +311,10 @@ def test_contained_value_sets_are_enumerated_on_one_account():
     contained = [{**whole, "id": f"v{number}"} for number in range(5_000)]
     compiled = in_time(lambda: compile_form(form(item("a"), contained=contained)))
     assert sum(len(codes) for one in compiled.contained.values() for codes in one.codes.values()) <= 20_000
+
+
+@pytest.mark.parametrize("operator", [None, [], {}, 1, "like"])
+def test_an_operator_that_is_none_is_refused(operator: Any):
+    assert refusal(form(item("b"), item("a", enableWhen=[{"question": "b", "operator": operator, "answerString": "x"}]))) == {
+        "structure"
+    }

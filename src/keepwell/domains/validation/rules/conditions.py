@@ -56,7 +56,7 @@ def _condition(source: Mapping[str, Any], entry: Entry, target: Entry) -> Condit
     kind, wanted = _meant(*typed(source, "answer"), target.type)
     if name == "exists":
         return Condition(level, path, wanted is not False, None)
-    if name not in _SIGNS:
+    if not isinstance(name, str) or name not in _SIGNS:
         return None
     return Condition(level, path, wanted=True, holds=_judge(name, kind, wanted))
 
