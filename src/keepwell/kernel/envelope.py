@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from keepwell.kernel.position import Position
 from keepwell.kernel.problems import Refusal
 
 
@@ -32,12 +33,16 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a command came from. None of it is health information; all of it reaches journal and logs."""
+    """Where a command came from. None of it is health information; but for `position` all of it reaches journal and logs.
+
+    `position` is what the caller's session has seen, where replicas may answer it.
+    """
 
     door: str
     request_id: str
     traceparent: str | None = None
     purpose: str = "TREAT"
+    position: Position | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -108,7 +108,10 @@ class DerivedCache:
 
 
 class Executor:
-    """Runs gathered parcels against one database. `committed` is told the changed aggregates after each commit."""
+    """Runs gathered parcels against one database. `committed` is told the changed aggregates after each commit.
+
+    `tells_position`: callers' sessions learn how far the log was after it, so that replicas can be held to that.
+    """
 
     def __init__(
         self,
@@ -117,8 +120,11 @@ class Executor:
         environment: Environment,
         committed: Callable[[Sequence[Change]], None],
         cache: Cache | None = None,
+        *,
+        tells_position: bool = False,
     ) -> None:
         self._database = database
+        self._tells_position = tells_position
         self._ring = ring
         self._environment = environment
         self._committed = committed
@@ -235,9 +241,23 @@ class Executor:
                 plan, answers = await self._decide(connection, parcels, keys, lock=False)
                 on_write()
                 states, writer = await self._store(connection, plan, parcels, in_transaction=False)
+            if self._tells_position:
+                await self._mark(connection, parcels)
         if states:
             self._tell(states, writer, plan, keys)
         return answers
+
+    async def _mark(self, connection: Any, parcels: Sequence[Parcel]) -> None:
+        """Tells each caller's session how far the log is. Where that fails, the session's next reads see the newest there is."""
+        reached = 0
+        try:
+            reached = await connection.fetchval(store.POSITION)
+        except (asyncpg.PostgresError, *_LOST):
+            connection.terminate()
+        for parcel in parcels:
+            for each in parcel.admitted:
+                if (position := each.envelope.origin.position) is not None:
+                    position.saw(reached)
 
     def _tell(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys]) -> None:
         """Tells cache and listener what was committed. A failure there must not become the outcome of what is stored."""

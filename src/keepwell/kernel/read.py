@@ -3,8 +3,9 @@
 Concurrent reads share one statement and one commit, so a durable record for each costs little.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +17,6 @@ from keepwell.kernel.cache import Cache, Found, Held, Target
 from keepwell.kernel.codec import Codec, view_json
 from keepwell.kernel.envelope import Actor, Origin, Snapshot
 from keepwell.kernel.gather import Gatherable
-from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.permissions import Permission
 from keepwell.kernel.problems import FORBIDDEN, INTERNAL, NOT_FOUND, OVERLOADED, UNAUTHENTICATED, UNAVAILABLE, Refusal, Refused
@@ -26,15 +26,6 @@ from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
 from keepwell.platform.postgres import Database, DatabaseUnavailable
 
-Result = TypeVar("Result")
-
-_NOT_WANTED = b""
-_HISTORY = """
-SELECT version, at, event, command, actor, role, door, request_id, purpose, payload FROM journal_entry
-WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND version <= $4 ORDER BY version
-"""
-# The access record is written: what follows looks at one clinic and writes nothing.
-_LOOK_ONLY = "SELECT set_config('app.tenant', $1, true), set_config('transaction_read_only', 'on', true)"
 _FAILURES = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -45,11 +36,12 @@ _FAILURES = (
 )
 _UNREADABLE = Refusal(INTERNAL, "What is stored cannot be read.")
 _LOCKED = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
-_REFUSALS = {
+REFUSALS = {
     "unauthenticated": Refusal(UNAUTHENTICATED, "The session has ended."),
     "not-found": Refusal(NOT_FOUND),
     "forbidden": Refusal(FORBIDDEN, "It belongs to another person."),
 }
+"""By what the statement says came of a read; nothing for one that may go on."""
 
 
 class _UnreadableCopyError(Exception):
@@ -70,7 +62,8 @@ class Read(msgspec.Struct, frozen=True):
 class Search(msgspec.Struct, frozen=True):
     """Asks to look through one kind of aggregate in the actor's clinic.
 
-    `own_compartment_only` searches are run by rooms with the actor's own blind index as a filter.
+    `own_compartment_only` searches are run by rooms with the actor's own blind index as a filter. `spread`: a replica may answer,
+    once it has all that the caller's session has seen; not for what a decision is made from.
     """
 
     kind: str
@@ -78,6 +71,7 @@ class Search(msgspec.Struct, frozen=True):
     origin: Origin
     permission: Permission
     action: str = "search"
+    spread: bool = False
 
 
 class View(msgspec.Struct, frozen=True):
@@ -102,7 +96,7 @@ class PendingRead(Gatherable):
 
 
 class Reader:
-    """Runs gathered reads, and the single ones that need more than a state."""
+    """Runs gathered reads."""
 
     def __init__(self, database: Database, ring: KeyRing, codec: Codec, clock: Clock, cache: Cache | None = None) -> None:
         self._database = database
@@ -115,13 +109,11 @@ class Reader:
         """Settles every read with a snapshot, or fails it with `Refused`."""
         try:
             await self._run(reads)
-        except DatabaseUnavailable as unavailable:
-            refusal = Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=unavailable.retry_after)
+        except Exception as error:
+            refusal = refusal_for(error)
+            if refusal is None:
+                raise
             _fail_all(reads, refusal)
-        except asyncpg.LockNotAvailableError:
-            _fail_all(reads, _LOCKED)
-        except _FAILURES:
-            _fail_all(reads, Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2))
 
     async def _run(self, reads: Sequence[PendingRead], *, trusting: bool = True) -> None:
         found: dict[Target, Found] = {}
@@ -136,10 +128,12 @@ class Reader:
             rows: list[ReadRow] = []
             for each, copy in zip(reads, copies, strict=True):
                 known = None if copy is None else copy.held.known
-                rows.append(self._row(each.read, keys[each.tenant], own=each.own_compartment_only, known=known))
+                rows.append(row_of(each.read, keys[each.tenant], moment, own=each.own_compartment_only, known=known))
             answers = await store.read(connection, rows, moment)
         again: list[PendingRead] = []
         for each, copy, answer in zip(reads, copies, answers, strict=True):
+            if (position := each.read.origin.position) is not None:
+                position.saw(answer["seen"])
             try:
                 each.resolve(self._settled(each, keys[each.tenant], answer, copy))
             except Refused as refused:
@@ -196,69 +190,8 @@ class Reader:
             self._cache.keep(pending.target, held._replace(view=sealed))
         return View(snapshot.version, body)
 
-    async def history(self, read: Read, *, own_compartment_only: bool, most: int) -> list[Entry]:
-        """The aggregate's entries up to version `most`, oldest first, with the access recorded.
-
-        Raises:
-            Refused: as for a single read.
-        """
-
-        async def entries(connection: Any, keys: TenantKeys) -> list[Entry]:
-            rows = await connection.fetch(_HISTORY, read.actor.tenant, read.kind, read.id, most)
-            return [self._entry(keys, read, row) for row in rows]
-
-        return await self._guarded(read, entries, own=own_compartment_only)
-
-    async def search(self, search: Search, *, own_compartment_only: bool, query: Callable[[Any], Awaitable[Result]]) -> Result:
-        """What `query` finds, run in a transaction that sees the actor's clinic only, with the access recorded.
-
-        Raises:
-            Refused: the session has ended, or the database is out of reach.
-        """
-        read = Read(search.kind, NIL, search.actor, search.origin, search.permission, search.action)
-
-        async def run(connection: Any, _keys: TenantKeys) -> Result:
-            return await query(connection)
-
-        return await self._guarded(read, run, own=own_compartment_only)
-
-    async def _guarded(self, read: Read, then: Callable[[Any, TenantKeys], Awaitable[Result]], *, own: bool) -> Result:
-        try:
-            async with self._database.connection() as connection:
-                keys = await self._ring.get(connection, read.actor.tenant)
-                async with connection.transaction():
-                    row = self._row(read, keys, own=own, known=_NOT_WANTED)
-                    (answer,) = await store.read(connection, [row], self._clock.now())
-                    await connection.execute(_LOOK_ONLY, str(read.actor.tenant))
-                    refusal = _REFUSALS.get(answer["outcome"])
-                    found = None
-                    if refusal is None:
-                        found = await then(connection, keys)
-        except DatabaseUnavailable as unavailable:
-            detail = "The database cannot be reached."
-            raise Refused(Refusal(UNAVAILABLE, detail, retry_after=unavailable.retry_after)) from unavailable
-        except UnreadableError as unreadable:
-            raise Refused(_UNREADABLE) from unreadable
-        except asyncpg.LockNotAvailableError as locked:
-            raise Refused(_LOCKED) from locked
-        except _FAILURES as failure:
-            raise Refused(Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2)) from failure
-        # Raised only now: the record of a refusal must be committed like that of a read.
-        if refusal is not None:
-            raise Refused(refusal)
-        return found  # pyright: ignore[reportReturnType] - None only together with a refusal
-
-    def _row(self, read: Read, keys: TenantKeys, *, own: bool, known: bytes | None) -> ReadRow:
-        actor, origin, at, id_ = read.actor, read.origin, self._clock.now(), new_id()
-        agent = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
-        digest = journal.access_digest(actor.tenant, read.id, at, id_, read.kind, read.action, *agent)
-        compartment = keys.blind(actor.subject or "") if own and read.id != NIL else None
-        return ReadRow(
-            actor.tenant, read.kind, read.id, compartment, actor.credential, at, id_, read.action, *agent, digest, known
-        )
-
     def _snapshot(self, read: Read, keys: TenantKeys, answer: Any, sealed: Any) -> Snapshot:
-        refusal = _REFUSALS.get(answer["outcome"])
+        refusal = REFUSALS.get(answer["outcome"])
         if refusal is not None:
             raise Refused(refusal)
         try:
@@ -266,19 +199,27 @@ class Reader:
         except (UnreadableError, msgspec.DecodeError) as error:
             raise Refused(_UNREADABLE) from error
 
-    def _entry(self, keys: TenantKeys, read: Read, row: Any) -> Entry:
-        event = self._codec.open_event(keys, read.kind, read.id, row["version"], row["payload"])
-        return Entry(
-            row["version"],
-            row["at"],
-            event,
-            row["command"],
-            row["actor"],
-            row["role"],
-            row["door"],
-            row["request_id"],
-            row["purpose"],
-        )
+
+def refusal_for(error: Exception) -> Refusal | None:
+    """What a reader is told of a database that failed; None when the exception means something else."""
+    if isinstance(error, DatabaseUnavailable):
+        return Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=error.retry_after)
+    if isinstance(error, UnreadableError):
+        return _UNREADABLE
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return _LOCKED
+    if isinstance(error, _FAILURES):
+        return Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
+    return None
+
+
+def row_of(read: Read, keys: TenantKeys, at: datetime, *, own: bool, known: bytes | None) -> ReadRow:
+    """What the statement needs of one read. `own` holds it to the actor's own compartment."""
+    actor, origin, id_ = read.actor, read.origin, new_id()
+    agent = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
+    digest = journal.access_digest(actor.tenant, read.id, at, id_, read.kind, read.action, *agent)
+    compartment = keys.blind(actor.subject or "") if own and read.id != NIL else None
+    return ReadRow(actor.tenant, read.kind, read.id, compartment, actor.credential, at, id_, read.action, *agent, digest, known)
 
 
 def _usable(pending: PendingRead, found: Found | None) -> Found | None:

@@ -1,5 +1,6 @@
 """The kernel's front door: `execute`, `read`, `history`, `search`, `record`. Every change and every read goes through here."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -18,15 +19,22 @@ from keepwell.kernel.execute import Change, DerivedCache, Executor, Parcel
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing
+from keepwell.kernel.look import Looker
 from keepwell.kernel.permissions import Grant, Permission, grant
 from keepwell.kernel.plan import Environment, access_record
+from keepwell.kernel.position import KEY as POSITION_KEY
+from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
 from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
+from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
+from keepwell.platform.replicas import Replicas
 from keepwell.platform.telemetry import describe
 
 Found = TypeVar("Found")
+_LONG = 64
+_MOST_LONG = 8
 _NEWEST = 2**31 - 1
 _log = structlog.get_logger("keepwell.kernel")
 
@@ -46,7 +54,10 @@ class _Agent(msgspec.Struct, frozen=True):
 
 
 class Kernel:
-    """One per process. Safe to call from any number of tasks of its event loop."""
+    """One per process. Safe to call from any number of tasks of its event loop.
+
+    `positions` makes the tokens by which sessions carry what they have seen; None where no replica answers anybody.
+    """
 
     def __init__(
         self,
@@ -57,6 +68,7 @@ class Kernel:
         limits: Limits,
         committed: Callable[[Sequence[Change]], None] = lambda _: None,
         cache: Cache | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         self.catalog = catalog
         self.clock = clock
@@ -65,27 +77,42 @@ class Kernel:
         self.codec = Codec(catalog)
         self._limits = limits
         environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, DerivedCache(), _report)
-        executor = Executor(database, ring, environment, committed, cache)
+        executor = Executor(database, ring, environment, committed, cache, tells_position=replicas is not None)
         self._reader = Reader(database, ring, self.codec, clock, cache)
+        self.positions = None if replicas is None else Positions(ring.derive(POSITION_KEY), clock)
+        self._looker = Looker(database, ring, self.codec, clock, replicas)
         most, patience, capacity = limits.batch, limits.patience, limits.queue
         # Without gathering each lane may use half of the pool at once, as a server that never gathered would.
         width = 1 if most > 1 else max(1, database.settings.largest // 2)
         bounds: dict[str, Any] = {"most": most, "patience": patience, "capacity": capacity, "width": width}
+        self._executor = executor
+        self._long = asyncio.Semaphore(1)
+        self._waiting_long = 0
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
         self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
 
-    async def execute(self, envelopes: Sequence[Envelope], *, dry_run: bool = False, atomic: bool = False) -> list[Outcome]:
+    async def execute(
+        self,
+        envelopes: Sequence[Envelope],
+        *,
+        dry_run: bool = False,
+        atomic: bool = False,
+        rehearsal: Rehearsal | None = None,
+    ) -> list[Outcome]:
         """One outcome for each envelope, in order. A refused command changes nothing; with `atomic`, nor do the others.
 
         A list longer than a batch is run in batches, each committed before the next unless `atomic`. With `dry_run`
-        everything is decided as it would be and nothing but the record of the attempt is stored.
+        everything is decided as it would be and nothing but the record of the attempt is stored; who makes one dry run in
+        several calls hands the same `rehearsal` to each.
         """
         admitted = [admit(self.catalog, envelope) for envelope in envelopes]
+        if dry_run and rehearsal is None:
+            rehearsal = Rehearsal()
         outcomes: list[Outcome] = []
-        for tenant, chunk in _chunks(admitted, len(admitted) if atomic or dry_run else self._limits.batch):
-            parcel = Parcel(tenant, chunk, atomic=atomic, dry_run=dry_run)
+        for tenant, chunk in _chunks(admitted, len(admitted) if atomic else self._limits.batch):
+            parcel = Parcel(tenant, chunk, atomic=atomic, dry_run=dry_run, rehearsal=rehearsal if dry_run else None)
             try:
-                outcomes.extend(await self.writes.submit(parcel))
+                outcomes.extend(await self._settle(parcel))
             except OverloadedError:
                 refusal = Refusal(OVERLOADED, retry_after=1)
                 outcomes.extend(Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in chunk)
@@ -93,6 +120,20 @@ class Kernel:
             code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
             metrics.commands(each.command_type.name, code).inc()
         return outcomes
+
+    async def _settle(self, parcel: Parcel) -> list[Outcome]:
+        """The outcomes of a parcel. One too long for a batch runs beside the lane, so that nobody waits behind it."""
+        if parcel.weight <= max(self._limits.batch, _LONG):
+            return await self.writes.submit(parcel)
+        if self._waiting_long >= _MOST_LONG:
+            raise OverloadedError
+        self._waiting_long += 1
+        try:
+            async with self._long:
+                await self._executor.run([parcel])
+        finally:
+            self._waiting_long -= 1
+        return await parcel.future
 
     async def read(self, read: Read) -> Snapshot:
         """The aggregate as it is now. Its access record is durable when this returns.
@@ -128,15 +169,15 @@ class Kernel:
     async def history(self, read: Read, *, most: int = _NEWEST) -> list[Entry]:
         """The aggregate's entries up to version `most`, oldest first, recorded like a read. Raises as `read` does."""
         granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
-        return await self._reader.history(read, own_compartment_only=granted.own_compartment_only, most=most)
+        return await self._looker.history(read, own_compartment_only=granted.own_compartment_only, most=most)
 
     async def search(self, search: Search, query: Callable[[Any], Awaitable[Found]]) -> Found:
         """What `query` finds when given a connection that sees the actor's clinic only. Recorded; raises as `read` does.
 
-        `query` reads the room's own tables. When `compartment_of` gives one, it must filter by it.
+        `query` reads the room's own tables, and may be run twice. When `compartment_of` gives one, it must filter by it.
         """
         granted = await self._granted(search, search.permission, search.kind, UUID(int=0), search.action)
-        return await self._reader.search(search, own_compartment_only=granted.own_compartment_only, query=query)
+        return await self._looker.search(search, own_compartment_only=granted.own_compartment_only, query=query)
 
     def compartment_of(self, actor: Actor, permission: Permission) -> bytes | None:
         """The blind index that a search by `actor` must be held to; None when the whole clinic is open to it."""
@@ -171,7 +212,8 @@ class Kernel:
 
     async def close(self) -> None:
         """Waits for what was accepted."""
-        await self.writes.close()
+        async with self._long:
+            await self.writes.close()
         await self.reads.close()
 
     async def _granted(self, who: Any, permission: Permission, kind: str, entity: UUID, action: str) -> Grant:
@@ -202,4 +244,4 @@ def _report(error: BaseException, admitted: Admitted | None) -> None:
     _log.error("kernel.command-failed", **fields)
 
 
-__all__ = ["Kernel", "Limits", "Read", "Search", "View"]
+__all__ = ["Kernel", "Limits", "Read", "Rehearsal", "Search", "View"]

@@ -121,6 +121,7 @@ _LOAD = _call("kernel_load", 10)
 _WRITE = _call("kernel_write", 47, "pg_current_xact_id()::text::bigint")
 _READ = _call("kernel_read", 17)
 CLAIM_TENANT = "SELECT set_config('app.tenant', $1, true)"
+POSITION = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
 
 
 def _starts(tenants: Sequence[UUID], owners: Sequence[UUID]) -> list[int]:

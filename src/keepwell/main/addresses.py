@@ -15,7 +15,8 @@ AUDITOR_ROLE = "keepwell_auditor"
 class Addresses(msgspec.Struct, frozen=True):
     """URLs, and the role each takes on after connecting (None: its login is that role).
 
-    `app` is for all request work, `owner` for migrations only, `auditor` reads the journal of all clinics.
+    `app` is for all request work, `owner` for migrations only, `auditor` reads the journal of all clinics. The role of `app` is
+    that of `replicas` too.
     """
 
     app: str
@@ -24,6 +25,7 @@ class Addresses(msgspec.Struct, frozen=True):
     valkey: str
     app_role: str | None = None
     auditor_role: str | None = None
+    replicas: tuple[str, ...] = ()
 
 
 class Servers:
@@ -65,10 +67,11 @@ class Servers:
 def _addresses(settings: Settings, embedded: EmbeddedServers | None) -> Addresses:
     valkey = _text(settings.valkey_url) or (embedded.valkey_url if embedded else "")
     given = _text(settings.database_url)
+    replicas = tuple(url.get_secret_value() for url in settings.replica_urls)
     if given is None:
         if embedded is None:  # pragma: no cover - `attach` starts one then
             raise ValueError("no database")
-        return Addresses(embedded.app_url, embedded.migration_url, embedded.auditor_url, valkey)
+        return Addresses(embedded.app_url, embedded.migration_url, embedded.auditor_url, valkey, replicas=replicas)
     owner = _text(settings.database_migration_url)
     auditor = _text(settings.database_auditor_url)
     return Addresses(
@@ -78,6 +81,7 @@ def _addresses(settings: Settings, embedded: EmbeddedServers | None) -> Addresse
         valkey=valkey,
         app_role=None if owner else APP_ROLE,
         auditor_role=None if auditor else AUDITOR_ROLE,
+        replicas=replicas,
     )
 
 

@@ -18,6 +18,7 @@ from keepwell.main.rooms import Rooms, catalog
 from keepwell.platform.master_key import master_key
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.program import fingerprint
+from keepwell.platform.replicas import Replicas, ReplicaSettings
 from keepwell.platform.settings import ProcessKind, Settings
 from keepwell.platform.valkey import Valkey, ValkeySettings
 
@@ -39,7 +40,10 @@ class Parts:
         self.ring = KeyRing(master_key(settings), self.clock)
         kinds = catalog()
         self.read_cache = _read_cache(settings, kinds, self.cache)
-        self.kernel = Kernel(self.database, kinds, self.ring, self.clock, _limits(settings), cache=self.read_cache)
+        self.replicas = self._replicas() if addresses.replicas else None
+        self.kernel = Kernel(
+            self.database, kinds, self.ring, self.clock, _limits(settings), cache=self.read_cache, replicas=self.replicas
+        )
         self.rooms = Rooms(self.kernel, self.ring.derive, settings)
 
     @asynccontextmanager
@@ -50,6 +54,8 @@ class Parts:
         await self.cache.open()
         if self.read_cache is not None:
             await self.read_cache.open()
+        if self.replicas is not None:
+            await self.replicas.open()
         warming = asyncio.create_task(self._warm(), name="warming")
         try:
             yield
@@ -61,8 +67,17 @@ class Parts:
             if self.read_cache is not None:
                 await self.read_cache.close()
             await self.cache.close()
+            if self.replicas is not None:
+                await self.replicas.close()
             await self.auditor.close()
             await self.database.close()
+
+    def _replicas(self) -> Replicas:
+        settings, addresses = self.settings, self.addresses
+        wanted = ReplicaSettings(most_lag=settings.replica_lag_s, wait=settings.replica_wait_ms / 1000)
+        pools = (_pool(settings, self.kind, url, addresses.app_role, settings.pool_size_replica) for url in addresses.replicas)
+        # The primary answers when a replica's pool does not at once.
+        return Replicas(self.database, [msgspec.structs.replace(pool, wait=0.5, connect_timeout=1.0) for pool in pools], wanted)
 
     async def _warm(self) -> None:
         """Only a process that answers reads has use for it."""

@@ -47,7 +47,11 @@ class Settings(BaseSettings):
     database_auditor_url: SecretStr | None = None
     """The auditor role's URL; unset: the owner's, switched to that role."""
     replica_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Read replicas, comma-separated URLs; no read uses them yet."""
+    """Read replicas, comma-separated URLs; lists, histories and the audit are read from them."""
+    replica_lag_s: Seconds = 1.0
+    """A replica further behind than this is left out until it has caught up, seconds."""
+    replica_wait_ms: NotNegative = 20
+    """How long a read waits for a replica to have what the caller has seen, milliseconds; then the primary answers."""
     valkey_url: SecretStr | None = None
     """Valkey or Redis; unset: an embedded one in the data directory."""
     data_dir: Path = Path(".keepwell")
@@ -63,6 +67,8 @@ class Settings(BaseSettings):
     """Most database connections of one worker process."""
     pool_size_cli: Positive = 4
     """Most database connections of one command-line process."""
+    pool_size_replica: Positive = 4
+    """Most connections of one process to each read replica, but for one that watches it."""
     pool_reserve: NotNegative = 10
     """Connections left to operators and backups when the caps are summed at start."""
     pool_wait_s: Seconds = 2.0

@@ -102,6 +102,8 @@ async def origin(call: Call) -> Answer:
 class Held:
     """Lets a test hold a request inside its handler. It sits where a kernel would; these routes use none."""
 
+    positions = None
+
     def __init__(self) -> None:
         self.arrived = asyncio.Event()
         self.release = asyncio.Event()

@@ -73,6 +73,7 @@ class Door:
     ) -> None:
         self.endpoints = tuple(endpoints)
         self._outages = outages
+        self._positions = kernel.positions
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._paths = Paths[Resource]()
@@ -84,7 +85,7 @@ class Door:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
-        exchange = scope["keepwell.exchange"] = Exchange(scope, send)
+        exchange = scope["keepwell.exchange"] = Exchange(scope, send, self._positions)
         exchange.shed = self._in_flight >= self._max_in_flight
         self._in_flight += 1
         observe.begin(exchange)

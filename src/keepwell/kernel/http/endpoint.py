@@ -86,7 +86,7 @@ class Operation:
         exchange: Exchange = scope["keepwell.exchange"]
         headers = exchange.headers
         actor = ANONYMOUS if self.endpoint.public else self._actor(headers)
-        origin = Origin("http", exchange.request_id, exchange.traceparent)
+        origin = Origin("http", exchange.request_id, exchange.traceparent, position=exchange.position)
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         if self._has_id:
             call.id = _path_id(call.path)

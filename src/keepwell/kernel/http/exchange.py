@@ -5,6 +5,7 @@ from time import perf_counter
 from starlette.types import Message, Scope, Send
 
 from keepwell.kernel.http import headers as header
+from keepwell.kernel.position import Positions
 
 _SAFETY = (
     (b"x-content-type-options", b"nosniff"),
@@ -18,6 +19,7 @@ class Exchange:
     """What is known about one request while it is served. `route` is the template, never the address with its values.
 
     `shed`: more is in flight than the process can carry. `close`: the connection ends after the answer.
+    `positions` makes the tokens that sessions carry, where replicas may answer them; `position` is this session's.
     """
 
     __slots__ = (
@@ -26,15 +28,18 @@ class Exchange:
         "headers",
         "method",
         "named_itself",
+        "position",
+        "positions",
         "request_id",
         "route",
+        "secure",
         "shed",
         "started",
         "status",
         "traceparent",
     )
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, positions: Positions | None = None) -> None:
         self._send = send
         self.started = perf_counter()
         self.method: str = scope["method"]
@@ -46,6 +51,9 @@ class Exchange:
         self.status = 0
         self.shed = False
         self.close = False
+        self.secure = scope.get("scheme") == "https"
+        self.positions = positions
+        self.position = None if positions is None else positions.read(header.positions(self.headers))
 
     @property
     def trace_id(self) -> str:
@@ -64,6 +72,8 @@ class Exchange:
             own = {name for name, _ in headers} & _SAFETY_NAMES
             headers.append((b"x-request-id", self.request_id.encode("ascii")))
             headers.extend(_SAFETY if not own else (pair for pair in _SAFETY if pair[0] not in own))
+            if self.positions is not None and self.position is not None and self.position.touched:
+                headers.extend(header.position(self.positions.token(self.position), secure=self.secure))
             if self.close:
                 headers.append((b"connection", b"close"))
         await self._send(message)

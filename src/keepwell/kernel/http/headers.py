@@ -13,6 +13,7 @@ _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-
 _ENTITY_TAG = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"')
 _VERSION_SENT = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"|(0|[1-9][0-9]{0,17})')
 _ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
+_POSITION_COOKIE = b"keepwell_position"
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
 
@@ -80,6 +81,25 @@ def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[int, ...]:
     if not _ENTITY_TAG_LIST.fullmatch(given):
         raise Refused(Refusal(INVALID_HEADER, 'If-None-Match takes ETags, such as "3" or W/"3"; * is not accepted.'))
     return tuple(int(version) for version in _ENTITY_TAG.findall(given))
+
+
+def positions(headers: Mapping[bytes, bytes]) -> list[str]:
+    """Every token that may name a position: those of `X-Keepwell-Position`, and that of the cookie; unchecked."""
+    found = [part.strip().decode("latin-1") for part in headers.get(b"x-keepwell-position", b"").split(b",")]
+    for cookie in headers.get(b"cookie", b"").replace(b",", b";").split(b";"):
+        name, _, value = cookie.strip().partition(b"=")
+        if name == _POSITION_COOKIE:
+            found.append(value.decode("latin-1"))
+    return [token for token in found if token]
+
+
+def position(token: str, *, secure: bool) -> list[tuple[bytes, bytes]]:
+    """The headers that hand a caller its session's position, for clients that keep headers and for those that keep cookies."""
+    value = token.encode("ascii")
+    cookie = (
+        _POSITION_COOKIE + b"=" + value + b"; Path=/; Max-Age=86400; HttpOnly; SameSite=Strict" + (b"; Secure" if secure else b"")
+    )
+    return [(b"x-keepwell-position", value), (b"set-cookie", cookie)]
 
 
 def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:

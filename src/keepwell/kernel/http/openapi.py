@@ -149,6 +149,9 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
             parameters.append({"name": name, "in": "query", "required": name in required, "schema": _sent_as_text(schema)})
     named = "Names the request in logs, with 1-128 of `[A-Za-z0-9._-]`; anything else is replaced, as if absent."
     parameters.append({**_header("X-Request-ID", "", named), "schema": {"type": "string"}})
+    if not endpoint.public:
+        seen = "The token of an earlier answer, or several: reads show nothing older than what came with them."
+        parameters.append({**_header("X-Keepwell-Position", "", seen), "schema": {"type": "string"}})
     if endpoint.guarded:
         version = '^((W/)?"(0|[1-9][0-9]{0,17})"|0|[1-9][0-9]{0,17})$'
         tag = _header("If-Match", version, "The ETag of the version this change was made from.")
@@ -208,6 +211,8 @@ def _problem_response(kinds: list[ProblemType], schemas: _Schemas) -> dict[str, 
 
 def _success_headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
     names = ["X-Request-ID"]
+    if not endpoint.public:
+        names.append("X-Keepwell-Position")
     if endpoint.etag:
         names.append("ETag")
     if status == 201:
@@ -224,6 +229,10 @@ def _header_ref(name: str) -> dict[str, str]:
 _HEADERS: dict[str, Any] = {
     "X-Request-ID": {"required": True, "description": "The request's name in every log line.", "schema": {"type": "string"}},
     "ETag": {"required": True, "description": "The version, quoted.", "schema": {"type": "string"}},
+    "X-Keepwell-Position": {
+        "description": "Where replicas answer: a token to send with later requests, to read one's own writes. Also a cookie.",
+        "schema": {"type": "string"},
+    },
     "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true`: answered before, to the same key.", "schema": {"const": "true"}},
     "Retry-After": {"required": True, "description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
