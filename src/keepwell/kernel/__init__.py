@@ -5,7 +5,7 @@ from keepwell.kernel.envelope import Actor, Command, Context, Envelope, Origin, 
 from keepwell.kernel.journal import Entry, fold
 from keepwell.kernel.permissions import Permission
 from keepwell.kernel.problems import Fault, ProblemType, Refusal, Refused
-from keepwell.kernel.service import Kernel, Limits, Read, Search, View
+from keepwell.kernel.service import Kernel, Limits, Read, Rehearsal, Search, View
 
 __all__ = [
     "Actor",
@@ -30,6 +30,7 @@ __all__ = [
     "Reference",
     "Refusal",
     "Refused",
+    "Rehearsal",
     "Search",
     "Snapshot",
     "View",

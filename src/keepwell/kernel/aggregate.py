@@ -33,6 +33,7 @@ class CommandType(msgspec.Struct, frozen=True):
     `merge` decides in its place when the caller saw an older version and asked for merging: it is also given the events since
     that version, oldest first. What it refuses is refused; without it a stale version always is.
     `made_by_door` names further fields that hold fresh ids, which a retry will not repeat.
+    `reads`: it changes nothing, and only takes its place among commands; it is recorded like any read.
     `creates`: the aggregate must not exist yet. `guarded`: the caller must name the version it saw (`If-Match`).
     """
 
@@ -42,6 +43,7 @@ class CommandType(msgspec.Struct, frozen=True):
     decide: Callable[[Any, Any, Context], Decision]
     guard: Callable[[Any, Any, Context], Refusal | None] | None = None
     merge: Callable[[Any, Any, Context, tuple[Any, ...]], Merge | Refusal] | None = None
+    reads: bool = False
     creates: bool = False
     guarded: bool = True
     references: Callable[[Any, Any], tuple[Reference, ...]] | None = None

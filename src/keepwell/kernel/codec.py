@@ -49,6 +49,14 @@ class Codec:
         """
         return self._states[kind].decode(keys.open(envelope, "aggregate", "state", f"{kind}/{_text(id)}/{version}"))
 
+    def pack_state(self, state: Any) -> bytes:
+        """A state as bytes, not sealed: for this process's memory only."""
+        return _pack(state)
+
+    def unpack_state(self, kind: str, packed: bytes) -> Any:
+        """The state that `pack_state` was given."""
+        return self._states[kind].decode(packed)
+
     def seal_event(self, keys: TenantKeys, kind: str, id: UUID, version: int, event: Any) -> bytes:
         return keys.seal(_pack(event), "journal_entry", "payload", f"{kind}/{_text(id)}/{version}")
 

@@ -17,21 +17,25 @@ from msgspec import structs
 from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
 from keepwell.kernel.cache import Cache, Held
+from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
 from keepwell.kernel.keys import KeyRing, TenantKeys
-from keepwell.kernel.plan import Environment, NeedMoreError, Past, Plan, Target, mergeable
+from keepwell.kernel.plan import Environment, NeedMoreError, Past, Plan, Target
+from keepwell.kernel.preconditions import mergeable
 from keepwell.kernel.problems import (
     CONFLICT,
     IDEMPOTENCY_KEY_IN_USE,
     INTERNAL,
     OUTCOME_UNKNOWN,
     OVERLOADED,
+    TOO_MUCH_AT_ONCE,
     UNAVAILABLE,
     Refusal,
     Refused,
 )
+from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Loaded, StaleBatchError, StateRow, Wanted
 from keepwell.platform.postgres import Database, DatabaseUnavailable
 from keepwell.platform.telemetry import describe
@@ -42,6 +46,8 @@ Change = tuple[UUID, str, UUID, int]
 _log = structlog.stdlib.get_logger("keepwell.kernel")
 _HELD = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
 _ATTEMPTS = 8
+_AT_ONCE = 64
+_MOST_SHOWN = 64_000_000  # bytes
 _LOCK_WAITS = 3
 _RACES = (StaleBatchError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _LOST = (
@@ -57,7 +63,7 @@ _LOST = (
 class Parcel(Gatherable):
     """Commands of one tenant that travel together, and access records to write with them."""
 
-    __slots__ = ("admitted", "atomic", "dry_run", "judged", "records")
+    __slots__ = ("admitted", "atomic", "dry_run", "judged", "records", "rehearsal")
 
     def __init__(
         self,
@@ -67,8 +73,10 @@ class Parcel(Gatherable):
         atomic: bool = False,
         dry_run: bool = False,
         records: Sequence[StoredAccess] = (),
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         super().__init__(tenant, max(1, len(admitted)))
+        self.rehearsal = rehearsal
         self.admitted = admitted
         self.atomic = atomic
         self.dry_run = dry_run
@@ -79,6 +87,12 @@ class Parcel(Gatherable):
         """Lets the culprits be decided once more, as refused: so that the refusal is recorded, and kept for a retry."""
         self.admitted = [structs.replace(each, refusal=refusal) if each in culprits else each for each in self.admitted]
         self.judged = True
+
+    def answer(self, outcomes: list[Outcome], codec: Codec) -> None:
+        """Settles it with what was decided, which counts from now on."""
+        if self.rehearsal is not None:
+            self.rehearsal.settle(codec)
+        self.resolve(outcomes)
 
     def refuse(self, refusal: Refusal) -> None:
         """Settles it with nothing done. Records alone have no outcome to carry the refusal: it is raised."""
@@ -160,7 +174,7 @@ class Executor:
             await self._isolate(parcels, error, attempt)
         else:
             for parcel, outcomes in answers:
-                parcel.resolve(outcomes)
+                parcel.answer(outcomes, self._environment.codec)
 
     async def _again(self, parcels: Sequence[Parcel], race: Exception, attempt: int) -> None:
         if attempt >= _ATTEMPTS:
@@ -190,6 +204,9 @@ class Executor:
             _refuse_all(parcels, _HELD)
 
     async def _isolate(self, parcels: Sequence[Parcel], error: Exception, attempt: int) -> None:
+        if isinstance(error, Refused):
+            _refuse_all(parcels, error.refusal)
+            return
         metrics.REDONE.labels("isolated").inc()
         if len(parcels) > 1:
             half = len(parcels) // 2
@@ -208,7 +225,7 @@ class Executor:
         await self._attempt(parcels, attempt=attempt)
 
     async def _one_by_one(self, parcel: Parcel) -> None:
-        alone = [Parcel(parcel.tenant, [each], dry_run=parcel.dry_run) for each in parcel.admitted]
+        alone = [Parcel(parcel.tenant, [each], dry_run=parcel.dry_run, rehearsal=parcel.rehearsal) for each in parcel.admitted]
         for each in alone:
             await self._attempt([each], attempt=0)
         parcel.resolve([each.future.result()[0] for each in alone])
@@ -291,7 +308,7 @@ class Executor:
         while True:
             plan = Plan(self._environment, keys, loaded, known, pasts, moment)
             try:
-                answers = [(each, plan.decide(each.admitted, atomic=each.atomic, dry_run=each.dry_run)) for each in parcels]
+                answers = [(each, await _outcomes(plan, each)) for each in parcels]
                 plan.complete()
             except NeedMoreError as need:
                 more: dict[UUID, Wanted] = {}
@@ -354,6 +371,26 @@ def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
             if each.envelope.actor.credential is not None:
                 want.credentials.add(each.envelope.actor.credential)
     return wanted
+
+
+async def _outcomes(plan: Plan, parcel: Parcel) -> list[Outcome]:
+    """The outcomes of one parcel. Between the parts of a long one the rest of the process has its turn.
+
+    Raises:
+        Refused: what a long one would show is more than can be held at once.
+    """
+    commands, atomic, dry_run = parcel.admitted, parcel.atomic, parcel.dry_run
+    mark = plan.begin(reversible=atomic or dry_run, rehearsal=parcel.rehearsal)
+    outcomes: list[Outcome] = []
+    shown = 0
+    for start in range(0, len(commands), _AT_ONCE):
+        if start:
+            shown += sum(len(outcome.body) for outcome in outcomes[-_AT_ONCE:])
+            if shown > _MOST_SHOWN:
+                raise Refused(Refusal(TOO_MUCH_AT_ONCE))
+            await asyncio.sleep(0)
+        outcomes += plan.decide(commands[start : start + _AT_ONCE], dry_run=dry_run)
+    return plan.end(mark, commands, outcomes, atomic=atomic, dry_run=dry_run)
 
 
 def _first_events(parcels: Sequence[Parcel], loaded: Loaded) -> dict[Target, int]:

@@ -15,20 +15,19 @@ from keepwell.kernel import journal
 from keepwell.kernel.admission import Admitted
 from keepwell.kernel.aggregate import Aggregate, Catalog, Merge
 from keepwell.kernel.codec import Codec, view_json
-from keepwell.kernel.envelope import Context, Envelope, Outcome, Reference, Snapshot
+from keepwell.kernel.envelope import Context, Outcome, Reference, Snapshot
 from keepwell.kernel.journal import GENESIS, StoredAccess, StoredEntry
 from keepwell.kernel.keys import TenantKeys
 from keepwell.kernel.permissions import Permission, grant
+from keepwell.kernel.preconditions import compartment_kept, existence, mergeable, version_matched
 from keepwell.kernel.problems import (
     CONFLICT,
-    FORBIDDEN,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
-    NOT_FOUND,
     UNAUTHENTICATED,
-    VERSION_CONFLICT,
     Refusal,
 )
+from keepwell.kernel.rehearsal import Claims, Decided, Rehearsal
 from keepwell.kernel.store import KeyRow, Loaded, StateRow
 from keepwell.kit.ids import new_id
 from keepwell.kit.time import Clock
@@ -36,10 +35,6 @@ from keepwell.platform.crypto import UnreadableError
 
 Target = tuple[UUID, str, UUID]
 CREDENTIAL_KIND = "session"
-
-
-MOST_BEHIND = 2_000
-"""How many versions a change may be behind and still be merged: each is opened while others wait."""
 
 
 class NeedMoreError(Exception):
@@ -81,12 +76,14 @@ class Environment(NamedTuple):
     report: Callable[[BaseException, Admitted | None], None]
 
 
-class _Mark(NamedTuple):
+class Mark(NamedTuple):
+    """How far a plan had come, to go back to."""
+
     states: dict[Target, Snapshot]
     claimed: dict[tuple[UUID, bytes], tuple[bytes, Outcome]]
     entries: int
     keys: int
-    fresh: dict[Target, int]
+    fresh: dict[Target, list[Any]]
 
 
 class Plan:
@@ -116,22 +113,31 @@ class Plan:
         self.key_rows: list[KeyRow] = []
         self.records: list[StoredAccess] = []
         self._needs: list[NeedMoreError] = []
+        self._rehearsal: Rehearsal | None = None
+        self._rehearsed: set[Target] = set()
 
-    def decide(self, parcel: Sequence[Admitted], *, atomic: bool, dry_run: bool) -> list[Outcome]:
-        """One outcome for each command, in order. With `atomic`, one refusal takes all back; with `dry_run`, all are taken back.
+    def begin(self, *, reversible: bool, rehearsal: Rehearsal | None = None) -> Mark | None:
+        """Begins a parcel. `reversible`: its commands may have to be taken back. They see what `rehearsal` decided before."""
+        self._rehearsal, self._rehearsed = rehearsal, set()
+        return self._mark() if reversible else None
 
-        They count only when `complete` says so.
-        """
-        mark = self._mark() if atomic or dry_run else None
-        outcomes = [self._one(admitted, dry_run=dry_run) for admitted in parcel]
-        if mark is None:
-            return outcomes
-        refused = any(outcome.refusal for outcome in outcomes)
-        if dry_run or (atomic and refused):
+    def decide(self, commands: Sequence[Admitted], *, dry_run: bool) -> list[Outcome]:
+        """One outcome for each command, in order. They count when the parcel has ended, and `complete` says so."""
+        return [self._one(admitted, dry_run=dry_run) for admitted in commands]
+
+    def end(
+        self, mark: Mark | None, parcel: Sequence[Admitted], outcomes: list[Outcome], *, atomic: bool, dry_run: bool
+    ) -> list[Outcome]:
+        """Ends a parcel: with `atomic`, one refusal takes all back; with `dry_run`, all are taken back, and noted."""
+        rehearsal, self._rehearsal = self._rehearsal, None
+        refused = atomic and any(outcome.refusal for outcome in outcomes)
+        if mark is not None and (dry_run or refused):
+            if rehearsal is not None:
+                rehearsal.propose(*(({}, {}) if refused else self._noted(mark)))
             self._take_back(mark)
-        if atomic and refused:
-            return [outcome if outcome.refusal else self._aborted(each) for each, outcome in zip(parcel, outcomes, strict=True)]
-        return outcomes
+        if not refused:
+            return outcomes
+        return [outcome if outcome.refusal else self._aborted(each) for each, outcome in zip(parcel, outcomes, strict=True)]
 
     def complete(self) -> None:
         """Makes sure that every decision had what it needed.
@@ -143,6 +149,11 @@ class Plan:
             first, *others = self._needs
             first.targets.update(*(other.targets for other in others))
             raise first
+
+    def _noted(self, mark: Mark) -> tuple[dict[Target, Decided], Claims]:
+        changed = {(entry.tenant, entry.kind, entry.id) for entry in self.entries[mark.entries :]}
+        states = {target: Decided(self._states[target], tuple(self._fresh[target])) for target in changed}
+        return states, {key: claim for key, claim in self._claimed.items() if key not in mark.claimed}
 
     def _aborted(self, admitted: Admitted) -> Outcome:
         """What comes of a command that would have been carried out, were it not for another one of its list."""
@@ -172,20 +183,19 @@ class Plan:
         seen = self._views.get(target)
         return seen[1] if seen is not None and seen[0] == version else None
 
-    def _mark(self) -> _Mark:
-        return _Mark(
+    def _mark(self) -> Mark:
+        return Mark(
             dict(self._states),
             dict(self._claimed),
             len(self.entries),
             len(self.key_rows),
-            {target: len(fresh) for target, fresh in self._fresh.items()},
+            {target: list(fresh) for target, fresh in self._fresh.items()},
         )
 
-    def _take_back(self, mark: _Mark) -> None:
+    def _take_back(self, mark: Mark) -> None:
         self._states = mark.states
         self._claimed = mark.claimed
-        for target, fresh in self._fresh.items():
-            del fresh[mark.fresh.get(target, 0) :]
+        self._fresh = mark.fresh
         del self.entries[mark.entries :]
         del self.key_rows[mark.keys :]
 
@@ -205,6 +215,8 @@ class Plan:
             if refusal.disclosed:
                 outcome = self._disclosed(admitted, outcome, refusal)
             self._record(admitted, refusal.code, outcome.version)
+        elif admitted.command_type.reads:
+            self._record(admitted, "ok", outcome.version)
         elif outcome.replayed or dry_run or len(self.entries) == entries:
             # It shows what is stored, like a read, and left no journal entry to tell of it.
             self._record(admitted, "replayed" if outcome.replayed else "dry-run" if dry_run else "unchanged", outcome.version)
@@ -215,7 +227,7 @@ class Plan:
         actor = admitted.envelope.actor
         granted = grant(actor.scopes, Permission(admitted.aggregate.resource, "r"))
         seen = self._current((actor.tenant, admitted.aggregate.kind, admitted.envelope.command.id))
-        if granted is None or _compartment(msgspec.structs.replace(admitted, grant=granted), seen):
+        if granted is None or compartment_kept(msgspec.structs.replace(admitted, grant=granted), seen):
             return msgspec.structs.replace(outcome, refusal=msgspec.structs.replace(refusal, disclosed={}))
         self._record(admitted, "ok", outcome.version, action="read")
         return outcome
@@ -248,7 +260,10 @@ class Plan:
         return until is not None and until > self._moment
 
     def _earlier(self, tenant: UUID, key: bytes) -> tuple[bytes, Outcome] | None:
-        if (claimed := self._claimed.get((tenant, key))) is not None:
+        claimed = self._claimed.get((tenant, key))
+        if claimed is None and self._rehearsal is not None:
+            claimed = self._rehearsal.claims.get((tenant, key))
+        if claimed is not None:
             return claimed[0], msgspec.structs.replace(claimed[1], replayed=True)
         row = self._loaded.keys.get((tenant, key))
         if row is None:
@@ -265,14 +280,14 @@ class Plan:
         envelope, aggregate, command_type = admitted.envelope, admitted.aggregate, admitted.command_type
         target = (envelope.actor.tenant, aggregate.kind, envelope.command.id)
         snapshot = self._current(target)
-        if refusal := admitted.refusal or _existence(admitted, snapshot) or _compartment(admitted, snapshot):
+        if refusal := admitted.refusal or existence(admitted, snapshot) or compartment_kept(admitted, snapshot):
             return _refused(admitted, refusal)
         state = None if snapshot is None else snapshot.state
         context = self._context(admitted, snapshot)
         if command_type.guard is not None and (refusal := command_type.guard(state, envelope.command, context)):
             return _refused(admitted, refusal, snapshot)
         told: Mapping[str, Any] = {}
-        if refusal := _version(admitted, snapshot):
+        if refusal := version_matched(admitted, snapshot):
             merged = self._merged(admitted, snapshot, context) or refusal
             if isinstance(merged, Refusal):
                 return _refused(admitted, merged, snapshot)
@@ -284,7 +299,7 @@ class Plan:
         after, entries = self._evolve(admitted, snapshot, events, context.now)
         if after is None:
             raise ValueError(f"{command_type.name} produced no event for a new aggregate")
-        if command_type.creates and (refusal := _compartment(admitted, after)):
+        if command_type.creates and (refusal := compartment_kept(admitted, after)):
             return _refused(admitted, refusal)
         body = view_json(aggregate, after)
         if entries:
@@ -315,9 +330,14 @@ class Plan:
         past = self._pasts.get(target)
         if past is None or past.first > seen + 1:
             raise NeedMoreError(set(), {target: seen + 1})
-        return (*past.events[seen + 1 - past.first :], *fresh)
+        return (*past.events[seen + 1 - past.first : stored + 1 - past.first], *fresh)
 
     def _current(self, target: Target) -> Snapshot | None:
+        if self._rehearsal is not None and target not in self._rehearsed:
+            self._rehearsed.add(target)
+            decided = self._rehearsal.find(target, self._environment.codec)
+            if decided is not None:
+                self._states[target], self._fresh[target] = decided.snapshot, list(decided.fresh)
         if (snapshot := self._states.get(target)) is not None:
             return snapshot
         if target in self._before:
@@ -393,7 +413,8 @@ class Plan:
         return StoredEntry(actor.tenant, kind, id_, version, now, name, command, *who, payload, previous, hash_)
 
     def _record(self, admitted: Admitted, outcome: str, version: int, *, action: str = "") -> None:
-        envelope, done = admitted.envelope, action or admitted.command_type.name
+        envelope = admitted.envelope
+        done = action or ("read" if admitted.command_type.reads else admitted.command_type.name)
         kind, id_ = admitted.aggregate.kind, envelope.command.id
         self.records.append(access_record(envelope, kind, id_, self._moment, done, outcome, version))
 
@@ -431,36 +452,9 @@ def access_record(who: Any, kind: str, entity: UUID, at: datetime, action: str, 
     return StoredAccess(actor.tenant, entity, at, id_, kind, version, action, outcome, *agent, hash_)
 
 
-def mergeable(envelope: Envelope, version: int) -> bool:
-    """Whether a change asks to be merged and was made from a version not too far behind this one."""
-    return envelope.merge and 0 < (envelope.if_match or 0) < version <= (envelope.if_match or 0) + MOST_BEHIND
-
-
 def _refused(admitted: Admitted, refusal: Refusal, snapshot: Snapshot | None = None) -> Outcome:
     version = 0 if snapshot is None else snapshot.version
     return Outcome(admitted.aggregate.kind, admitted.envelope.command.id, version, refusal=refusal)
-
-
-def _existence(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
-    if admitted.command_type.creates:
-        return None if snapshot is None else Refusal(CONFLICT, "It exists already.")
-    return Refusal(NOT_FOUND) if snapshot is None else None
-
-
-def _compartment(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
-    if snapshot is None or admitted.grant is None or not admitted.grant.own_compartment_only:
-        return None
-    subject = None if admitted.aggregate.subject is None else admitted.aggregate.subject(snapshot.state)
-    if subject is not None and subject == admitted.envelope.actor.subject:
-        return None
-    return Refusal(FORBIDDEN, "It belongs to another person.")
-
-
-def _version(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
-    wanted = admitted.envelope.if_match
-    if snapshot is None or wanted is None or wanted == snapshot.version:
-        return None
-    return Refusal(VERSION_CONFLICT, f"It is at version {snapshot.version} now.", extra={"current_version": snapshot.version})
 
 
 __all__ = [
@@ -473,5 +467,4 @@ __all__ = [
     "UnreadableError",
     "access_record",
     "compartment",
-    "mergeable",
 ]

@@ -86,6 +86,9 @@ VERSION_CONFLICT = ProblemType(
     "version-conflict", 412, "Somebody else changed it", "Read the current version, reapply your change, send If-Match with it."
 )
 BODY_TOO_LARGE = ProblemType("body-too-large", 413, "The body is too large", "Send less at once; the limit is in the detail.")
+TOO_MUCH_AT_ONCE = ProblemType(
+    "too-much-at-once", 413, "This is too much for one atomic call", "Send it in parts, or without atomic."
+)
 UNSUPPORTED_MEDIA_TYPE = ProblemType("unsupported-media-type", 415, "The content type is not supported", "Send application/json.")
 INVALID_BODY = ProblemType("invalid-body", 422, "The body has wrong fields", "Correct the fields listed in errors.", kept=False)
 IDEMPOTENCY_KEY_REUSED = ProblemType(
@@ -124,6 +127,7 @@ SHARED: tuple[ProblemType, ...] = (
     IDEMPOTENCY_KEY_IN_USE,
     VERSION_CONFLICT,
     BODY_TOO_LARGE,
+    TOO_MUCH_AT_ONCE,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_BODY,
     IDEMPOTENCY_KEY_REUSED,

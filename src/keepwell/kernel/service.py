@@ -1,5 +1,6 @@
 """The kernel's front door: `execute`, `read`, `history`, `search`, `record`. Every change and every read goes through here."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -25,12 +26,15 @@ from keepwell.kernel.position import KEY as POSITION_KEY
 from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
 from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
+from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
 from keepwell.platform.replicas import Replicas
 from keepwell.platform.telemetry import describe
 
 Found = TypeVar("Found")
+_LONG = 64
+_MOST_LONG = 8
 _NEWEST = 2**31 - 1
 _log = structlog.get_logger("keepwell.kernel")
 
@@ -81,21 +85,34 @@ class Kernel:
         # Without gathering each lane may use half of the pool at once, as a server that never gathered would.
         width = 1 if most > 1 else max(1, database.settings.largest // 2)
         bounds: dict[str, Any] = {"most": most, "patience": patience, "capacity": capacity, "width": width}
+        self._executor = executor
+        self._long = asyncio.Semaphore(1)
+        self._waiting_long = 0
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
         self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
 
-    async def execute(self, envelopes: Sequence[Envelope], *, dry_run: bool = False, atomic: bool = False) -> list[Outcome]:
+    async def execute(
+        self,
+        envelopes: Sequence[Envelope],
+        *,
+        dry_run: bool = False,
+        atomic: bool = False,
+        rehearsal: Rehearsal | None = None,
+    ) -> list[Outcome]:
         """One outcome for each envelope, in order. A refused command changes nothing; with `atomic`, nor do the others.
 
         A list longer than a batch is run in batches, each committed before the next unless `atomic`. With `dry_run`
-        everything is decided as it would be and nothing but the record of the attempt is stored.
+        everything is decided as it would be and nothing but the record of the attempt is stored; who makes one dry run in
+        several calls hands the same `rehearsal` to each.
         """
         admitted = [admit(self.catalog, envelope) for envelope in envelopes]
+        if dry_run and rehearsal is None:
+            rehearsal = Rehearsal()
         outcomes: list[Outcome] = []
-        for tenant, chunk in _chunks(admitted, len(admitted) if atomic or dry_run else self._limits.batch):
-            parcel = Parcel(tenant, chunk, atomic=atomic, dry_run=dry_run)
+        for tenant, chunk in _chunks(admitted, len(admitted) if atomic else self._limits.batch):
+            parcel = Parcel(tenant, chunk, atomic=atomic, dry_run=dry_run, rehearsal=rehearsal if dry_run else None)
             try:
-                outcomes.extend(await self.writes.submit(parcel))
+                outcomes.extend(await self._settle(parcel))
             except OverloadedError:
                 refusal = Refusal(OVERLOADED, retry_after=1)
                 outcomes.extend(Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in chunk)
@@ -103,6 +120,20 @@ class Kernel:
             code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
             metrics.commands(each.command_type.name, code).inc()
         return outcomes
+
+    async def _settle(self, parcel: Parcel) -> list[Outcome]:
+        """The outcomes of a parcel. One too long for a batch runs beside the lane, so that nobody waits behind it."""
+        if parcel.weight <= max(self._limits.batch, _LONG):
+            return await self.writes.submit(parcel)
+        if self._waiting_long >= _MOST_LONG:
+            raise OverloadedError
+        self._waiting_long += 1
+        try:
+            async with self._long:
+                await self._executor.run([parcel])
+        finally:
+            self._waiting_long -= 1
+        return await parcel.future
 
     async def read(self, read: Read) -> Snapshot:
         """The aggregate as it is now. Its access record is durable when this returns.
@@ -181,7 +212,8 @@ class Kernel:
 
     async def close(self) -> None:
         """Waits for what was accepted."""
-        await self.writes.close()
+        async with self._long:
+            await self.writes.close()
         await self.reads.close()
 
     async def _granted(self, who: Any, permission: Permission, kind: str, entity: UUID, action: str) -> Grant:
@@ -212,4 +244,4 @@ def _report(error: BaseException, admitted: Admitted | None) -> None:
     _log.error("kernel.command-failed", **fields)
 
 
-__all__ = ["Kernel", "Limits", "Read", "Search", "View"]
+__all__ = ["Kernel", "Limits", "Read", "Rehearsal", "Search", "View"]
