@@ -33,7 +33,7 @@ class AuditService:
             compartment = self._kernel.compartment_of(actor, _SEARCH)
             return await page(connection, wanted, compartment, self._kernel.clock.now(), limit)
 
-        return await self._kernel.search(Search("audit", actor, origin, _SEARCH), query)
+        return await self._kernel.search(Search("audit", actor, origin, _SEARCH, spread=True), query)
 
     def entity(self, id: UUID, kinds: tuple[str, ...] | None) -> tuple[UUID, tuple[str, ...]]:
         """One entity to look for. Without kinds all are named, because the journal's key leads with the kind."""

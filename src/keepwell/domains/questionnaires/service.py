@@ -53,7 +53,7 @@ class QuestionnaireService:
         async def query(connection: Any) -> list[QuestionnaireSummary]:
             return await page(connection, filters.get("status"), filters.get("url"), before, limit)
 
-        return await self._kernel.search(Search("questionnaire", actor, origin, _SEARCH), query)
+        return await self._kernel.search(Search("questionnaire", actor, origin, _SEARCH, spread=True), query)
 
     async def resolve(self, actor: Actor, reference: str, origin: Origin) -> UUID | None:
         """The questionnaire that an id, `url|version` or url names; a url alone means the one published last.

@@ -159,7 +159,7 @@ class ResponseService:
             )
             return await page(connection, wanted, before, limit)
 
-        ids = await self._kernel.search(Search(KIND, actor, origin, _SEARCH), query)
+        ids = await self._kernel.search(Search(KIND, actor, origin, _SEARCH, spread=True), query)
         summaries: list[ResponseSummary] = []
         for start in range(0, len(ids), _LISTED_AT_ONCE):  # one list must not fill the queue of reads
             reads = (self.get(actor, id_, origin, "list") for id_ in ids[start : start + _LISTED_AT_ONCE])
