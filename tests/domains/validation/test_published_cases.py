@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from keepwell.domains.validation import Issue, Severity, check, compile_form, standard_value_set
-from tests.support.verdicts import Case, cases, required_case
+from keepwell.domains.validation import Issue, Severity, check, compile_form
+from tests.support.verdicts import Case, cases, required_case, standard_sets_or_skip
 
 ALL = {case.name: case for case in cases()}
 FORMLESS = "questionnaire-not-resolved-qr"
@@ -39,14 +39,14 @@ def errors(issues: list[Issue]) -> list[Issue]:
     return [issue for issue in issues if issue.severity is Severity.ERROR]
 
 
-def standard_sets_or_skip(name: str):
-    if name in NEEDS_STANDARD_SETS and standard_value_set("http://hl7.org/fhir/ValueSet/item-type") is None:
-        pytest.skip("the standard value sets were not packed: scripts/r4-value-sets/make")
+def with_sets(name: str):
+    if name in NEEDS_STANDARD_SETS:
+        standard_sets_or_skip()
 
 
 @pytest.mark.parametrize("name", [name for name, case in ALL.items() if case.agreed is not None])
 def test_where_both_engines_agree_so_do_we(name: str):
-    standard_sets_or_skip(name)
+    with_sets(name)
     case = required_case(name)
     issues = found(case.form(), case.answered())
     assert (errors(issues) == []) is case.agreed, issues
@@ -54,7 +54,7 @@ def test_where_both_engines_agree_so_do_we(name: str):
 
 @pytest.mark.parametrize("name", [name for name, case in ALL.items() if case.agreed is False])
 def test_every_error_has_the_kind_and_place_the_reference_engine_gives_it(name: str):
-    standard_sets_or_skip(name)
+    with_sets(name)
     case = required_case(name)
     assert case.hl7_java is not None
     ours = sorted((issue.kind, issue.expression) for issue in errors(found(case.form(), case.answered())))
@@ -189,7 +189,7 @@ def test_every_refused_case_has_a_repaired_twin():
 
 @pytest.mark.parametrize("name", [*REPAIRS, *FORM_REPAIRS])
 def test_the_repaired_twin_of_a_refused_case_is_accepted(name: str):
-    standard_sets_or_skip(name)
+    with_sets(name)
     case: Case = required_case(name)
     form, response = deepcopy(case.form()), deepcopy(case.answered())
     if name in FORM_REPAIRS:
