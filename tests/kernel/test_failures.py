@@ -125,6 +125,24 @@ class TestLocks:
         assert codes(outcomes) == [None, "overloaded", None]
 
 
+class TestReadOnly:
+    async def test_a_database_that_takes_no_changes_just_now_is_said_to_be_away(
+        self, make_kernel: MakeKernel, owner: Any
+    ) -> None:
+        alter = await owner.fetchval(
+            "SELECT format('ALTER DATABASE %I SET default_transaction_read_only = ', current_database())"
+        )
+        first, kernel = make_kernel(), make_kernel()
+        await one(first, written())
+        await owner.execute(f"{alter} on")
+        try:
+            outcomes = await asyncio.gather(*(one(kernel, written()) for _ in range(3)))
+            assert set(codes(outcomes)) == {"temporarily-unavailable"}
+        finally:
+            await owner.execute(f"{alter} off")
+        assert codes([await one(kernel, written())]) == [None]
+
+
 class TestHalving:
     async def test_what_a_halved_batch_refuses_is_recorded_and_kept_once(self, kernel: Kernel, owner: Any) -> None:
         await one(kernel, written("taken"))

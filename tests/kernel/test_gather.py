@@ -155,3 +155,13 @@ async def test_a_batch_does_not_run_in_the_name_of_the_request_that_woke_the_lan
     caller.set("the first to come")
     await Lane(run, name="test", most=4, patience=1, capacity=100).submit(Gatherable(BUSY, 1))
     assert seen == ["nobody"]
+
+
+async def test_a_batch_that_ends_cancelled_leaves_nobody_waiting() -> None:
+    async def run(_batch: Sequence[Gatherable]) -> None:
+        raise asyncio.CancelledError
+
+    target: Lane[Gatherable] = Lane(run, name="test", most=4, patience=1, capacity=100)
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError):
+            await target.submit(Gatherable(BUSY, 1))

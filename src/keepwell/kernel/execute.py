@@ -16,6 +16,7 @@ from msgspec import structs
 
 from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
+from keepwell.kernel.aggregate import Aggregate
 from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Outcome
@@ -50,6 +51,12 @@ _AT_ONCE = 64
 _MOST_SHOWN = 64_000_000  # bytes
 _LOCK_WAITS = 3
 _RACES = (StaleBatchError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_ROLLED_BACK = (
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -83,9 +90,12 @@ class Parcel(Gatherable):
         self.records = records
         self.judged = False
 
-    def judge(self, refusal: Refusal, culprits: Sequence[Admitted]) -> None:
-        """Lets the culprits be decided once more, as refused: so that the refusal is recorded, and kept for a retry."""
-        self.admitted = [structs.replace(each, refusal=refusal) if each in culprits else each for each in self.admitted]
+    def judge(self, refusal: Refusal, culprits: Aggregate | None) -> None:
+        """Lets commands of one kind (None: all) be decided once more, as refused: to be recorded, and kept for a retry."""
+        self.admitted = [
+            structs.replace(each, refusal=refusal) if culprits is None or each.aggregate is culprits else each
+            for each in self.admitted
+        ]
         self.judged = True
 
     def answer(self, outcomes: list[Outcome], codec: Codec) -> None:
@@ -164,9 +174,8 @@ class Executor:
             await self._waited_too_long(parcels)
         except DatabaseUnavailable as unavailable:
             _refuse_all(parcels, Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=unavailable.retry_after))
-        except (asyncpg.QueryCanceledError, asyncpg.InsufficientResourcesError):
-            # Both mean that the statement was rolled back.
-            _refuse_all(parcels, Refusal(UNAVAILABLE, "The database took too long.", retry_after=2))
+        except _ROLLED_BACK:
+            _refuse_all(parcels, Refusal(UNAVAILABLE, "The database took too long, or takes no changes now.", retry_after=2))
         except _LOST:
             lost = Refusal(OUTCOME_UNKNOWN if writing else UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
             _refuse_all(parcels, lost)
@@ -218,7 +227,7 @@ class Executor:
             await self._one_by_one(parcel)
             return
         refusal, culprits = self._verdict(parcel, error)
-        if parcel.judged or not culprits:
+        if parcel.judged or not parcel.admitted:
             parcel.refuse(refusal)
             return
         parcel.judge(refusal, culprits)
@@ -230,19 +239,18 @@ class Executor:
             await self._attempt([each], attempt=0)
         parcel.resolve([each.future.result()[0] for each in alone])
 
-    def _verdict(self, parcel: Parcel, error: Exception) -> tuple[Refusal, Sequence[Admitted]]:
-        """What an error of the database means to the commands of one parcel, and for which of them it may be meant."""
+    def _verdict(self, parcel: Parcel, error: Exception) -> tuple[Refusal, Aggregate | None]:
+        """What an error of the database means to one parcel, and to which kind of its commands; None: to any of them."""
         if isinstance(error, asyncpg.UniqueViolationError | asyncpg.CheckViolationError):
             name = str(getattr(error, "constraint_name", ""))
             for each in parcel.admitted:
                 lookup = each.aggregate.lookup
                 if lookup is not None and name in lookup.violations:
-                    culprits = [one for one in parcel.admitted if one.aggregate is each.aggregate]
-                    return Refusal(lookup.violations[name]), culprits
+                    return Refusal(lookup.violations[name]), each.aggregate
         if isinstance(error, asyncpg.UniqueViolationError):
-            return Refusal(CONFLICT), parcel.admitted
+            return Refusal(CONFLICT), None
         self._environment.report(error, parcel.admitted[0] if parcel.admitted else None)
-        return Refusal(INTERNAL), parcel.admitted
+        return Refusal(INTERNAL), None
 
     async def _once(
         self, parcels: Sequence[Parcel], *, lock: bool, on_write: Callable[[], None]

@@ -125,7 +125,7 @@ class Lane(Generic[Item]):
         # Never cancelled: a batch in flight may be committed. What still waits is let go when its patience ends.
         while not (await asyncio.wait({running}, timeout=_SWEEP_SECONDS))[0]:
             self._sweep()
-        error = running.exception()
+        error = None if running.cancelled() else running.exception()
         for item in batch:
             if not item.future.done():
                 item.fail(error or RuntimeError("the batch left an item without a result"))

@@ -17,6 +17,8 @@ from keepwell.platform.crypto import Sealer, UnreadableError
 _INDEX = 0
 _FIRST = 1
 _MOST_CACHED = 20_000
+_blind = lru_cache(maxsize=65_536)(crypto.blind)
+"""For all tenants together: a cache for each would grow with their number."""
 
 
 def place(tenant: UUID, table: str, column: str, row: str) -> bytes:
@@ -34,7 +36,7 @@ class TenantKeys:
         self._index = keys[_INDEX]
         self._sealers = {version: Sealer(key, version) for version, key in keys.items() if version != _INDEX}
         self.current = self._sealers[max(self._sealers)]
-        self.blind: Callable[[str], bytes] = lru_cache(maxsize=1024)(partial(crypto.blind, self._index))
+        self.blind: Callable[[str], bytes] = partial(_blind, self._index)
 
     def fingerprint(self, digest: bytes) -> bytes:
         """A digest of content as it may be stored: without the key nobody can try out what the content was."""

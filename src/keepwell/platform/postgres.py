@@ -30,6 +30,8 @@ _REJECTIONS = (
 # asyncpg says InternalClientError when a connection ends between two of its own steps.
 _GONE = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _BROKEN = (TimeoutError, asyncio.CancelledError, asyncpg.PostgresConnectionError, *_GONE)
+# The server stays one that takes no changes: where there is another one, a new connection finds it.
+_USELESS = (asyncpg.ReadOnlySQLTransactionError,)
 
 _PRIVILEGES = """
 SELECT rolsuper AS superuser, rolbypassrls AS bypassrls,
@@ -150,7 +152,7 @@ class Database:
         connection = await self._acquire()
         try:
             yield connection
-        except _BROKEN:
+        except (*_BROKEN, *_USELESS):
             _cut(connection)
             raise
         finally:
