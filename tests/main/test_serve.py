@@ -198,7 +198,13 @@ def test_wrong_use_ends_with_a_sentence(server: Server):
     assert (unusable.returncode, unusable.stderr.startswith("keepwell: KEEPWELL_DATABASE_URL: ")) == (3, True)
     assert "planted-secret" not in unusable.stderr
     del server.environment["KEEPWELL_DATABASE_URL"]
-    behind = server.cli("tenants", "create", "clinic", "--name", "Clinic")  # nobody has migrated yet
+    for words in (["tenants", "create", "clinic", "--name", "Clinic"], ["audit", "verify"], ["db", "check"]):
+        nowhere = server.cli(*words)
+        assert (nowhere.returncode, f"no database in {server.directory}" in nowhere.stderr) == (4, True), words
+    assert not server.directory.exists()
+    assert server.cli("db", "migrate").returncode == 0
+    assert server.cli("db", "downgrade", "--yes").returncode == 0
+    behind = server.cli("tenants", "create", "clinic", "--name", "Clinic")
     assert (behind.returncode, "keepwell db migrate" in behind.stderr) == (4, True)
     assert server.cli("db", "migrate").returncode == 0
     unknown = server.cli("db", "downgrade", "bogus", "--yes")

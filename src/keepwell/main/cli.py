@@ -26,7 +26,7 @@ from keepwell.main.serve import serve as run_serve
 from keepwell.main.serve import worker as run_worker
 from keepwell.main.server import AddressInUseError, listeners
 from keepwell.platform import migrations, telemetry
-from keepwell.platform.embedded import EmbeddedStartError
+from keepwell.platform.embedded import EmbeddedStartError, holds_database
 from keepwell.platform.postgres import DatabaseUnavailable, UnsafeRoleError
 from keepwell.platform.settings import InvalidSettingsError, ProcessKind, Settings, describe, load
 
@@ -104,7 +104,7 @@ def settings() -> None:
 @db.command("migrate")
 def migrate() -> None:
     """Bring the schema to the newest revision. Safe to run by many at once."""
-    with _servers() as (servers, chosen):
+    with _servers(new=True) as (servers, chosen):
         status = migrations.upgrade(servers.addresses.owner, attempts=chosen.migration_attempts)
         print(f"The schema is at {status.current}.")
 
@@ -180,8 +180,16 @@ def rebuild(
 
 
 @contextlib.contextmanager
-def _servers() -> Generator[tuple[Servers, Settings]]:
+def _servers(*, new: bool = False) -> Generator[tuple[Servers, Settings]]:
+    """The servers of the settings. Only with `new` an embedded database is made where there is none: in a folder somebody
+    did not mean, a proof of an empty one would be worth nothing.
+    """
     chosen = load()
+    if not new and chosen.database_url is None and not holds_database(chosen.data_dir):
+        where = chosen.data_dir.absolute()
+        raise EmbeddedStartError(
+            f"There is no database in {where}: set KEEPWELL_DATA_DIR, or make one with `keepwell db migrate`."
+        )
     with Servers.attach(chosen) as servers:
         yield servers, chosen
 

@@ -27,6 +27,11 @@ VALKEY_SOCKET = "valkey.sock"
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
 
+def holds_database(directory: Path) -> bool:
+    """Whether a data directory has a database cluster in it, running or not."""
+    return (directory / "postgres" / "PG_VERSION").exists()
+
+
 class Ready(msgspec.Struct, frozen=True):
     """What the guardian says while the servers answer: its process id, and the socket folders or None."""
 
