@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from keepwell.kernel import Catalog, Kernel, Origin, Permission, Read, Refused, Snapshot
+from keepwell.kernel.cache import Cache, CacheSettings
 from keepwell.kernel.envelope import Envelope
+from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kit.ids import new_id
 from tests.kernel.conftest import LOCK_TIMEOUT
 from tests.support import notes
-from tests.support.notes import OTHER_TENANT, Begin, CloseNote, actor, envelope, origin, written
+from tests.support.notes import OTHER_TENANT, Begin, ChangeNote, CloseNote, actor, envelope, origin, written
 
 READ = Permission("Note", "r")
 MakeKernel = Callable[..., Kernel]
@@ -186,3 +188,23 @@ async def recorded(owner: Any, outcomes: Sequence[Any]) -> list[str]:
     said = {row["entity"]: row["outcome"] for row in rows}
     assert len(said) == len(rows)
     return [said[outcome.id] for outcome in outcomes]
+
+
+class TestRehearsals:
+    async def test_what_a_dry_run_would_show_is_never_shown_in_place_of_what_is_stored(self, make_kernel: MakeKernel) -> None:
+        catalog = Catalog((msgspec.structs.replace(notes.NOTES, cached=True), notes.SESSIONS))
+        kernel = make_kernel(catalog=catalog, cache=Cache(CacheSettings(smallest=1), ["note"]))
+        note, rehearsal = written(), Rehearsal()
+        await one(kernel, note)
+        change = ChangeNote(note.id, {"said": "in a dry run"})
+        await kernel.execute([envelope(change, if_match=1)], dry_run=True, rehearsal=rehearsal)
+        await one(kernel, ChangeNote(note.id, {"said": "first"}), if_match=1)
+        # The first keeps the lane busy, so that the others share the next batch, in this order.
+        await asyncio.gather(
+            one(kernel, written()),
+            one(kernel, ChangeNote(note.id, {"said": "for real"}), if_match=2),
+            kernel.execute([envelope(change, if_match=2)], dry_run=True, rehearsal=rehearsal),
+        )
+        read = Read("note", note.id, actor(), origin(), READ)
+        shown = msgspec.json.decode((await kernel.view(read)).body)
+        assert (shown["version"], shown["fields"]) == (3, {"said": "for real"})

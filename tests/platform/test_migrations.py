@@ -144,7 +144,7 @@ def test_a_revision_that_is_not_there_is_said_and_changes_nothing(bare_database:
 
 
 def test_what_the_login_may_not_do_is_said(fresh_database: DatabaseUrls):
-    with pytest.raises(MigrationError, match="must be owner of|permission denied"):
+    with pytest.raises(MigrationError, match=r"must be owner of|permission denied"):
         downgrade(fresh_database.app)
     assert status(fresh_database.owner).healthy
 

@@ -7,6 +7,7 @@ halved until the poison command stands alone. Nothing in flight is ever cancelle
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -277,8 +278,9 @@ class Executor:
         reached = 0
         try:
             reached = await connection.fetchval(store.POSITION)
-        except (asyncpg.PostgresError, *_LOST):
-            connection.terminate()
+        except Exception:  # noqa: BLE001 - everything is stored by now: this must not become its outcome
+            with suppress(asyncpg.InterfaceError):  # it noticed its own end first
+                connection.terminate()
         for parcel in parcels:
             for each in parcel.admitted:
                 if (position := each.envelope.origin.position) is not None:
@@ -299,7 +301,7 @@ class Executor:
         for row in states:
             held = Held.of(row.version, row.head, writer, row.state)
             target = (row.tenant, row.kind, row.id)
-            if row.kind in self._cache.kinds and self._cache.is_large(held) and (body := plan.view_of(target, row.version)):
+            if row.kind in self._cache.kinds and self._cache.is_large(held) and (body := plan.view_of(target, row.head)):
                 held = held._replace(view=self._environment.codec.seal_view(keys[row.tenant], row.kind, row.id, held.known, body))
             self._cache.keep(target, held)
 

@@ -106,7 +106,7 @@ class Plan:
         self._moment = moment
         self._before: dict[Target, Snapshot | None] = {}
         self._states: dict[Target, Snapshot] = {}
-        self._views: dict[Target, tuple[int, bytes]] = {}
+        self._views: dict[Target, tuple[bytes, bytes]] = {}
         self._claimed: dict[tuple[UUID, bytes], tuple[bytes, Outcome]] = {}
         self._fresh: dict[Target, list[Any]] = {}
         self.entries: list[StoredEntry] = []
@@ -178,10 +178,10 @@ class Plan:
                 rows.append(LookupRow(kind, tenant, id_, values))
         return rows
 
-    def view_of(self, target: Target, version: int) -> bytes | None:
-        """What callers see of an aggregate at the version stored; None when the last to see it was taken back."""
+    def view_of(self, target: Target, head: bytes) -> bytes | None:
+        """What callers see of the state stored with this head; None when the last view made was of one that was taken back."""
         seen = self._views.get(target)
-        return seen[1] if seen is not None and seen[0] == version else None
+        return seen[1] if seen is not None and seen[0] == head else None
 
     def _mark(self) -> Mark:
         return Mark(
@@ -304,7 +304,7 @@ class Plan:
         body = view_json(aggregate, after)
         if entries:
             self._states[target] = after
-            self._views[target] = (after.version, body)
+            self._views[target] = (after.head, body)
             self.entries.extend(entries)
             self._fresh.setdefault(target, []).extend(events)
         return Outcome(aggregate.kind, after.id, after.version, body, told=told)
