@@ -9,13 +9,15 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from keepwell.kernel import Catalog, Kernel, Origin, Permission, Read, Refused, Snapshot
+from keepwell.kernel import Catalog, Kernel, Limits, Origin, Permission, Read, Refused, Search, Snapshot
 from keepwell.kernel.cache import Cache, CacheSettings
 from keepwell.kernel.envelope import Envelope
 from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kit.ids import new_id
+from keepwell.platform.postgres import Database, PoolSettings
 from tests.kernel.conftest import LOCK_TIMEOUT
 from tests.support import notes
+from tests.support.cluster import DatabaseUrls
 from tests.support.notes import OTHER_TENANT, Begin, ChangeNote, CloseNote, actor, envelope, origin, written
 
 READ = Permission("Note", "r")
@@ -208,3 +210,34 @@ class TestRehearsals:
         read = Read("note", note.id, actor(), origin(), READ)
         shown = msgspec.json.decode((await kernel.view(read)).body)
         assert (shown["version"], shown["fields"]) == (3, {"said": "for real"})
+
+
+class TestCrowds:
+    async def test_searches_that_take_long_do_not_stop_commands_and_reads(
+        self, clean_database: DatabaseUrls, kernel: Kernel
+    ) -> None:
+        database = Database(PoolSettings(clean_database.app, largest=3, wait=0.5))
+        await database.open()
+        crowded = Kernel(database, kernel.catalog, kernel.ring, kernel.clock, Limits())
+        enough, started = asyncio.Event(), asyncio.Event()
+
+        async def query(_connection: Any) -> None:
+            started.set()
+            await enough.wait()
+
+        searches = [
+            asyncio.create_task(crowded.search(Search("note", actor(), origin(), Permission("Note", "s")), query))
+            for _ in range(9)
+        ]
+        await asyncio.wait_for(started.wait(), 5)
+        note = written()
+        try:
+            assert codes([await one(crowded, note)]) == [None]
+            assert (await crowded.read(Read("note", note.id, actor(), origin(), READ))).version == 1
+        finally:
+            enough.set()
+            answers = await asyncio.gather(*searches, return_exceptions=True)
+            await database.close()
+        refused = [answer.refusal.code for answer in answers if isinstance(answer, Refused)]
+        assert len(refused) + answers.count(None) == 9
+        assert set(refused) <= {"temporarily-unavailable"}

@@ -4,8 +4,9 @@ The gate checks session and compartment and makes the record durable; only then 
 must end in the very entry the gate saw; a search goes only where all is that the caller's session has seen.
 """
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from keepwell.kernel import store
@@ -16,12 +17,14 @@ from keepwell.kernel.problems import Refused
 from keepwell.kernel.read import REFUSALS, Read, Search, refusal_for, row_of
 from keepwell.kit.ids import NIL
 from keepwell.kit.time import Clock
-from keepwell.platform.postgres import Database
+from keepwell.platform.pool_metrics import REFUSED
+from keepwell.platform.postgres import Database, DatabaseUnavailable
 from keepwell.platform.replicas import Answered, BehindError, Replicas
 
 Result = TypeVar("Result")
 
 _NOT_WANTED = b""
+_LEFT_TO_LANES = 2
 _CLAIM_THERE = "SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint FROM set_config('app.tenant', $1, true)"
 _HISTORY = """
 SELECT version, at, event, command, actor, role, door, request_id, purpose, payload, hash FROM journal_entry
@@ -38,6 +41,7 @@ class Looker:
         self._codec = codec
         self._clock = clock
         self._replicas = replicas
+        self._room = asyncio.Semaphore(max(1, database.settings.largest - _LEFT_TO_LANES))
 
     async def history(self, read: Read, *, own_compartment_only: bool, most: int) -> list[Entry]:
         """The aggregate's entries up to version `most`, oldest first, with the access recorded.
@@ -82,7 +86,7 @@ class Looker:
     async def _gate(self, read: Read, *, own: bool) -> tuple[TenantKeys, Any]:
         """Checks and records; durable when this returns."""
         with _refusing():
-            async with self._database.connection() as connection:
+            async with self._connection() as connection:
                 keys = await self._ring.get(connection, read.actor.tenant)
                 row = row_of(read, keys, self._clock.now(), own=own, known=_NOT_WANTED)
                 (answer,) = await store.read(connection, [row], self._clock.now())
@@ -94,9 +98,24 @@ class Looker:
             raise Refused(refusal)
         return keys, answer
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[Any]:
+        """A connection to the primary. However many look things up, the lanes find one each: a crowd there is no outage here."""
+        try:
+            async with asyncio.timeout(self._database.settings.wait):
+                await self._room.acquire()
+        except TimeoutError:
+            REFUSED.labels(self._database.name, "exhausted").inc()
+            raise DatabaseUnavailable("exhausted") from None
+        try:
+            async with self._database.connection() as connection:
+                yield connection
+        finally:
+            self._room.release()
+
     async def _here(self, read: Read, work: Callable[[Any], Awaitable[Result]]) -> Result:
         with _refusing():
-            async with self._database.connection() as connection, connection.transaction(readonly=True):
+            async with self._connection() as connection, connection.transaction(readonly=True):
                 await connection.execute(store.CLAIM_TENANT, str(read.actor.tenant))
                 return await work(connection)
 
