@@ -92,9 +92,8 @@ class Looker:
                 (answer,) = await store.read(connection, [row], self._clock.now())
         if self._replicas is not None:
             self._replicas.overheard(answer["seen"])
-        if read.origin.position is not None:
-            read.origin.position.saw(answer["seen"])
         if (refusal := REFUSALS.get(answer["outcome"])) is not None:
+            _saw(read, answer["seen"])
             raise Refused(refusal)
         return keys, answer
 
@@ -117,7 +116,10 @@ class Looker:
         with _refusing():
             async with self._connection() as connection, connection.transaction(readonly=True):
                 await connection.execute(store.CLAIM_TENANT, str(read.actor.tenant))
-                return await work(connection)
+                found = await work(connection)
+                if read.origin.position is not None:
+                    _saw(read, await connection.fetchval(store.POSITION))
+                return found
 
     async def _spread(self, read: Read, at_least: int, work: Callable[[Any], Awaitable[Result]]) -> Answered[Result] | None:
         if self._replicas is None:
@@ -131,8 +133,8 @@ class Looker:
             return await work(connection)
 
         answered = await self._replicas.attempt(at_least, there)
-        if answered is not None and (position := read.origin.position) is not None:
-            position.saw(reached)
+        if answered is not None:
+            _saw(read, reached)
         return answered
 
     def _entry(self, keys: TenantKeys, read: Read, row: Any) -> Entry:
@@ -148,6 +150,11 @@ class Looker:
             row["request_id"],
             row["purpose"],
         )
+
+
+def _saw(read: Read, position: int) -> None:
+    if read.origin.position is not None:
+        read.origin.position.saw(position)
 
 
 @contextmanager
