@@ -5,7 +5,8 @@ from typing import Self
 import msgspec
 from pydantic import SecretStr
 
-from keepwell.platform.embedded import EmbeddedServers
+from keepwell.platform.embedded import EmbeddedServers, holds_database
+from keepwell.platform.master_key import master_key
 from keepwell.platform.settings import Settings
 
 APP_ROLE = "keepwell_app"
@@ -41,8 +42,11 @@ class Servers:
 
         Raises:
             EmbeddedStartError: an embedded server does not come up.
+            InvalidSettingsError: there is no embedded database yet, and the master key for one cannot be used.
         """
         database, valkey = settings.database_url, settings.valkey_url
+        if database is None and not holds_database(settings.data_dir):
+            master_key(settings)  # before there is a database, so that none is ever without the key it is made with
         embedded = None
         if database is None or valkey is None:
             embedded = EmbeddedServers.attach(settings.data_dir, postgres=database is None, valkey=valkey is None)

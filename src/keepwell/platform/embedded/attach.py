@@ -17,7 +17,6 @@ from keepwell.platform.embedded.errors import EmbeddedStartError
 from keepwell.platform.embedded.layout import POSTGRES_SOCKET, VALKEY_SOCKET, Layout, Ready
 from keepwell.platform.embedded.locks import FileLock, is_held_exclusively, try_exclusive, try_shared
 from keepwell.platform.embedded.postgres import DATABASE
-from keepwell.platform.master_key import make_master_key
 
 _TICK_S = 0.02
 _WATCH_S = 1.0
@@ -50,8 +49,6 @@ class EmbeddedServers:
         layout.make()
         hold = _hold(layout, deadline)
         try:
-            if postgres and not (layout.postgres / "PG_VERSION").exists():
-                make_master_key(layout.root)
             for name in (name for name, wanted in (("postgres", postgres), ("valkey", valkey)) if wanted):
                 (layout.wanted / name).touch()
             ready = _await_ready(layout, deadline, postgres=postgres, valkey=valkey)
