@@ -5,6 +5,7 @@ from keepwell.domains.responses.models import (
     AmendResponse,
     Answers,
     CreateResponse,
+    GetResponse,
     PatchResponse,
     RemoveRow,
     Response,
@@ -19,7 +20,7 @@ from keepwell.domains.responses.store import LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
 from keepwell.kernel.permissions import Permission
 
-_CREATE, _UPDATE = Permission(RESOURCE, "c"), Permission(RESOURCE, "u")
+_CREATE, _READ, _UPDATE = (Permission(RESOURCE, action) for action in "cru")
 
 
 def _subject(state: Response) -> str | None:
@@ -88,6 +89,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 guard=lifecycle.guard_submitted,
                 references=lifecycle.needs_form,
             ),
+            CommandType("responses.get", GetResponse, _READ, lifecycle.decide_get, guarded=False, reads=True),
             CommandType("responses.void", VoidResponse, _UPDATE, lifecycle.decide_void, guard=lifecycle.guard_not_voided),
         ),
         lookup=LOOKUP,
@@ -102,6 +104,7 @@ __all__ = [
     "AmendResponse",
     "Answers",
     "CreateResponse",
+    "GetResponse",
     "PatchResponse",
     "RemoveRow",
     "Response",

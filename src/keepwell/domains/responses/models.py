@@ -52,6 +52,10 @@ class PatchResponse(Command, frozen=True):
     answers: Answers
 
 
+class GetResponse(Command, frozen=True):
+    """Shows the response as it is at this place among other commands."""
+
+
 class AddRow(Command, frozen=True):
     """Adds a row to the repeating group at an address; `answers` are by linkId inside that row."""
 

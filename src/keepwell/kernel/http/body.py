@@ -74,21 +74,23 @@ def check_media_type(headers: Mapping[bytes, bytes]) -> None:
         raise Refused(Refusal(UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is not supported on requests."))
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+def decode(body: bytes, decoder: msgspec.json.Decoder[Any], *, parts: bool = False) -> Any:
     """The struct a JSON body stands for.
 
-    Every string in it is valid Unicode without NUL, every integer fits 64 bits, nesting ends at `MAX_DEPTH`.
+    Every string in it is valid Unicode without NUL, every integer fits 64 bits, nesting ends at `MAX_DEPTH`. With `parts`,
+    that is left to who decodes the parts kept raw.
 
     Raises:
         Refused: `malformed-json`, or `invalid-body` with a pointer to what is wrong.
     """
     if not body:
         raise Refused(Refusal(MALFORMED_JSON, "This route needs a JSON body."))
-    check_depth(body)
+    if not parts:
+        check_depth(body)
     try:
         if not body.isascii():
             body.decode("utf-8")  # fields kept raw are not decoded by the line below
-        return _decode(body, decoder)
+        return decoder.decode(body) if parts else _decode(body, decoder)
     except msgspec.ValidationError as error:
         if not _is_json(body):
             raise _malformed() from None

@@ -1,6 +1,6 @@
 """One request as a handler sees it, and the answer a handler gives."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ class Call:
     """One request, parsed: everything in it has been checked for form, nothing for permission.
 
     `id` is the `{id}` of the path (`NIL` on paths without one), `path` every path parameter as text.
-    `query` and `body` are instances of the structs the endpoint declares.
+    `query` and `body` are instances of the structs the endpoint declares. `usual_limit` is the bytes most bodies may have.
     """
 
     __slots__ = (
@@ -35,6 +35,7 @@ class Call:
         "path",
         "query",
         "raw_headers",
+        "usual_limit",
         "versions_known",
     )
 
@@ -57,6 +58,7 @@ class Call:
         self.if_match: int | None = None
         self.versions_known: tuple[int, ...] = ()
         self.idempotency_key: str | None = None
+        self.usual_limit = 0
 
     @property
     def if_none_match(self) -> int | None:
@@ -84,10 +86,10 @@ class Call:
 
 
 class Answer(msgspec.Struct):
-    """What goes back: a struct is sent as JSON, bytes as they are, None as no body."""
+    """What goes back: a struct is sent as JSON, bytes as they are, an iterator part by part as it comes, None as no body."""
 
     status: int = 200
-    body: bytes | msgspec.Struct | None = None
+    body: bytes | msgspec.Struct | AsyncIterator[bytes] | None = None
     headers: dict[str, str] = {}
     content_type: str = "application/json"
 

@@ -32,6 +32,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     `problems` lists the types beyond those that every route of its shape can have.
     `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
     `etag`: the answer carries its version, and `If-None-Match` turns an equal one into 304.
+    `parts`: the body keeps parts raw, and the handler decodes each by itself.
     `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON.
     """
@@ -52,6 +53,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     idempotent: bool = True
     guarded: bool = False
     vital: bool = False
+    parts: bool = False
     media: str = "application/json"
 
     @property
@@ -72,6 +74,7 @@ class Operation:
         self._query = QueryReader(endpoint.query)
         self._decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
         self._body_limit = endpoint.body_limit or usual_limit
+        self._usual_limit = usual_limit
         self._has_id = "{id}" in endpoint.path
         self._takes_key = endpoint.writes and endpoint.idempotent
 
@@ -88,6 +91,7 @@ class Operation:
         actor = ANONYMOUS if self.endpoint.public else self._actor(headers)
         origin = Origin("http", exchange.request_id, exchange.traceparent, position=exchange.position)
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
+        call.usual_limit = self._usual_limit
         if self._has_id:
             call.id = _path_id(call.path)
         call.query = self._query.read(scope["query_string"])
@@ -114,7 +118,7 @@ class Operation:
         body = await read_body(receive, headers, self._body_limit)
         if body and not typed:
             check_media_type(headers)
-        return decode(body, decoder)
+        return decode(body, decoder, parts=self.endpoint.parts)
 
 
 def _path_id(path: Mapping[str, str]) -> UUID:

@@ -1,6 +1,6 @@
 """Answers and refusals as HTTP: status, headers, bytes. Every error of every route leaves through here."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -49,6 +49,9 @@ def needs_retry_after(kind: ProblemType) -> bool:
 async def send_answer(answer: Answer, send: Send) -> None:
     """Writes one answer as ASGI messages."""
     body = answer.body
+    if isinstance(body, AsyncIterator):
+        await _send_parts(answer, body, send)
+        return
     if body is None:
         content = b""
     elif isinstance(body, bytes):
@@ -65,6 +68,18 @@ async def send_answer(answer: Answer, send: Send) -> None:
         headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+async def _send_parts(answer: Answer, parts: AsyncIterator[bytes], send: Send) -> None:
+    """Writes an answer of unknown length. When making a part fails, the connection ends in the middle: the caller sees that."""
+    headers = [
+        _JSON_HEADER,
+        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def not_modified(answer: Answer, versions_known: tuple[int, ...]) -> bool:

@@ -22,6 +22,7 @@ from keepwell.domains.responses.models import (
     AddRow,
     AmendResponse,
     CreateResponse,
+    GetResponse,
     PatchResponse,
     RemoveRow,
     Response,
@@ -265,6 +266,11 @@ def decide_amend(state: Response, command: AmendResponse, context: Context) -> D
         return _too_many_rows()
     faults = shortcomings(definition, filled(after, context.now))
     return Refusal(RESPONSE_INVALID, faults=faults) if faults else (event,)
+
+
+def decide_get(_state: Response, _command: GetResponse, _context: Context) -> Decision:
+    """Looking changes nothing."""
+    return ()
 
 
 def decide_void(_state: Response, command: VoidResponse, _context: Context) -> Decision:

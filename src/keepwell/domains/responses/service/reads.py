@@ -166,6 +166,11 @@ class ResponseService:
             summaries.extend(map(_summary, await asyncio.gather(*reads)))
         return summaries
 
+    @property
+    def kernel(self) -> Kernel:
+        """What this service runs on."""
+        return self._kernel
+
     async def preview(self, actor: Actor, id: UUID, base_version: int, answers: Answers, origin: Origin) -> MergePreview:
         """What PATCH with `on_conflict=merge` would do with these answers: the very same decision, not carried out.
 

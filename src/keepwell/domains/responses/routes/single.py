@@ -1,11 +1,8 @@
-"""The HTTP door of responses."""
+"""One response at a time: beginning, changing, closing, reading."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
-from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from keepwell.domains.questionnaires import Judgement
 from keepwell.domains.responses.errors import (
@@ -20,125 +17,38 @@ from keepwell.domains.responses.errors import (
 from keepwell.domains.responses.models import (
     AddRow,
     AmendResponse,
-    Answers,
     CreateResponse,
     PatchResponse,
     RemoveRow,
-    ResponseSummary,
     ResponseView,
     RowView,
     SubmitResponse,
     VoidResponse,
 )
+from keepwell.domains.responses.routes.bodies import (
+    Amendment,
+    AnswerChanges,
+    Candidate,
+    Ends,
+    Filter,
+    History,
+    HistoryPart,
+    MergeRequest,
+    Moment,
+    NewResponse,
+    NewRow,
+    OnConflict,
+    Reason,
+    ResponseList,
+)
 from keepwell.domains.responses.rules.evolution import view
-from keepwell.domains.responses.service import Diff, HistoryItem, MergePreview, ResponseService, told
-from keepwell.kernel import Snapshot
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
+from keepwell.domains.responses.service import Diff, MergePreview, ResponseService, told
+from keepwell.kernel import Outcome, Snapshot
+from keepwell.kernel.http import Answer, Call, Endpoint, answer
 from keepwell.kernel.problems import INVALID_PARAMETER, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
 
 _TAG = "Responses"
-_Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-_Reference = Annotated[str, Meta(min_length=1, max_length=1_500)]
-
-
-class NewResponse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`questionnaire` is an id, or `<canonical>|<version>`. Answers are by address; the rows they name begin with them."""
-
-    questionnaire: _Reference
-    subject: str | None = None
-    answers: Answers = msgspec.field(default_factory=dict[str, Any])
-
-
-class AnswerChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Only the named answers change; null clears."""
-
-    answers: Answers
-
-
-class NewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`group` is the linkId of a repeating group, with the rows around it where there are any; answers are by linkId inside."""
-
-    group: str
-    answers: Answers = msgspec.field(default_factory=dict[str, Any])
-
-
-class Amendment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why, and what changes."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=2_000)]
-    answers: Answers
-
-
-class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why the response should never have been."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=2_000)]
-
-
-class OnConflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes of a change made from an older version than the newest: `refuse` it, or `merge` it into what came since."""
-
-    on_conflict: Literal["refuse", "merge"] = "refuse"
-
-
-class MergeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Answers as PATCH would take them, and the version they were changed in."""
-
-    base_version: _Version
-    answers: Answers
-
-
-class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Answers to judge as if they were submitted."""
-
-    questionnaire: _Reference
-    answers: Answers
-
-
-class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which past: a version, or an instant with an offset; neither means now."""
-
-    version: _Version | None = None
-    at: datetime | None = None
-
-
-class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which responses, and which part of the list. `questionnaire` is an id."""
-
-    questionnaire: UUID | None = None
-    subject: str | None = None
-    status: Literal["in-progress", "completed", "amended", "entered-in-error"] | None = None
-    limit: PageLimit = USUAL_PAGE
-    cursor: UUID | None = None
-
-
-class HistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the history: `cursor` is the version that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: _Version | None = None
-
-
-class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The two versions to compare; without `to`, the newest."""
-
-    from_: _Version = msgspec.field(name="from")
-    to: _Version | None = None
-
-
-class ResponseList(msgspec.Struct, frozen=True):
-    """Responses, the newest first."""
-
-    items: list[ResponseSummary]
-    next: str | None
-
-
-class History(msgspec.Struct, frozen=True):
-    """What happened, the oldest first."""
-
-    items: list[HistoryItem]
-    next: str | None
 
 
 def _newest_row(after: ResponseView, group: str) -> RowView:
@@ -149,6 +59,17 @@ def _newest_row(after: ResponseView, group: str) -> RowView:
     return RowView(row, row, address, after.version, after)
 
 
+def begun(outcome: Outcome) -> Answer:
+    """What who began a response is answered."""
+    return answer(outcome, 201, f"/v1/responses/{outcome.id}")
+
+
+def row_added(outcome: Outcome, group: str) -> Answer:
+    """What who added a row to this group is answered."""
+    row = _newest_row(msgspec.json.decode(outcome.body, type=ResponseView), group)
+    return Answer(201, row, answer(outcome, location=f"/v1/responses/{outcome.id}/rows/{row.id}").headers)
+
+
 class _Changes:
     def __init__(self, service: ResponseService) -> None:
         self._service = service
@@ -156,8 +77,7 @@ class _Changes:
     async def create(self, call: Call) -> Answer:
         body: NewResponse = call.body
         questionnaire = await self._service.questionnaire(call.actor, body.questionnaire, call.origin)
-        outcome = await call.execute(CreateResponse(new_id(), questionnaire, body.subject, body.answers))
-        return answer(outcome, 201, f"/v1/responses/{outcome.id}")
+        return begun(await call.execute(CreateResponse(new_id(), questionnaire, body.subject, body.answers)))
 
     async def patch(self, call: Call) -> Answer:
         return answer(await call.execute(PatchResponse(call.id, call.body.answers), merge=call.query.on_conflict == "merge"))
@@ -168,9 +88,7 @@ class _Changes:
 
     async def add_row(self, call: Call) -> Answer:
         body: NewRow = call.body
-        outcome = await call.execute(AddRow(call.id, body.group, body.answers))
-        row = _newest_row(msgspec.json.decode(outcome.body, type=ResponseView), body.group)
-        return Answer(201, row, answer(outcome, location=f"/v1/responses/{outcome.id}/rows/{row.id}").headers)
+        return row_added(await call.execute(AddRow(call.id, body.group, body.answers)), body.group)
 
     async def remove_row(self, call: Call) -> Answer:
         row = parse_id(call.path["row"])
@@ -232,36 +150,13 @@ class _Reads:
 
 
 def endpoints(service: ResponseService) -> tuple[Endpoint, ...]:
-    """Every route of the room."""
+    """Every route for one response."""
     changes, reads = _Changes(service), _Reads(service)
-    return (*_editing(changes, reads), *_closing(changes), *_looking(reads))
+    return (*_editing(changes), *_closing(changes), *_looking(reads))
 
 
-def _editing(changes: _Changes, reads: _Reads) -> tuple[Endpoint, ...]:
+def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
     return (
-        Endpoint(
-            "POST",
-            "/v1/responses/$validate",
-            reads.judge,
-            "Judge answers as if they were submitted, without storing them",
-            _TAG,
-            body=Candidate,
-            answers={200: Judgement},
-            problems=(NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED),
-            hot=True,  # or the hot path with {id} would take it
-            idempotent=False,
-        ),
-        Endpoint(
-            "GET",
-            "/v1/responses/{id}",
-            reads.show,
-            "Show a response, as it is or as it was",
-            _TAG,
-            query=Moment,
-            answers={200: ResponseView},
-            hot=True,
-            etag=True,
-        ),
         Endpoint(
             "PATCH",
             "/v1/responses/{id}",
@@ -359,6 +254,28 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
 
 def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
     return (
+        Endpoint(
+            "GET",
+            "/v1/responses/{id}",
+            reads.show,
+            "Show a response, as it is or as it was",
+            _TAG,
+            query=Moment,
+            answers={200: ResponseView},
+            hot=True,
+            etag=True,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/responses/$validate",
+            reads.judge,
+            "Judge answers as if they were submitted, without storing them",
+            _TAG,
+            body=Candidate,
+            answers={200: Judgement},
+            problems=(NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED),
+            idempotent=False,
+        ),
         Endpoint(
             "GET", "/v1/responses", reads.page, "List the clinic's responses", _TAG, query=Filter, answers={200: ResponseList}
         ),
