@@ -4,6 +4,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncGenerator, Generator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -51,8 +52,16 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
 
 
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - Typer's form of a callback
+    if asked:
+        print(f"keepwell {version('keepwell')}")
+        raise typer.Exit
+
+
 @root.callback()
-def keepwell() -> None:
+def keepwell(
+    _: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version.")] = False,  # noqa: FBT002
+) -> None:
     """A multi-tenant health-information backend that keeps what it is told, proves it, and watches itself.
 
     Settings are environment variables KEEPWELL_*, also read from .env; see `keepwell settings`.
