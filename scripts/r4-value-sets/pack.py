@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from keepwell.domains.validation import standard
-from keepwell.domains.validation.valuesets import CodeSystem, names_of
+from keepwell.domains.validation.rules import standard
+from keepwell.domains.validation.rules.valuesets import CodeSystem, names_of
 
 BUNDLES = ("valuesets.json", "v3-codesystems.json", "v2-tables.json", "valuesets-medplum-generated.json")
 TARGET = Path(standard.__file__).parent / "data" / standard.FILE

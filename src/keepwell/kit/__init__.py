@@ -1,1 +1,1 @@
-"""Pure helpers: time, ids, text. Imports nothing of ours and does no input or output."""
+"""Pure helpers: time, ids, the languages of FHIR. Imports nothing of ours and does no input or output."""

@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
-from keepwell.domains.validation import limits
+from keepwell.kit.fhir import limits
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "validation.md").read_text()
-SOURCES = [path.read_text() for path in (ROOT / "src" / "keepwell" / "domains" / "validation").rglob("*.py")]
+_FOLDERS = ("domains/validation", "kit/fhir")
+SOURCES = [path.read_text() for folder in _FOLDERS for path in (ROOT / "src/keepwell" / folder).rglob("*.py")]
 
 
 def test_every_code_is_on_the_page_and_no_other():

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepwell.domains.validation import compile_value_set, units
+from keepwell.domains.validation import compile_value_set
 from keepwell.domains.validation.models import Membership, ValueSet
-from keepwell.domains.validation.temporal import clock, compare, moment, written
-from keepwell.domains.validation.valuesets import contains_code, membership
+from keepwell.domains.validation.rules.valuesets import contains_code, membership
+from keepwell.kit.fhir import units
+from keepwell.kit.fhir.temporal import clock, compare, moment, written
 
 
 @pytest.mark.parametrize(

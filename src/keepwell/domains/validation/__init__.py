@@ -11,9 +11,9 @@ from keepwell.domains.validation.models import (
 )
 from keepwell.domains.validation.rules.checking import check
 from keepwell.domains.validation.rules.compiling import compile_form
-from keepwell.domains.validation.standard import code_system as standard_code_system
-from keepwell.domains.validation.standard import value_set as standard_value_set
-from keepwell.domains.validation.valuesets import compile_value_set
+from keepwell.domains.validation.rules.standard import code_system as standard_code_system
+from keepwell.domains.validation.rules.standard import value_set as standard_value_set
+from keepwell.domains.validation.rules.valuesets import compile_value_set
 
 __all__ = [
     "Form",

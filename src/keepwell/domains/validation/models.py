@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from keepwell.domains.validation.fhirpath import Program
 from keepwell.kernel.problems import Fault
+from keepwell.kit.fhir.fhirpath import Program
 
 FormFault = Fault
 """A fault of a form has the shape of every fault: pointer into the form, stable code, sentence, linkId."""

@@ -9,7 +9,7 @@ from keepwell.domains.validation.rules.frames import Frame, Given
 from keepwell.domains.validation.rules.options import key_of
 from keepwell.domains.validation.rules.report import Report
 from keepwell.domains.validation.rules.values import KEYS, malformed
-from keepwell.domains.validation.valuesets import contains_code, membership
+from keepwell.domains.validation.rules.valuesets import contains_code, membership
 
 _BESIDE = frozenset(("id", "extension", "modifierExtension", "item"))
 _CHOICES = ("choice", "open-choice")

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from keepwell.domains.validation import temporal, units
 from keepwell.domains.validation.models import Finding, Rule, Severity
-from keepwell.domains.validation.patterns import PatternError, matcher
 from keepwell.domains.validation.rules import extensions as ext
 from keepwell.domains.validation.rules.extensions import Extensions
 from keepwell.domains.validation.rules.notebook import Notebook
 from keepwell.domains.validation.rules.outline import Entry
 from keepwell.domains.validation.rules.resource_types import RESOURCE_TYPES
 from keepwell.domains.validation.rules.values import as_decimal, decoded_size
+from keepwell.kit.fhir import temporal, units
+from keepwell.kit.fhir.patterns import PatternError, matcher
 
 _TEXTS = ("string", "text", "url", "open-choice")
 _RESOURCE_TYPE = re.compile(

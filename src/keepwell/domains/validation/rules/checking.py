@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from keepwell.domains.validation import standard
 from keepwell.domains.validation.models import Finding, Form, Issue, Node, Severity, ValueSet, ValueSets
 from keepwell.domains.validation.rules import findings as say
+from keepwell.domains.validation.rules import standard
 from keepwell.domains.validation.rules.answers import Answers, is_fine
 from keepwell.domains.validation.rules.derived import check_derived
 from keepwell.domains.validation.rules.enabling import switch_off

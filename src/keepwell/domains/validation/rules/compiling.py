@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from keepwell.domains.validation import standard
-from keepwell.domains.validation.limits import MAX_EXPANSION, MAX_PATTERNS
 from keepwell.domains.validation.models import Condition, Conditional, Form, FormRefused, Level, Node, Period, Rule, ValueSet
 from keepwell.domains.validation.rules import extensions as ext
+from keepwell.domains.validation.rules import standard
 from keepwell.domains.validation.rules.bounds import bounds
 from keepwell.domains.validation.rules.conditions import conditions, in_order
 from keepwell.domains.validation.rules.expressions import Found, Reader
@@ -16,8 +15,9 @@ from keepwell.domains.validation.rules.notebook import EnoughFaultsError, Notebo
 from keepwell.domains.validation.rules.options import initial, options
 from keepwell.domains.validation.rules.outline import Entry, outline
 from keepwell.domains.validation.rules.values import CHECKS, KEYS
-from keepwell.domains.validation.temporal import moment
-from keepwell.domains.validation.valuesets import compile_value_set
+from keepwell.domains.validation.rules.valuesets import compile_value_set
+from keepwell.kit.fhir.limits import MAX_EXPANSION, MAX_PATTERNS
+from keepwell.kit.fhir.temporal import moment
 
 _CHOICE = ("Coding", "date", "time", "integer", "string")
 _TYPES: dict[str, tuple[str, ...]] = {

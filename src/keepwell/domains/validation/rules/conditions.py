@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from keepwell.domains.validation import temporal
 from keepwell.domains.validation.models import Condition
 from keepwell.domains.validation.rules.bounds import compare_quantities
 from keepwell.domains.validation.rules.extensions import objects
 from keepwell.domains.validation.rules.notebook import Notebook
 from keepwell.domains.validation.rules.outline import Entry
 from keepwell.domains.validation.rules.values import PRIMITIVES, as_decimal, malformed, typed
+from keepwell.kit.fhir import temporal
 
 _SIGNS: dict[str, Callable[[int, int], bool]] = {
     "=": operator.eq,

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from keepwell.domains.validation.fhirpath import Collection, Element, from_json
-from keepwell.domains.validation.fhirpath.operators import equal
 from keepwell.domains.validation.models import Node, Severity
 from keepwell.domains.validation.rules import findings as say
 from keepwell.domains.validation.rules.evaluating import Env, Evaluator
 from keepwell.domains.validation.rules.frames import Frame, Step, given_by
 from keepwell.domains.validation.rules.report import Report
+from keepwell.kit.fhir.fhirpath import Collection, Element, from_json
+from keepwell.kit.fhir.fhirpath.operators import equal
 
 _TOLERANCE = Decimal("1e-9")
 

@@ -4,12 +4,12 @@ Items are taken in an order in which each comes after what its conditions look a
 of conditions is, and an answer that does not apply itself enables nothing.
 """
 
-from keepwell.domains.validation.fhirpath import ExpressionError
-from keepwell.domains.validation.fhirpath.operators import truth
 from keepwell.domains.validation.models import Condition, Form, Node
 from keepwell.domains.validation.rules.evaluating import Env, Evaluator
 from keepwell.domains.validation.rules.frames import Frame
 from keepwell.domains.validation.rules.report import Report
+from keepwell.kit.fhir.fhirpath import ExpressionError
+from keepwell.kit.fhir.fhirpath.operators import truth
 
 
 def switch_off(form: Form, top: Frame, evaluator: Evaluator, report: Report) -> None:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from keepwell.domains.validation.fhirpath import (
+from keepwell.domains.validation.models import Expression, Expressions, Finding, Form, Node, Severity, Variable
+from keepwell.domains.validation.rules.frames import Frame, Step
+from keepwell.domains.validation.rules.report import Report
+from keepwell.kit.fhir.fhirpath import (
     Collection,
     Element,
     ExhaustedError,
@@ -14,10 +17,7 @@ from keepwell.domains.validation.fhirpath import (
     UnavailableError,
     from_json,
 )
-from keepwell.domains.validation.limits import MAX_DEPTH
-from keepwell.domains.validation.models import Expression, Expressions, Finding, Form, Node, Severity, Variable
-from keepwell.domains.validation.rules.frames import Frame, Step
-from keepwell.domains.validation.rules.report import Report
+from keepwell.kit.fhir.limits import MAX_DEPTH
 
 _FAILED = Finding("expression-failed", "A rule of this form could not be checked.", "exception", Severity.WARNING)
 _COSTLY = Finding("expression-limit", "The rules of this form are too costly to be checked all.", "too-costly", Severity.WARNING)

@@ -6,12 +6,12 @@ One that cannot be run never stands in the way of an answer: its author is warne
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from keepwell.domains.validation.fhirpath import ExpressionError, compile_expression
-from keepwell.domains.validation.limits import MAX_EXPRESSION, MAX_EXPRESSIONS
 from keepwell.domains.validation.models import Constraint, Expression, Expressions, Severity, Variable
 from keepwell.domains.validation.rules import extensions as ext
 from keepwell.domains.validation.rules.extensions import Extensions, objects
 from keepwell.domains.validation.rules.notebook import Notebook
+from keepwell.kit.fhir.fhirpath import ExpressionError, compile_expression
+from keepwell.kit.fhir.limits import MAX_EXPRESSION, MAX_EXPRESSIONS
 
 PROVIDED = frozenset(("resource", "rootResource", "context", "questionnaire", "qitem", "ucum", "sct", "loinc"))
 """The names every expression sees."""

@@ -1,7 +1,7 @@
 """What the check can say of the tree of items, said once. Sentences are for the person who answers."""
 
-from keepwell.domains.validation.limits import MAX_RESPONSE_ITEMS
 from keepwell.domains.validation.models import Finding, Issue, Node, Severity
+from keepwell.kit.fhir.limits import MAX_RESPONSE_ITEMS
 
 MISSING = Finding("required", "This question needs an answer.", "required")
 TWICE = Finding("repeated", "This may be there only once.", "invalid")

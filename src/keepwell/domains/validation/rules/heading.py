@@ -8,7 +8,7 @@ from keepwell.domains.validation.rules import findings as say
 from keepwell.domains.validation.rules.frames import Frame
 from keepwell.domains.validation.rules.report import Report
 from keepwell.domains.validation.rules.values import Check, is_code, is_date_time, is_element, is_elements, is_text, is_uri
-from keepwell.domains.validation.temporal import compare, moment
+from keepwell.kit.fhir.temporal import compare, moment
 
 _STATUSES = frozenset(("in-progress", "completed", "amended", "entered-in-error", "stopped"))
 _STATUS = Finding("status", "The status of this response is none that FHIR knows.", "code-invalid")

@@ -1,7 +1,7 @@
 """What is found while a form is compiled: faults, which refuse it, and warnings, at most `MAX_FAULTS` of each."""
 
-from keepwell.domains.validation.limits import MAX_FAULTS
 from keepwell.domains.validation.models import FormFault
+from keepwell.kit.fhir.limits import MAX_FAULTS
 
 
 class EnoughFaultsError(Exception):

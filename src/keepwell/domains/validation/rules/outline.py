@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-from keepwell.domains.validation.limits import MAX_DEPTH, MAX_ITEMS
 from keepwell.domains.validation.rules.notebook import Notebook
+from keepwell.kit.fhir.limits import MAX_DEPTH, MAX_ITEMS
 
 
 class Entry(NamedTuple):

@@ -1,8 +1,8 @@
 """What a check has found so far, and what it may still spend."""
 
-from keepwell.domains.validation.limits import CONDITION_FUEL, MAX_ISSUES, MAX_RESPONSE_ITEMS
 from keepwell.domains.validation.models import Finding, Issue, Severity
 from keepwell.domains.validation.rules.frames import Frame, Step
+from keepwell.kit.fhir.limits import CONDITION_FUEL, MAX_ISSUES, MAX_RESPONSE_ITEMS
 
 
 class EnoughIssuesError(Exception):

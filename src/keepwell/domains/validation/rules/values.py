@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
-from keepwell.domains.validation.temporal import clock, moment
+from keepwell.kit.fhir.temporal import clock, moment
 
 Check = Callable[[Any], bool]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
-from keepwell.domains.validation import units
-from keepwell.domains.validation.fhirpath.dates import shifted
-from keepwell.domains.validation.fhirpath.errors import ExpressionError
-from keepwell.domains.validation.fhirpath.values import Amount, Collection, Element, amount, bounded, text_of
-from keepwell.domains.validation.temporal import Clock, Moment, Order, clock, compare, compare_clocks, moment
+from keepwell.kit.fhir import units
+from keepwell.kit.fhir.fhirpath.dates import shifted
+from keepwell.kit.fhir.fhirpath.errors import ExpressionError
+from keepwell.kit.fhir.fhirpath.values import Amount, Collection, Element, amount, bounded, text_of
+from keepwell.kit.fhir.temporal import Clock, Moment, Order, clock, compare, compare_clocks, moment
 
 _MAX_DIGITS = 60
 Truth = bool | None

@@ -9,9 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from keepwell.domains.validation.fhirpath.errors import ExhaustedError, UnavailableError
-from keepwell.domains.validation.limits import EXPRESSION_FUEL, MAX_TEXT
-from keepwell.domains.validation.temporal import Clock, Moment, clock, moment, written, written_clock
+from keepwell.kit.fhir.fhirpath.errors import ExhaustedError, UnavailableError
+from keepwell.kit.fhir.limits import EXPRESSION_FUEL, MAX_TEXT
+from keepwell.kit.fhir.temporal import Clock, Moment, clock, moment, written, written_clock
 
 Collection = list[Any]
 _CHOICES = ("value", "answer")

@@ -11,7 +11,7 @@ from io import BytesIO
 import msgspec
 
 from keepwell.domains.validation.models import ValueSet
-from keepwell.domains.validation.valuesets import CodeSystem
+from keepwell.domains.validation.rules.valuesets import CodeSystem
 
 FILE = "r4-value-sets.zip"
 _SETS, _SYSTEMS = "sets.msgpack", "systems/"
@@ -34,7 +34,7 @@ class Packed(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1)
 def _archive() -> tuple[zipfile.ZipFile, Packed] | None:
-    with as_file(files("keepwell.domains.validation") / "data" / FILE) as path:
+    with as_file(files("keepwell.domains.validation.rules") / "data" / FILE) as path:
         if not path.exists():
             return None
         archive = zipfile.ZipFile(BytesIO(path.read_bytes()))

@@ -5,13 +5,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from keepwell.domains.validation.fhirpath.errors import ExpressionError
-from keepwell.domains.validation.fhirpath.functions import FUNCTIONS
-from keepwell.domains.validation.fhirpath.macros import MACROS
-from keepwell.domains.validation.fhirpath.operators import OPERATORS, checked, number, single
-from keepwell.domains.validation.fhirpath.syntax import Tree, parse, type_of
-from keepwell.domains.validation.fhirpath.values import Amount, Collection, Element, Scope, child, is_type
-from keepwell.domains.validation.temporal import clock, moment
+from keepwell.kit.fhir.fhirpath.errors import ExpressionError
+from keepwell.kit.fhir.fhirpath.functions import FUNCTIONS
+from keepwell.kit.fhir.fhirpath.macros import MACROS
+from keepwell.kit.fhir.fhirpath.operators import OPERATORS, checked, number, single
+from keepwell.kit.fhir.fhirpath.syntax import Tree, parse, type_of
+from keepwell.kit.fhir.fhirpath.values import Amount, Collection, Element, Scope, child, is_type
+from keepwell.kit.fhir.temporal import clock, moment
 
 Step = Callable[[Scope, Collection], Collection]
 _SHORT = 300

@@ -4,9 +4,9 @@ It is our own because no Python package could be bounded, and the one that is ke
 items where a check of the whole response takes a tenth of that (`docs/validation.md` has the numbers). Tests compare the two.
 """
 
-from keepwell.domains.validation.fhirpath.errors import ExhaustedError, ExpressionError, UnavailableError
-from keepwell.domains.validation.fhirpath.program import Program, compile_expression
-from keepwell.domains.validation.fhirpath.values import Collection, Element, Fuel, Scope, child, from_json, to_json
+from keepwell.kit.fhir.fhirpath.errors import ExhaustedError, ExpressionError, UnavailableError
+from keepwell.kit.fhir.fhirpath.program import Program, compile_expression
+from keepwell.kit.fhir.fhirpath.values import Collection, Element, Fuel, Scope, child, from_json, to_json
 
 __all__ = [
     "Collection",

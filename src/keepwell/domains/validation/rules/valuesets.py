@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, cast
 
-from keepwell.domains.validation.limits import MAX_EXPANSION
 from keepwell.domains.validation.models import Membership, ValueSet, ValueSets
+from keepwell.kit.fhir.limits import MAX_EXPANSION
 
 CodeSystem = Mapping[str, tuple[str, ...]]
 """The codes of a system, each with its names, most preferred first."""

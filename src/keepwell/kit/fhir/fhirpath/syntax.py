@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from keepwell.domains.validation.fhirpath.errors import ExpressionError
-from keepwell.domains.validation.limits import MAX_EXPRESSION, MAX_NESTING
+from keepwell.kit.fhir.fhirpath.errors import ExpressionError
+from keepwell.kit.fhir.limits import MAX_EXPRESSION, MAX_NESTING
 
 _TOKEN = re.compile(
     r"""

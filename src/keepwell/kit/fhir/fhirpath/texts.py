@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from keepwell.domains.validation.fhirpath.errors import ExhaustedError, ExpressionError
-from keepwell.domains.validation.fhirpath.values import bounded
-from keepwell.domains.validation.limits import MAX_TEXT
-from keepwell.domains.validation.patterns import PatternError, replaced, searcher
+from keepwell.kit.fhir.fhirpath.errors import ExhaustedError, ExpressionError
+from keepwell.kit.fhir.fhirpath.values import bounded
+from keepwell.kit.fhir.limits import MAX_TEXT
+from keepwell.kit.fhir.patterns import PatternError, replaced, searcher
 
 
 def joined(parts: list[str], separator: str) -> str:

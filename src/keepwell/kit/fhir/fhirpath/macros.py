@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from keepwell.domains.validation.fhirpath.errors import ExpressionError
-from keepwell.domains.validation.fhirpath.operators import truth
-from keepwell.domains.validation.fhirpath.values import Collection, Element, Scope
+from keepwell.kit.fhir.fhirpath.errors import ExpressionError
+from keepwell.kit.fhir.fhirpath.operators import truth
+from keepwell.kit.fhir.fhirpath.values import Collection, Element, Scope
 
 _Step = Callable[[Scope, Collection], Collection]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from keepwell.domains.validation.fhirpath import conversions, numbers, texts
-from keepwell.domains.validation.fhirpath.errors import ExpressionError
-from keepwell.domains.validation.fhirpath.operators import OPERATORS, distinct, negated, order, single, truth
-from keepwell.domains.validation.fhirpath.values import Collection, Element, Scope, child, children
-from keepwell.domains.validation.temporal import Clock, from_datetime
+from keepwell.kit.fhir.fhirpath import conversions, numbers, texts
+from keepwell.kit.fhir.fhirpath.errors import ExpressionError
+from keepwell.kit.fhir.fhirpath.operators import OPERATORS, distinct, negated, order, single, truth
+from keepwell.kit.fhir.fhirpath.values import Collection, Element, Scope, child, children
+from keepwell.kit.fhir.temporal import Clock, from_datetime
 
 Act = Callable[[Scope, Collection, list[Collection]], Collection]
 

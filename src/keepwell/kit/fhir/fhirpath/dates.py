@@ -3,9 +3,9 @@
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 
-from keepwell.domains.validation.fhirpath.errors import ExpressionError
-from keepwell.domains.validation.fhirpath.values import Amount
-from keepwell.domains.validation.temporal import Clock, Moment
+from keepwell.kit.fhir.fhirpath.errors import ExpressionError
+from keepwell.kit.fhir.fhirpath.values import Amount
+from keepwell.kit.fhir.temporal import Clock, Moment
 
 _MONTHS = {"year": 12, "month": 1, "a": 12, "mo": 1}
 _SECONDS = {

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import re2
 
-from keepwell.domains.validation.limits import MAX_PATTERN, PATTERN_MEMORY
+from keepwell.kit.fhir.limits import MAX_PATTERN, PATTERN_MEMORY
 
 _re2: Any = cast("Any", re2)
 

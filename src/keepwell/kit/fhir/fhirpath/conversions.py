@@ -5,9 +5,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from keepwell.domains.validation.fhirpath.operators import number
-from keepwell.domains.validation.fhirpath.values import Amount, amount, text_of
-from keepwell.domains.validation.temporal import Clock, Moment, clock, moment
+from keepwell.kit.fhir.fhirpath.operators import number
+from keepwell.kit.fhir.fhirpath.values import Amount, amount, text_of
+from keepwell.kit.fhir.temporal import Clock, Moment, clock, moment
 
 _WHOLE = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?", re.ASCII)

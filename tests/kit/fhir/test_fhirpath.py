@@ -10,7 +10,7 @@ from fhirpathpy import models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keepwell.domains.validation.fhirpath import (
+from keepwell.kit.fhir.fhirpath import (
     Collection,
     ExpressionError,
     Fuel,

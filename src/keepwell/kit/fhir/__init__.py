@@ -1,0 +1,1 @@
+"""The languages FHIR borrows: FHIRPath, UCUM units, partial dates, patterns; all bounded in time and memory. Pure."""
