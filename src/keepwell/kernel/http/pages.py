@@ -129,7 +129,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     rows += [
         f"<tr><td>{status}<td colspan=2>{html.escape(answer['description'])}" for status, answer in operation["responses"].items()
     ]
-    lock = "" if "security" in operation else " 🔒"
+    lock = "" if "security" in operation else " (token)"
     return (
         f"<details><summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> {html.escape(operation['summary'])}{lock}"
         f"</summary><table>{''.join(rows)}</table></details>"
