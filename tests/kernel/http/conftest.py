@@ -84,6 +84,10 @@ async def fail(call: Call) -> Answer:
             return Answer(204)
 
 
+async def close(_: Call) -> Answer:
+    return Answer(204)
+
+
 async def slow(call: Call) -> Answer:
     held = cast("Held", call.kernel)
     held.arrived.set()
@@ -114,6 +118,7 @@ ENDPOINTS = (
     Endpoint("PUT", "/v1/things/{id}", keep, "Put", "Things", Thing, answers={201: Echo}, guarded=True, problems=(TEAPOT,)),
     Endpoint("POST", "/v1/things", keep, "Create", "Things", body=Thing, answers={201: Echo}, body_limit=10_000),
     Endpoint("POST", "/v1/things/bulk", keep, "Create many", "Things", body=Thing, answers={201: Echo}, body_limit=2_000_000),
+    Endpoint("POST", "/v1/things/close", close, "Close", "Things", answers={204: None}),
     Endpoint("POST", "/v1/auth/login", keep, "Log in", "Auth", body=Thing, answers={201: Echo}, public=True, idempotent=False),
     Endpoint("GET", "/v1/fail/{how}", fail, "Fail", "Faults", problems=(TEAPOT,), answers={204: None}, public=True),
     Endpoint("GET", "/v1/slow", slow, "Wait", "Faults", answers={200: dict[str, Any]}, public=True),

@@ -23,6 +23,11 @@ async def test_a_good_body_reaches_the_handler(user: httpx.AsyncClient):
     assert answer.json()["text"] == "None None n"
 
 
+async def nothing() -> AsyncIterator[bytes]:
+    """A chunked body without any bytes."""
+    yield b""
+
+
 WRONG: list[tuple[Any, str, str]] = [
     ({}, "/name", "required"),
     ({"name": 1}, "/name", "wrong-type"),
@@ -103,6 +108,30 @@ async def test_numbers_of_thousands_of_digits_are_422(user: httpx.AsyncClient):
     for field in ("answers", "raw"):
         body = b'{"name": "n", "%s": {"a": %s}}' % (field.encode(), b"9" * 6000)
         assert (await user.post("/v1/things", content=body, headers=JSON)).status_code == 422
+
+
+@pytest.mark.parametrize("sent", [{}, {"content": b""}, {"json": {}}, {"content": b"{}", "headers": JSON}, {"content": nothing}])
+async def test_a_route_without_body_takes_nothing_or_an_empty_object(user: httpx.AsyncClient, sent: dict[str, Any]):
+    sent = {name: value() if callable(value) else value for name, value in sent.items()}
+    assert (await user.post("/v1/things/close", **sent)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        ({"json": {"answers": {"a": 1}}}, 422, "invalid-body"),
+        ({"json": []}, 422, "invalid-body"),
+        ({"content": b"{", "headers": JSON}, 400, "malformed-json"),
+        ({"content": b"{}"}, 415, "unsupported-media-type"),
+        ({"data": {"a": "1"}}, 415, "unsupported-media-type"),
+        ({"content": b" " * 2_000_000, "headers": JSON}, 413, "body-too-large"),
+    ],
+)
+async def test_what_a_route_without_body_would_lose_is_refused(
+    user: httpx.AsyncClient, sent: dict[str, Any], status: int, code: str
+):
+    answer = await user.post("/v1/things/close", **sent)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 async def test_a_missing_body_is_400(user: httpx.AsyncClient):

@@ -77,6 +77,7 @@ class Operation:
         self._usual_limit = usual_limit
         self._has_id = "{id}" in endpoint.path
         self._takes_key = endpoint.writes and endpoint.idempotent
+        self._refuses_body = endpoint.writes and endpoint.body is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = await self._call(scope, receive)
@@ -103,6 +104,8 @@ class Operation:
             call.idempotency_key = header.idempotency_key(headers)
         if self._decoder is not None:
             call.body = await self._body(headers, receive, self._decoder)
+        elif self._refuses_body and (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"):
+            await self._nothing(headers, receive)
         return call
 
     def _actor(self, headers: Mapping[bytes, bytes]) -> Actor:
@@ -119,6 +122,20 @@ class Operation:
         if body and not typed:
             check_media_type(headers)
         return decode(body, decoder, parts=self.endpoint.parts)
+
+    async def _nothing(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
+        """Takes no body or an empty object: what somebody says in another one must not be lost without a word."""
+        body = await read_body(receive, headers, self._body_limit)
+        if body:
+            check_media_type(headers)
+            decode(body, _NOTHING)
+
+
+class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+_NOTHING = msgspec.json.Decoder(_Nothing)
 
 
 def _path_id(path: Mapping[str, str]) -> UUID:

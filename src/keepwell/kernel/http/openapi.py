@@ -81,7 +81,7 @@ def problems_of(endpoint: Endpoint) -> tuple[ProblemType, ...]:
         kinds += [UNAUTHENTICATED, FORBIDDEN]
     if "{" in endpoint.path:
         kinds.append(NOT_FOUND)
-    if endpoint.body is not None:
+    if endpoint.body is not None or endpoint.writes:
         kinds += [MALFORMED_JSON, INVALID_BODY, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, REQUEST_TIMEOUT]
     if endpoint.writes:
         kinds.append(OUTCOME_UNKNOWN)
