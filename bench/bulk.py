@@ -28,6 +28,7 @@ from keepwell.platform.master_key import make_master_key
 CHANGES = 1_000
 AIM = 8.0
 _WIDE = 16
+_CALLS = 5
 
 
 class _Outcome(msgspec.Struct):
@@ -99,7 +100,11 @@ class Load:
             self._versions[place] += 1
 
     async def in_bulk(self) -> Run:
-        """Every response changed by one call for all."""
+        """Every response changed by one call for all, a few times over: one call is short, and the machine's mood is not."""
+        elapsed = sum([await self._one_call() for _ in range(_CALLS)])
+        return Run(_CALLS * CHANGES / elapsed, elapsed / _CALLS / CHANGES * 1000)
+
+    async def _one_call(self) -> float:
         caller = Caller(self._url)
         self._turn += 1
         operations = [
@@ -115,7 +120,7 @@ class Load:
         for outcome in msgspec.json.decode(answered, type=_Outcomes).outcomes:
             _require(outcome.status)
         self._versions = [version + 1 for version in self._versions]
-        return Run(CHANGES / elapsed, elapsed / CHANGES * 1000)
+        return elapsed
 
     def _change(self) -> dict[str, dict[str, str]]:
         return {"answers": {"question-07": f"Another answer, {self._turn:06}"}}
