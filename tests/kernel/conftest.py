@@ -14,8 +14,6 @@ from tests.support.cluster import DatabaseUrls
 from tests.support.notes import CATALOG, SCHEMA
 
 MakeKernel = Callable[..., Kernel]
-LOCK_TIMEOUT = 0.5
-"""Seconds that a statement of these kernels waits for a lock."""
 _MASTER = bytes(range(32))
 _asyncpg: Any = asyncpg  # partly typed
 
@@ -34,7 +32,7 @@ async def owner(clean_database: DatabaseUrls) -> AsyncIterator[Any]:
 async def make_kernel(clean_database: DatabaseUrls, owner: Any, manual_clock: ManualClock) -> AsyncIterator[MakeKernel]:
     """Makes kernels with pools and keys of their own, as separate processes have them."""
     del owner
-    databases = [Database(PoolSettings(clean_database.app, lock_timeout=LOCK_TIMEOUT)) for _ in range(2)]
+    databases = [Database(PoolSettings(clean_database.app)) for _ in range(2)]
     for database in databases:
         await database.open()
     unused = iter(databases)

@@ -34,6 +34,7 @@ class CommandType(msgspec.Struct, frozen=True):
     that version, oldest first. What it refuses is refused; without it a stale version always is.
     `made_by_door` names further fields that hold fresh ids, which a retry will not repeat.
     `reads`: it changes nothing, and only takes its place among commands; it is recorded like any read.
+    `holds`: what it refers to cannot change between its decision and its commit, in no process. Dearer: for rare commands.
     `creates`: the aggregate must not exist yet. `guarded`: the caller must name the version it saw (`If-Match`).
     """
 
@@ -47,6 +48,7 @@ class CommandType(msgspec.Struct, frozen=True):
     creates: bool = False
     guarded: bool = True
     references: Callable[[Any, Any], tuple[Reference, ...]] | None = None
+    holds: bool = False
     made_by_door: tuple[str, ...] = ()
 
     @property

@@ -168,7 +168,8 @@ class Executor:
 
         try:
             # Locks are taken once a race was lost: then nobody can win another one against this batch.
-            answers = await self._once(parcels, lock=attempt > 0, on_write=on_write)
+            lock = attempt > 0 or any(each.command_type.holds for parcel in parcels for each in parcel.admitted)
+            answers = await self._once(parcels, lock=lock, on_write=on_write)
         except _RACES as race:
             await self._again(parcels, race, attempt + 1)
         except asyncpg.LockNotAvailableError:
@@ -314,19 +315,20 @@ class Executor:
         if wanted:
             loaded = await store.load(connection, wanted, moment, lock=lock)
         known = {(tenant, *target) for tenant, want in wanted.items() for target in want.aggregates}
+        held = set(known) if lock else set[Target]()
         pasts: dict[Target, Past] = {}
         while True:
-            plan = Plan(self._environment, keys, loaded, known, pasts, moment)
+            plan = Plan(self._environment, keys, loaded, known, held, pasts, moment)
             try:
                 answers = [(each, await _outcomes(plan, each)) for each in parcels]
                 plan.complete()
             except NeedMoreError as need:
-                more: dict[UUID, Wanted] = {}
-                for tenant, kind, id_ in need.targets:
-                    more.setdefault(tenant, Wanted(set(), set(), set())).aggregates.add((kind, id_))
-                if more:
-                    loaded.aggregates.update((await store.load(connection, more, moment, lock=False)).aggregates)
-                    known |= need.targets
+                for targets, locked in ((need.held, True), (need.targets - need.held, False)):
+                    if targets:
+                        more = await store.load(connection, _together(targets), moment, lock=locked)
+                        loaded.aggregates.update(more.aggregates)
+                known |= need.targets
+                held |= need.held
                 if need.events:
                     first = {**need.events, **_first_events(parcels, loaded)}
                     pasts.update(await self._events(connection, keys, loaded, first))
@@ -380,6 +382,14 @@ def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
                 want.keys.add(each.key)
             if each.envelope.actor.credential is not None:
                 want.credentials.add(each.envelope.actor.credential)
+    return wanted
+
+
+def _together(targets: set[Target]) -> dict[UUID, Wanted]:
+    """Aggregates to load, by tenant."""
+    wanted: dict[UUID, Wanted] = {}
+    for tenant, kind, id_ in targets:
+        wanted.setdefault(tenant, Wanted(set(), set(), set())).aggregates.add((kind, id_))
     return wanted
 
 

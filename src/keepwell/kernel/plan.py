@@ -40,12 +40,13 @@ CREDENTIAL_KIND = "session"
 class NeedMoreError(Exception):
     """A decision needs what was not loaded. Load it too and plan again.
 
-    `targets` are aggregates; `events` the first version from which on an aggregate's events are wanted.
+    `targets` are aggregates, those `held` under a lock; `events` the first version from which an aggregate's events are wanted.
     """
 
-    def __init__(self, targets: set[Target], events: Mapping[Target, int] | None = None) -> None:
+    def __init__(self, targets: set[Target], events: Mapping[Target, int] | None = None, *, held: bool = False) -> None:
         super().__init__("more is needed")
         self.targets = targets
+        self.held = set(targets) if held else set[Target]()
         self.events = events or {}
 
 
@@ -95,6 +96,7 @@ class Plan:
         keys: Mapping[UUID, TenantKeys],
         loaded: Loaded,
         known: set[Target],
+        held: set[Target],
         pasts: Mapping[Target, Past],
         moment: datetime,
     ) -> None:
@@ -102,6 +104,7 @@ class Plan:
         self._keys = keys
         self._loaded = loaded
         self._known = known
+        self._held = held
         self._pasts = pasts
         self._moment = moment
         self._before: dict[Target, Snapshot | None] = {}
@@ -148,6 +151,7 @@ class Plan:
         if self._needs:
             first, *others = self._needs
             first.targets.update(*(other.targets for other in others))
+            first.held.update(*(other.held for other in others))
             raise first
 
     def _noted(self, mark: Mark) -> tuple[dict[Target, Decided], Claims]:
@@ -359,18 +363,18 @@ class Plan:
         if admitted.command_type.references is not None:
             state = None if snapshot is None else snapshot.state
             for reference in admitted.command_type.references(state, envelope.command):
-                found = self._referenced(envelope.actor.tenant, reference)
+                found = self._referenced(envelope.actor.tenant, reference, held=admitted.command_type.holds)
                 if found is not None:
                     references[reference.kind, reference.id], derived[reference.kind, reference.id] = found
         return Context(now, envelope.actor, references, derived)
 
-    def _referenced(self, tenant: UUID, reference: Reference) -> tuple[Snapshot, Any] | None:
+    def _referenced(self, tenant: UUID, reference: Reference, *, held: bool) -> tuple[Snapshot, Any] | None:
         target = (tenant, reference.kind, reference.id)
         cache = self._environment.derived
-        if not reference.fresh and (cached := cache.get(target)) is not None:
+        if not reference.fresh and not held and (cached := cache.get(target)) is not None:
             return cached
-        if target not in self._known and target not in self._states:
-            raise NeedMoreError({target})
+        if target not in (self._held if held else self._known) and target not in self._states:
+            raise NeedMoreError({target}, held=held)
         snapshot = self._current(target)
         if snapshot is None:
             return None

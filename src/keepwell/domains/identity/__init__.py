@@ -70,6 +70,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 creates=True,
                 guarded=False,
                 references=sessions.start_references,
+                holds=True,
             ),
             CommandType(
                 "sessions.refresh",
@@ -78,6 +79,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 sessions.decide_refresh,
                 guarded=False,
                 references=sessions.refresh_references,
+                holds=True,
             ),
             CommandType("sessions.end", EndSession, _session("d"), sessions.decide_end, guarded=False),
         ),

@@ -32,7 +32,7 @@ _MAY_END_ANY = frozenset({"admin", "system"})
 
 
 def start_references(_state: Session | None, command: StartSession) -> tuple[Reference, ...]:
-    """A login is decided on the account as it is stored now."""
+    """A login is decided on the account as it is stored now, and until the login is."""
     return (Reference(USER, command.user, fresh=True),)
 
 

@@ -138,7 +138,8 @@ class UserService:
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
         if reason is not None:
-            # Who logged in between the search and the commit. What cannot be done now, the session's next refresh does.
+            # Who logged in between the search and the commit. A login holds the account until it is stored, so none is missed;
+            # what cannot be done now, the session's next refresh does.
             with suppress(Refused):
                 await self._kernel.execute(await self._ends(envelope, user, reason))
         return outcome
