@@ -79,9 +79,12 @@ class Child:
     async def _once(self) -> int:
         options = ["api", "--fd", str(self._listener), "--name", self.name, "--siblings", str(self._folder)]
         command: Sequence[str] = (sys.executable, "-m", "keepwell.main.cli", *options)
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=(self._listener,)
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=(self._listener,)
+            )
+        except OSError as error:  # no memory, or no process left, just now
+            return error.errno or -1
         self._process = process
         if self._stopping:
             _close_input(process)
