@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -16,6 +15,7 @@ from keepwell.kernel import Refused
 from keepwell.kernel.cache import CacheSettings
 from keepwell.kernel.shared_views import Held
 from keepwell.kit.ids import new_id
+from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.caching import SMALLEST, Counted, Node, large, node
 from tests.support.clock import ManualClock
 from tests.support.cluster import DatabaseUrls
@@ -300,6 +300,16 @@ class TestInValkey:
             await left.view(note, actor(OTHER_TENANT))
         assert refused.value.refusal.code == "not-found"
 
+    async def test_ending_at_any_moment_ends(
+        self, clean_database: DatabaseUrls, owner: Any, valkey_url: str, manual_clock: ManualClock
+    ):
+        """Whatever its writer was doing, connecting included."""
+        for steps in range(40):
+            async with node(clean_database.app, valkey_url, manual_clock) as made:
+                made.shared.put((TENANT, "note", new_id()), Held.of(1, HEAD, 1, b"")._replace(view=b"view"))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+
     async def test_another_release_has_values_of_its_own(
         self, left: Node, stack: AsyncExitStack, clean_database: DatabaseUrls, valkey_url: str, manual_clock: ManualClock
     ):
@@ -344,15 +354,15 @@ class TestWhileValkeyFails:
     async def test_reads_and_writes_go_on_and_only_one_waits(self, behind: Node, proxy: Proxy, fault: str):
         notes = [await behind.write(text=large("old")) for _ in range(8)]
         getattr(proxy, fault)()
-        started = time.monotonic()
+        counted = Counted()
+        counted.asked()
         for note in notes:
             behind.empty()
             assert (await behind.view(note))["fields"] == {"text": large("old")}
             await behind.change(note, large("new"), 2)
             behind.empty()
             assert (await behind.view(note))["fields"] == {"text": large("new")}
-        # 24 calls; each waiting for the server by itself would take 0.2 s.
-        assert time.monotonic() - started < 2
+        assert counted.asked().get("failed", 0) <= 1
 
     @pytest.mark.parametrize("fault", ["hang", "cut"])
     async def test_a_write_that_never_reached_valkey_leaves_nothing_stale(
@@ -415,6 +425,34 @@ class TestWhileValkeyFails:
         for _ in range(20):
             await made.write(text=large("text"))
             assert made.shared._bytes <= 3 * SMALLEST
+
+
+async def test_the_release_before_reads_on_this_schema(left: Node, clean_database: DatabaseUrls):
+    """Its reads name nothing they hold: the function they call has sixteen parameters, and no results that came later."""
+    note = await left.write(text="text")
+    database = Database(PoolSettings(clean_database.app))
+    await database.open()
+    who, at = actor(), left.kernel.clock.now()
+    arguments: list[Any] = [
+        [TENANT],
+        [1, 2],
+        ["note"],
+        [note],
+        [None],
+        [None],
+        [at],
+        [new_id()],
+        ["read"],
+        [who.id],
+        ["clinician"],
+    ]
+    arguments += [["http"], ["request"], ["TREAT"], [bytes(32)], at]
+    async with database.connection() as connection:
+        places = ", ".join(f"${place}" for place in range(1, 17))
+        (row,) = await connection.fetch(f"SELECT * FROM kernel_read({places})", *arguments)
+    await database.close()
+    assert list(row.keys()) == ["place", "outcome", "version", "created_at", "updated_at", "head", "state"]
+    assert (row["outcome"], row["version"], bool(row["state"])) == ("ok", 2, True)
 
 
 def damage_something(store: Store, dice: random.Random) -> None:

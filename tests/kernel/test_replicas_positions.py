@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Message
 
 from keepwell.kernel.http import headers
+from keepwell.kernel.http.exchange import Exchange
 from keepwell.kernel.position import Position, Positions
 from tests.support.clock import ManualClock
 
@@ -108,6 +110,28 @@ def test_a_position_only_moves_on():
 )
 def test_tokens_come_in_the_header_and_in_the_cookie(given_headers: dict[bytes, bytes], tokens: list[str]):
     assert headers.positions(given_headers) == tokens
+
+
+async def answered(positions: Positions | None, *, moved: bool) -> set[bytes]:
+    """The names of the headers of an answer."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    exchange = Exchange({"type": "http", "method": "GET", "headers": []}, send, positions)
+    if moved and exchange.position is not None:
+        exchange.position.saw(NOW)
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+    return {name for name, _ in sent[0]["headers"]}
+
+
+async def test_an_answer_carries_a_token_where_replicas_answer_and_something_was_seen(manual_clock: ManualClock):
+    positions = Positions(KEY, manual_clock)
+    token = {b"x-keepwell-position", b"set-cookie"}
+    assert await answered(positions, moved=True) >= token
+    assert not await answered(positions, moved=False) & token
+    assert not await answered(None, moved=True) & token
 
 
 @pytest.mark.parametrize("secure", [False, True])

@@ -119,6 +119,10 @@ class Counted:
         """Views handed to Valkey by outcome, those that are not zero."""
         return self._since("keepwell_read_cache_valkey_writes_total")
 
+    def asked(self) -> dict[str, int]:
+        """Batches that might have asked Valkey by outcome, those that are not zero."""
+        return self._since("keepwell_read_cache_valkey_reads_total")
+
     def _since(self, name: str) -> dict[str, int]:
         found: dict[str, int] = {}
         for metric in REGISTRY.collect():

@@ -69,6 +69,7 @@ class Cache:
         self._large = dict.fromkeys(self.kinds, 0.0)
 
     async def open(self) -> None:
+        metrics.CACHE_BYTES.set_function(lambda: self._size)
         if self._shared is not None:
             await self._shared.open()
 

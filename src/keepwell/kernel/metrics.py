@@ -30,6 +30,7 @@ SHARED_READS = Counter(
 SHARED_WRITES = Counter(
     "keepwell_read_cache_valkey_writes", "Views for Valkey: stored, older than what is there, failed, dropped.", ["outcome"]
 )
+CACHE_BYTES = Gauge("keepwell_read_cache_bytes", "What this process holds of states and views, roughly")
 REDONE = Counter("keepwell_batches_redone_total", "Batches decided again, by why (race, isolated).", ["reason"])
 
 

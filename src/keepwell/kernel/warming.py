@@ -40,6 +40,7 @@ SELECT tenant_id, kind, id FROM (
     SELECT tenant_id, kind, id, at FROM journal_entry WHERE at > $1 AND at <= $2 AND kind = ANY ($3)) used
 GROUP BY tenant_id, kind, id ORDER BY max(at) DESC LIMIT $4
 """
+_BRIEFLY = "SELECT set_config('statement_timeout', '1000', true)"
 _STATES = """
 SELECT kind, id, version, head, xmin::text::bigint AS writer, state FROM aggregate
 WHERE tenant_id = $1 AND (kind, id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]))
@@ -99,7 +100,12 @@ class Warming:
             while len(found) < self._settings.count and start > oldest:
                 end, start = start, max(oldest, start - width)
                 width *= _WIDER
-                rows: Sequence[Any] = await connection.fetch(_USED, start, end, kinds, self._settings.count)
+                try:
+                    async with connection.transaction(readonly=True):
+                        await connection.execute(_BRIEFLY)
+                        rows: Sequence[Any] = await connection.fetch(_USED, start, end, kinds, self._settings.count)
+                except asyncpg.QueryCanceledError:
+                    break  # so much happened then that what is nearer will do
                 found.update(((row["tenant_id"], row["kind"], row["id"]), None) for row in rows)
         return list(islice(found, self._settings.count))
 
