@@ -1,6 +1,7 @@
 """What happens to an envelope before anything is loaded: permission, preconditions, and its idempotency fingerprint."""
 
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 class Admitted(msgspec.Struct, frozen=True):
     """An envelope that may go on, or its refusal. `key` and `fingerprint` are empty without an idempotency key.
+    `prepared` is what its command's `prepare` made of it.
 
     A refusal together with a key is what the database said of it: decided like any other, so it is kept for a retry.
     """
@@ -25,6 +27,7 @@ class Admitted(msgspec.Struct, frozen=True):
     refusal: Refusal | None = None
     key: bytes = b""
     fingerprint: bytes = b""
+    prepared: Any = None
 
 
 def admit(catalog: Catalog, envelope: Envelope) -> Admitted:

@@ -33,6 +33,8 @@ class CommandType(msgspec.Struct, frozen=True):
     `merge` decides in its place when the caller saw an older version and asked for merging: it is also given the events since
     that version, oldest first. What it refuses is refused; without it a stale version always is.
     `made_by_door` names further fields that hold fresh ids, which a retry will not repeat.
+    `prepare` is what of the decision depends on the command alone and may take long: it is done beforehand, in a thread, and
+    reaches `decide` as `Context.prepared`. It never fails.
     `reads`: it changes nothing, and only takes its place among commands; it is recorded like any read.
     `holds`: what it refers to cannot change between its decision and its commit, in no process. Dearer: for rare commands.
     `creates`: the aggregate must not exist yet. `guarded`: the caller must name the version it saw (`If-Match`).
@@ -44,6 +46,7 @@ class CommandType(msgspec.Struct, frozen=True):
     decide: Callable[[Any, Any, Context], Decision]
     guard: Callable[[Any, Any, Context], Refusal | None] | None = None
     merge: Callable[[Any, Any, Context, tuple[Any, ...]], Merge | Refusal] | None = None
+    prepare: Callable[[Any], Any] | None = None
     reads: bool = False
     creates: bool = False
     guarded: bool = True

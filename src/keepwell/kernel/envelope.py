@@ -101,9 +101,10 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a decision may know besides state and command: the instant, the actor, the referenced aggregates."""
+    """What a decision may know besides state and command: instant, actor, referenced aggregates, and what was prepared."""
 
     now: datetime
     actor: Actor
     references: Mapping[tuple[str, UUID], Snapshot]
     derived: Mapping[tuple[str, UUID], Any]
+    prepared: Any = None

@@ -5,7 +5,6 @@ halved until the poison command stands alone. Nothing in flight is ever cancelle
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -111,25 +110,6 @@ class Parcel(Gatherable):
             self.fail(Refused(refusal))
             return
         self.resolve([Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in self.admitted])
-
-
-class DerivedCache:
-    """What was derived from immutable aggregates, such as compiled questionnaires. Holds no health information."""
-
-    def __init__(self, most: int = 2_000) -> None:
-        self._found: OrderedDict[Target, Any] = OrderedDict()
-        self._most = most
-
-    def get(self, target: Target) -> Any:
-        found = self._found.get(target)
-        if found is not None:
-            self._found.move_to_end(target)
-        return found
-
-    def put(self, target: Target, found: Any) -> None:
-        self._found[target] = found
-        if len(self._found) > self._most:
-            self._found.popitem(last=False)
 
 
 class Executor:
@@ -317,8 +297,9 @@ class Executor:
         known = {(tenant, *target) for tenant, want in wanted.items() for target in want.aggregates}
         held = set(known) if lock else set[Target]()
         pasts: dict[Target, Past] = {}
+        underived: set[Target] = set()
         while True:
-            plan = Plan(self._environment, keys, loaded, known, held, pasts, moment)
+            plan = Plan(self._environment, keys, loaded, known, held, pasts, underived, moment)
             try:
                 answers = [(each, await _outcomes(plan, each)) for each in parcels]
                 plan.complete()
@@ -332,6 +313,9 @@ class Executor:
                 if need.events:
                     first = {**need.events, **_first_events(parcels, loaded)}
                     pasts.update(await self._events(connection, keys, loaded, first))
+                for target, snapshot in need.derive.items():
+                    if not await self._environment.derived.derive(self._environment.catalog, target, snapshot):
+                        underived.add(target)
                 continue
             return plan, answers
 
@@ -432,4 +416,4 @@ def _refuse_all(parcels: Sequence[Parcel], refusal: Refusal) -> None:
         parcel.refuse(refusal)
 
 
-__all__ = ["Change", "DerivedCache", "Executor", "Parcel"]
+__all__ = ["Change", "Executor", "Parcel"]

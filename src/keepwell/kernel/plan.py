@@ -4,7 +4,7 @@ A plan starts from what was loaded, decides each command in order on the state t
 rows to store. Commands of one parcel that must go together are taken back together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -40,14 +40,23 @@ CREDENTIAL_KIND = "session"
 class NeedMoreError(Exception):
     """A decision needs what was not loaded. Load it too and plan again.
 
-    `targets` are aggregates, those `held` under a lock; `events` the first version from which an aggregate's events are wanted.
+    `targets` are aggregates, those `held` under a lock; `events` the first version from which an aggregate's events are wanted;
+    `derive` are immutable aggregates of which what is derived is wanted, which may take long.
     """
 
-    def __init__(self, targets: set[Target], events: Mapping[Target, int] | None = None, *, held: bool = False) -> None:
+    def __init__(
+        self,
+        targets: set[Target],
+        events: Mapping[Target, int] | None = None,
+        *,
+        held: bool = False,
+        derive: Mapping[Target, Snapshot] | None = None,
+    ) -> None:
         super().__init__("more is needed")
         self.targets = targets
         self.held = set(targets) if held else set[Target]()
         self.events = events or {}
+        self.derive = dict(derive or {})
 
 
 class Past(NamedTuple):
@@ -98,6 +107,7 @@ class Plan:
         known: set[Target],
         held: set[Target],
         pasts: Mapping[Target, Past],
+        underived: Collection[Target],
         moment: datetime,
     ) -> None:
         self._environment = environment
@@ -106,6 +116,7 @@ class Plan:
         self._known = known
         self._held = held
         self._pasts = pasts
+        self._underived = underived
         self._moment = moment
         self._before: dict[Target, Snapshot | None] = {}
         self._states: dict[Target, Snapshot] = {}
@@ -152,6 +163,8 @@ class Plan:
             first, *others = self._needs
             first.targets.update(*(other.targets for other in others))
             first.held.update(*(other.held for other in others))
+            for other in others:
+                first.derive.update(other.derive)
             raise first
 
     def _noted(self, mark: Mark) -> tuple[dict[Target, Decided], Claims]:
@@ -366,7 +379,7 @@ class Plan:
                 found = self._referenced(envelope.actor.tenant, reference, held=admitted.command_type.holds)
                 if found is not None:
                     references[reference.kind, reference.id], derived[reference.kind, reference.id] = found
-        return Context(now, envelope.actor, references, derived)
+        return Context(now, envelope.actor, references, derived, admitted.prepared)
 
     def _referenced(self, tenant: UUID, reference: Reference, *, held: bool) -> tuple[Snapshot, Any] | None:
         target = (tenant, reference.kind, reference.id)
@@ -384,10 +397,9 @@ class Plan:
         immutable = aggregate.immutable is not None and aggregate.immutable(snapshot.state)
         if immutable and (cached := cache.get(target)) is not None:
             return snapshot, cached[1]
-        found = (snapshot, aggregate.derive(snapshot.state))
-        if immutable and target not in self._states:
-            cache.put(target, found)
-        return found
+        if immutable and target not in self._states and target not in self._underived:
+            raise NeedMoreError(set(), derive={target: snapshot})
+        return snapshot, aggregate.derive(snapshot.state)
 
     def _evolve(
         self, admitted: Admitted, snapshot: Snapshot | None, events: tuple[Any, ...], now: datetime

@@ -14,8 +14,9 @@ from keepwell.kernel.admission import Admitted, admit
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.cache import Cache
 from keepwell.kernel.codec import Codec
+from keepwell.kernel.derived import DerivedCache
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
-from keepwell.kernel.execute import Change, DerivedCache, Executor, Parcel
+from keepwell.kernel.execute import Change, Executor, Parcel
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing
@@ -76,7 +77,9 @@ class Kernel:
         self.database = database
         self.codec = Codec(catalog)
         self._limits = limits
-        environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, DerivedCache(), _report)
+        self._derived = DerivedCache()
+        self._preparing = asyncio.Semaphore(2)
+        environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, self._derived, _report)
         executor = Executor(database, ring, environment, committed, cache, tells_position=replicas is not None)
         self._reader = Reader(database, ring, self.codec, clock, cache)
         self.positions = None if replicas is None else Positions(ring.derive(POSITION_KEY), clock)
@@ -106,6 +109,8 @@ class Kernel:
         several calls hands the same `rehearsal` to each.
         """
         admitted = [admit(self.catalog, envelope) for envelope in envelopes]
+        if any(each.command_type.prepare is not None for each in admitted):
+            admitted = [await self._prepared(each) for each in admitted]
         if dry_run and rehearsal is None:
             rehearsal = Rehearsal()
         outcomes: list[Outcome] = []
@@ -120,6 +125,27 @@ class Kernel:
             code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
             metrics.commands(each.command_type.name, code).inc()
         return outcomes
+
+    async def _prepared(self, admitted: Admitted) -> Admitted:
+        prepare = admitted.command_type.prepare
+        if prepare is None or admitted.refusal is not None:
+            return admitted
+        async with self._preparing:
+            prepared = await asyncio.to_thread(prepare, admitted.envelope.command)
+        return msgspec.structs.replace(admitted, prepared=prepared)
+
+    async def derive(self, tenant: UUID, snapshot: Snapshot) -> Any:
+        """What is derived of an aggregate just read, such as the compiled form of a questionnaire. Done once, and in a thread."""
+        target = (tenant, snapshot.kind, snapshot.id)
+        aggregate = self.catalog.kinds[snapshot.kind]
+        if aggregate.derive is None:
+            return None
+        immutable = aggregate.immutable is not None and aggregate.immutable(snapshot.state)
+        if immutable and await self._derived.derive(self.catalog, target, snapshot):
+            found = self._derived.get(target)
+            if found is not None:
+                return found[1]
+        return await asyncio.to_thread(aggregate.derive, snapshot.state)
 
     async def _settle(self, parcel: Parcel) -> list[Outcome]:
         """The outcomes of a parcel. One too long for a batch runs beside the lane, so that nobody waits behind it."""

@@ -31,7 +31,13 @@ AGGREGATES: tuple[Aggregate, ...] = (
         cached=True,
         commands=(
             CommandType(
-                "questionnaires.create", CreateQuestionnaire, _CREATE, lifecycle.decide_create, creates=True, guarded=False
+                "questionnaires.create",
+                CreateQuestionnaire,
+                _CREATE,
+                lifecycle.decide_create,
+                prepare=lifecycle.prepare,
+                creates=True,
+                guarded=False,
             ),
             CommandType(
                 "questionnaires.replace",
@@ -39,6 +45,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 _UPDATE,
                 lifecycle.decide_replace,
                 guard=lifecycle.guard_replace,
+                prepare=lifecycle.prepare,
             ),
             CommandType("questionnaires.publish", PublishQuestionnaire, _UPDATE, lifecycle.decide_publish, guarded=False),
             CommandType("questionnaires.retire", RetireQuestionnaire, _UPDATE, lifecycle.decide_retire, guarded=False),

@@ -1,5 +1,6 @@
 """Reads of questionnaires, and judging one without storing it."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.questionnaires.errors import QUESTIONNAIRE_INVALID
-from keepwell.domains.questionnaires.models import CreateQuestionnaire, QuestionnaireSummary
+from keepwell.domains.questionnaires.models import CreateQuestionnaire, Definition, QuestionnaireSummary
 from keepwell.domains.questionnaires.rules import verdict
 from keepwell.domains.questionnaires.store import page, resolve
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View
@@ -81,4 +82,9 @@ class QuestionnaireService:
         refusal = outcome.refusal
         if refusal is not None and refusal.type != QUESTIONNAIRE_INVALID:
             raise Refused(refusal)
-        return Judgement(refusal is None, () if refusal is None else refusal.faults, verdict(resource).warnings)
+        warnings = (await asyncio.to_thread(verdict, resource)).warnings
+        return Judgement(refusal is None, () if refusal is None else refusal.faults, warnings)
+
+    async def definition(self, actor: Actor, snapshot: Snapshot) -> Definition:
+        """The compiled form of a questionnaire just read."""
+        return await self._kernel.derive(actor.tenant, snapshot)

@@ -1,7 +1,5 @@
 """The life of a questionnaire: draft, published, retired. Pure."""
 
-from typing import Any
-
 from keepwell.domains.questionnaires.errors import QUESTIONNAIRE_INVALID, QUESTIONNAIRE_PUBLISHED, QUESTIONNAIRE_RETIRED
 from keepwell.domains.questionnaires.models import (
     CreateQuestionnaire,
@@ -16,6 +14,7 @@ from keepwell.domains.questionnaires.models import (
     QuestionnaireView,
     ReplaceQuestionnaire,
     RetireQuestionnaire,
+    Verdict,
 )
 from keepwell.domains.questionnaires.rules.definition import compile_form
 from keepwell.domains.questionnaires.rules.judging import verdict
@@ -26,9 +25,14 @@ from keepwell.kernel.problems import Fault, Refusal
 DRAFT, ACTIVE, RETIRED = "draft", "active", "retired"
 
 
-def decide_create(_state: None, command: CreateQuestionnaire, _context: Context) -> Decision:
+def prepare(command: CreateQuestionnaire | ReplaceQuestionnaire) -> Verdict:
+    """Judges the resource: it may be large, and nothing else has a say in it."""
+    return verdict(command.resource)
+
+
+def decide_create(_state: None, command: CreateQuestionnaire, context: Context) -> Decision:
     """Stores a valid resource under its own status, draft or active."""
-    return _refusal(command.resource) or (QuestionnaireCreated(command.resource["status"], command.resource),)
+    return _refusal(command, context) or (QuestionnaireCreated(command.resource["status"], command.resource),)
 
 
 def guard_replace(state: Questionnaire, _command: ReplaceQuestionnaire, _context: Context) -> Refusal | None:
@@ -38,9 +42,9 @@ def guard_replace(state: Questionnaire, _command: ReplaceQuestionnaire, _context
     return Refusal(QUESTIONNAIRE_RETIRED) if state.status == RETIRED else None
 
 
-def decide_replace(_state: Questionnaire, command: ReplaceQuestionnaire, _context: Context) -> Decision:
+def decide_replace(_state: Questionnaire, command: ReplaceQuestionnaire, context: Context) -> Decision:
     """Puts a valid resource in the place of the draft's; one whose status is active is thereby published."""
-    return _refusal(command.resource) or (QuestionnaireReplaced(command.resource["status"], command.resource),)
+    return _refusal(command, context) or (QuestionnaireReplaced(command.resource["status"], command.resource),)
 
 
 def decide_publish(state: Questionnaire, _command: PublishQuestionnaire, _context: Context) -> Decision:
@@ -55,9 +59,10 @@ def decide_retire(state: Questionnaire, _command: RetireQuestionnaire, _context:
     return (QuestionnaireRetired(),) if state.status != RETIRED else ()
 
 
-def _refusal(resource: dict[str, Any]) -> Refusal | None:
-    faults = verdict(resource).faults
-    if not faults and resource["status"] not in (DRAFT, ACTIVE):
+def _refusal(command: CreateQuestionnaire | ReplaceQuestionnaire, context: Context) -> Refusal | None:
+    judged: Verdict = prepare(command) if context.prepared is None else context.prepared
+    faults = judged.faults
+    if not faults and command.resource["status"] not in (DRAFT, ACTIVE):
         faults = (Fault("/status", "status", "What is stored anew must be draft or active."),)
     return Refusal(QUESTIONNAIRE_INVALID, faults=faults) if faults else None
 
