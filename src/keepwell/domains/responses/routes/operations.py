@@ -167,10 +167,10 @@ class Void(Change, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_fi
 
 
 Operation = Create | Get | Patch | AddARow | RemoveARow | Submit | Amend | Void
+# Not closer: an operation that cannot be read is no fault of the call, it has an outcome of its own.
 _OPERATION = {
     "type": "object",
-    "required": ["op"],
-    "properties": {"op": {"enum": list(_PATHS)}},
+    "description": f"`op` is one of {', '.join(_PATHS)}. Each operation is judged by itself: one that cannot be read has a 422 in its outcome.",
 }
 
 
