@@ -170,7 +170,7 @@ Operation = Create | Get | Patch | AddARow | RemoveARow | Submit | Amend | Void
 # Not closer: an operation that cannot be read is no fault of the call, it has an outcome of its own.
 _OPERATION = {
     "type": "object",
-    "description": f"`op` is one of {', '.join(_PATHS)}. Each operation is judged by itself: one that cannot be read has a 422 in its outcome.",
+    "description": f"`op` is one of {', '.join(_PATHS)}. One that cannot be read has 422 as its outcome, and the others are run.",
 }
 
 
