@@ -284,7 +284,9 @@ async def test_judging_answers_asks_what_submitting_would(clinic: Clinic):
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    assert await judged(name="x", **{f"drugs[{row}].drug": "y"}) == {"valid": True, "errors": [], "warnings": []}
+    assert await judged(name="x", **{f"drugs[{row}].drug": "y"}) == {
+        "valid": True, "errors": [], "warnings": [], "information": [],
+    }  # fmt: skip
     assert [fault["pointer"] for fault in (await judged(dose=1))["errors"]] == ["/answers/name"]
     assert [fault["code"] for fault in (await judged(name=1))["errors"]] == ["wrong-type"]
     assert (await clinic.http.get("/v1/responses")).json()["items"] == []

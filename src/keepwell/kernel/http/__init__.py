@@ -1,7 +1,7 @@
 """The HTTP door: a table of endpoints, from which both the server and its OpenAPI document are made."""
 
 from keepwell.kernel.http.app import Door
-from keepwell.kernel.http.body import decode
+from keepwell.kernel.http.body import converted, decode
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, answer
 from keepwell.kernel.http.endpoint import Authenticator, Endpoint
 from keepwell.kernel.http.pages import Pages
@@ -19,6 +19,7 @@ __all__ = [
     "PageLimit",
     "Pages",
     "answer",
+    "converted",
     "decode",
     "problem",
 ]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from starlette.types import Receive
@@ -18,6 +18,8 @@ from keepwell.kernel.problems import (
     Refusal,
     Refused,
 )
+
+Shape = TypeVar("Shape")
 
 MAX_DEPTH = 100
 MAX_FAULTS = 100
@@ -97,6 +99,18 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[Any], *, parts: bool = Fal
         raise _invalid(fault(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _malformed() from None
+
+
+def converted(value: Any, kind: type[Shape]) -> Shape:
+    """A JSON document already decoded as the struct it stands for.
+
+    Raises:
+        Refused: `invalid-body` with a pointer to what is wrong.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(fault(str(error))) from None
 
 
 def _decode(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:

@@ -64,10 +64,11 @@ class MergeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Answers to judge as if they were submitted."""
+    """Answers to judge: as if they were submitted, or as while they are being given, when less is asked of them."""
 
     questionnaire: Reference
     answers: Answers
+    status: Literal["completed", "in-progress"] = "completed"
 
 
 class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,10 +1,10 @@
 """One response at a time: beginning, changing, closing, reading."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from keepwell.domains.questionnaires import Judgement
 from keepwell.domains.responses.errors import (
     INVALID_ANSWERS,
     MERGE_CONFLICT,
@@ -42,10 +42,10 @@ from keepwell.domains.responses.routes.bodies import (
     ResponseList,
 )
 from keepwell.domains.responses.rules.evolution import view
-from keepwell.domains.responses.service import Diff, MergePreview, ResponseService, told
+from keepwell.domains.responses.service import Diff, MergePreview, ResponseService, ResponseVerdict, told
 from keepwell.kernel import Outcome, Snapshot
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
-from keepwell.kernel.problems import INVALID_PARAMETER, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal, Refused
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, converted
+from keepwell.kernel.problems import INVALID_BODY, INVALID_PARAMETER, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
 
 _TAG = "Responses"
@@ -145,8 +145,20 @@ class _Reads:
         return Answer(200, ResponseList(items, str(items[-1].id) if len(found) > query.limit else None))
 
     async def judge(self, call: Call) -> Answer:
-        body: Candidate = call.body
-        return Answer(200, await self._service.judge(call.actor, body.questionnaire, body.answers, call.origin))
+        if "resourceType" in call.body:
+            if call.body["resourceType"] != "QuestionnaireResponse":
+                fault = Fault("/resourceType", "not-allowed", "This must be QuestionnaireResponse.")
+                raise Refused(Refusal(INVALID_BODY, faults=(fault,)))
+            return Answer(200, await self._service.judge.resource(call.actor, call.body, call.origin))
+        body = converted(call.body, Candidate)
+        questionnaire = await self._service.questionnaire(call.actor, body.questionnaire, call.origin)
+        strict = body.status == "completed"
+        found = await self._service.judge.answers(call.actor, questionnaire, body.answers, call.origin, strict=strict)
+        return Answer(200, found)
+
+    async def judge_stored(self, call: Call) -> Answer:
+        snapshot = await self._service.get(call.actor, call.id, call.origin, "validate")
+        return Answer(200, await self._service.judge.stored(call.actor, snapshot, call.origin))
 
 
 def endpoints(service: ResponseService) -> tuple[Endpoint, ...]:
@@ -269,11 +281,21 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             "POST",
             "/v1/responses/$validate",
             reads.judge,
-            "Judge answers as if they were submitted, without storing them",
+            "Judge answers, or a FHIR QuestionnaireResponse, without storing them",
             _TAG,
-            body=Candidate,
-            answers={200: Judgement},
+            body=dict[str, Any],
+            answers={200: ResponseVerdict},
             problems=(NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED),
+            idempotent=False,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/responses/{id}/$validate",
+            reads.judge_stored,
+            "Judge a response as it is stored",
+            _TAG,
+            answers={200: ResponseVerdict},
+            problems=(NOT_FOUND,),
             idempotent=False,
         ),
         Endpoint(

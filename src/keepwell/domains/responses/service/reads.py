@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.questionnaires import Judgement, Questionnaire, QuestionnaireService, compile_form
-from keepwell.domains.responses.errors import MERGE_CONFLICT, QUESTIONNAIRE_NOT_PUBLISHED
+from keepwell.domains.questionnaires import QuestionnaireService
+from keepwell.domains.responses.errors import MERGE_CONFLICT
 from keepwell.domains.responses.models import (
     Answers,
     PatchResponse,
@@ -21,14 +21,13 @@ from keepwell.domains.responses.models import (
     ResponseVoided,
     RowRemoved,
 )
-from keepwell.domains.responses.rules import Filled, Ground, shortcomings, understand
 from keepwell.domains.responses.rules.lifecycle import unknown_questionnaire
 from keepwell.domains.responses.rules.merging import Conflict
+from keepwell.domains.responses.service.judging import Judge
 from keepwell.domains.responses.store import Wanted, page
 from keepwell.kernel import Actor, Entry, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View, fold
 from keepwell.kernel.journal import event_name
 from keepwell.kernel.problems import NOT_FOUND, Refusal
-from keepwell.kit.ids import new_id
 
 KIND, RESOURCE = "response", "QuestionnaireResponse"
 _READ = Permission(RESOURCE, "r")
@@ -91,6 +90,7 @@ class ResponseService:
     def __init__(self, kernel: Kernel, questionnaires: QuestionnaireService) -> None:
         self._kernel = kernel
         self._questionnaires = questionnaires
+        self.judge = Judge(kernel, questionnaires)
 
     async def get(self, actor: Actor, id: UUID, origin: Origin, action: str = "read") -> Snapshot:
         """One response; its state is a `Response`.
@@ -199,38 +199,11 @@ class ResponseService:
             raise Refused(unknown_questionnaire())
         return found
 
-    async def judge(self, actor: Actor, reference: str, answers: Answers, origin: Origin) -> Judgement:
-        """Whether a response with just these answers could be submitted. Rows begin where the answers name them.
-
-        Raises:
-            Refused: `not-found` when there is no such questionnaire, `questionnaire-not-published`, or as any read.
-        """
-        id_ = await self.questionnaire(actor, reference, origin)
-        try:
-            snapshot = await self._questionnaires.get(actor, id_, origin)
-        except Refused as refused:
-            if refused.refusal.type == NOT_FOUND:
-                raise Refused(unknown_questionnaire()) from None
-            raise
-        form: Questionnaire = snapshot.state
-        if form.status != "active":
-            raise Refused(Refusal(QUESTIONNAIRE_NOT_PUBLISHED))
-        definition = compile_form(form.resource)
-        change = understand(Ground(definition, {}, {}, _any_row_id), answers, bring_rows=True)
-        given = {address: value for address, value in change.answers.items() if value is not None}
-        rows = {**change.rows, **{name: ids for name, ids in change.answer_rows.items() if ids}}
-        faults = change.faults or shortcomings(definition, Filled(given, rows, self._kernel.clock.now()))
-        return Judgement(not faults, faults, ())
-
     def _past(self, id: UUID, entries: list[Entry]) -> Snapshot:
         if not entries:
             raise Refused(Refusal(NOT_FOUND))
         state = fold(self._kernel.catalog.kinds[KIND], (entry.event for entry in entries))
         return Snapshot(KIND, id, entries[-1].version, state, entries[0].at, entries[-1].at, b"")
-
-
-def _any_row_id(_ordinal: int) -> str:
-    return str(new_id())
 
 
 def told(entry: Entry) -> HistoryItem:
