@@ -126,6 +126,9 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.add(writer)
+        if (accepting := asyncio.current_task()) is not None:  # while nothing gets through it waits here, maybe to the end
+            self._tasks.add(accepting)
+            accepting.add_done_callback(self._tasks.discard)
         await self._open.wait()
         try:
             if isinstance(self._target, str):
