@@ -117,7 +117,7 @@ def _read_cache(settings: Settings, kinds: Catalog, valkey: Valkey) -> Cache | N
 def _limits(settings: Settings) -> Limits:
     return Limits(
         batch=settings.gather_max_batch if settings.gather else 1,
-        patience=settings.pool_wait_s,
+        patience=settings.gather_wait_s,
         queue=settings.gather_queue,
         idempotency_lifetime=timedelta(seconds=settings.idempotency_lifetime_s),
     )

@@ -142,8 +142,10 @@ class Replica:
 
     def set_usable(self, *, usable: bool, reason: str = "") -> None:
         """Takes it in or leaves it out. Reads under way on one that was left out for `lost` are given up."""
-        if usable != self.usable:
-            _log.info("replica.in" if usable else "replica.out", id=str(self.index), reason=reason or None)
+        if usable and not self.usable:
+            _log.info("replica.in", id=str(self.index))
+        elif self.usable and not usable:
+            _log.warning("replica.out", id=str(self.index), reason=reason)
         self.usable = usable
         USABLE.labels(self.index).set(usable)
         if usable:

@@ -104,6 +104,8 @@ class Settings(BaseSettings):
 
     gather_max_batch: Positive = 64
     """Most commands that share one commit."""
+    gather_wait_s: Seconds = 4.0
+    """Longest wait of a command or read for its batch, seconds; then 503 with Retry-After."""
     gather_queue: Positive = 2048
     """Most commands waiting in one process; the next is refused with 503."""
     gather: bool = True
