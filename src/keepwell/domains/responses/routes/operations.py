@@ -169,7 +169,7 @@ class Void(Change, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_fi
 Operation = Create | Get | Patch | AddARow | RemoveARow | Submit | Amend | Void
 # Not closer: an operation that cannot be read is no fault of the call, it has an outcome of its own.
 _OPERATION = {
-    "description": f"An object; `op` is one of {', '.join(_PATHS)}. What cannot be read has 422 as its outcome, the others are run.",
+    "description": f"An object; `op` is one of {', '.join(_PATHS)}. What cannot be read has 422 as its outcome.",
 }
 
 
