@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from keepwell.platform.embedded import EmbeddedServers
+from keepwell.platform.master_key import make_master_key
 
 PROCESSES = 2
 _CONNECTIONS = 200
@@ -74,6 +75,7 @@ class Server:
 @contextmanager
 def databases(data: Path) -> Generator[EmbeddedServers]:
     """The embedded servers as the product sets them up, but with room for pgbench beside all pools that are open."""
+    make_master_key(data)
     with EmbeddedServers.attach(data, valkey=False) as servers, psycopg.connect(servers.postgres_url("postgres")) as connection:
         connection.autocommit = True
         connection.execute(sql.SQL("ALTER SYSTEM SET max_connections = {}").format(_CONNECTIONS))
