@@ -19,6 +19,7 @@ ITEMS = (
     item("pick", "choice", answerOption=[{"valueCoding": {"system": "s", "code": "a"}}], repeats=True),
 )
 ROW = "01902a5c-7b2e-7c3d-8e4f-000000000001"
+_NOBODY = "01902a5c-7b2e-7c3d-8e4f-0000000000ff"
 
 
 async def judged(clinic: Clinic, body: Any, path: str = "/v1/responses/$validate", **headers: str) -> dict[str, Any]:
@@ -102,7 +103,7 @@ async def test_a_resource_is_judged_against_the_form_it_contains(clinic: Clinic)
     assert [one["code"] for one in found["errors"]] == ["que-2"]
 
 
-@pytest.mark.parametrize("reference", [None, "", 7, "#nobody", "http://example.org/nobody", str(new_id()), "Questionnaire/x"])
+@pytest.mark.parametrize("reference", [None, "", 7, "#nobody", "http://example.org/nobody", _NOBODY, "Questionnaire/x"])
 async def test_without_its_form_a_resource_is_refused(clinic: Clinic, reference: Any):
     found = await judged(clinic, answered(reference, text("a", "x")))
     [error] = found["errors"]
