@@ -31,6 +31,7 @@ _FAILURES = (
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the connection ended between two steps of the driver's own
+    asyncpg.ReadOnlySQLTransactionError,  # after a failover: this server takes no access records
     OSError,
     TimeoutError,
 )
