@@ -171,8 +171,10 @@ class _Writer:
         if not item.children:
             return [{value_key(item, one): one} for one in as_list(value)]
         if item.rows:
-            rows = self._rows.get(address, ())
-            return [self._answer(item, one, (*path, row), row) for one, row in zip(as_list(value), rows, strict=True)]
+            rows, values = self._rows.get(address, ()), as_list(value)
+            # A row may have lost its value, as a row of a group has none: what stands below it is kept.
+            values = [*values, *(None for _ in rows[len(values) :])]
+            return [self._answer(item, one, (*path, row), row) for one, row in zip(values, rows, strict=True)]
         inner = self.level(item.children, path)
         values = as_list(value)
         if not inner:
@@ -183,7 +185,7 @@ class _Writer:
 
     def _answer(self, item: Item, value: Any, path: tuple[str, ...], row: str) -> dict[str, Any]:
         inner = self.level(item.children, path)
-        answer = {"id": row, value_key(item, value): value}
+        answer = {"id": row} if value is None else {"id": row, value_key(item, value): value}
         return {**answer, "item": inner} if inner else answer
 
 
