@@ -14,9 +14,10 @@ from functools import reduce
 from typing import Any
 
 from keepwell.domains.questionnaires.models import Verdict
-from keepwell.domains.questionnaires.rules.items import Found, dictionaries, evaluation_order, walk
+from keepwell.domains.questionnaires.rules.items import Found, dictionaries, walk
 from keepwell.domains.questionnaires.rules.primitives import spells_true
 from keepwell.domains.questionnaires.rules.structure import Findings, Place, TooManyFaults, below, examine
+from keepwell.kit.order import in_order
 
 MAX_ITEMS = 10_000
 MAX_DEPTH = 40
@@ -178,7 +179,7 @@ def _targets(found: list[Found], findings: Findings) -> None:
                 _fault(findings, one, ("enableWhen", index, "question"), "enable-when-circle", "An item cannot depend on itself.")
             else:
                 needs[link_id].add(target)
-    _, circle = evaluation_order(needs)
+    _, circle = in_order(needs)
     for link_id in (link_id for link_id in known if link_id in circle and known[link_id].item.get("enableWhen")):
         message = "This item could only be enabled by an answer that needs it enabled first."
         _fault(findings, known[link_id], ("enableWhen",), "enable-when-circle", message)

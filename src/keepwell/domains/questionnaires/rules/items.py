@@ -1,6 +1,5 @@
 """Walks the items of a form, and puts them in an order in which each can be judged after all it depends on."""
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
@@ -43,36 +42,3 @@ def dictionaries(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         return []
     return [cast("dict[str, Any]", item) for item in cast("list[Any]", value) if isinstance(item, dict)]
-
-
-def evaluation_order(needs: Mapping[str, set[str]]) -> tuple[tuple[str, ...], set[str]]:
-    """The keys of `needs`, each after all it needs; and those that stand in a circle, for which there is no such order."""
-    waiting = {key: len(wanted) for key, wanted in needs.items()}
-    needed_by: dict[str, list[str]] = {key: [] for key in needs}
-    for key, wanted in needs.items():
-        for other in wanted:
-            needed_by[other].append(key)
-    ready = deque(key for key, count in waiting.items() if count == 0)
-    order: list[str] = []
-    while ready:
-        key = ready.popleft()
-        order.append(key)
-        for other in needed_by[key]:
-            waiting[other] -= 1
-            if waiting[other] == 0:
-                ready.append(other)
-    return tuple(order), _circle(needs, needed_by, set(needs) - set(order))
-
-
-def _circle(needs: Mapping[str, set[str]], needed_by: Mapping[str, list[str]], left: set[str]) -> set[str]:
-    """Of the keys left over, those that are needed by one left over: the others only hang on a circle."""
-    uses = {key: sum(other in left for other in needed_by[key]) for key in left}
-    loose = deque(key for key, count in uses.items() if count == 0)
-    while loose:
-        key = loose.popleft()
-        left.discard(key)
-        for other in needs[key] & left:
-            uses[other] -= 1
-            if uses[other] == 0:
-                loose.append(other)
-    return left

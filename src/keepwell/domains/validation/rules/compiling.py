@@ -8,7 +8,7 @@ from keepwell.domains.validation.models import Condition, Conditional, Form, For
 from keepwell.domains.validation.rules import extensions as ext
 from keepwell.domains.validation.rules import standard
 from keepwell.domains.validation.rules.bounds import bounds
-from keepwell.domains.validation.rules.conditions import conditions, in_order
+from keepwell.domains.validation.rules.conditions import conditions
 from keepwell.domains.validation.rules.expressions import Found, Reader
 from keepwell.domains.validation.rules.extensions import Extensions, objects
 from keepwell.domains.validation.rules.notebook import EnoughFaultsError, Notebook
@@ -18,6 +18,7 @@ from keepwell.domains.validation.rules.values import CHECKS, KEYS
 from keepwell.domains.validation.rules.valuesets import compile_value_set
 from keepwell.kit.fhir.limits import MAX_EXPANSION, MAX_PATTERNS
 from keepwell.kit.fhir.temporal import moment
+from keepwell.kit.order import in_order
 
 _CHOICE = ("Coding", "date", "time", "integer", "string")
 _TYPES: dict[str, tuple[str, ...]] = {
