@@ -16,9 +16,9 @@ from prometheus_client import REGISTRY
 
 from keepwell.platform.embedded import EmbeddedServers
 from keepwell.platform.postgres import Database, DatabaseUnavailable, PoolSettings, UnsafeRoleError
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import Cluster, DatabaseUrls
 from tests.support.proxy import Proxy
-from tests.support.waiting import eventually_async
+from tests.support.waiting import eventually, eventually_async
 
 QUICK = PoolSettings("", largest=2, wait=0.5, connect_timeout=0.5, statement_timeout=1.0, lock_timeout=0.3)
 
@@ -116,9 +116,12 @@ async def test_a_waiting_caller_gets_the_next_free_connection(clean_database: Da
         assert await waiting
 
 
-async def test_a_server_full_of_others_is_exhaustion(fresh_database: DatabaseUrls):
-    with psycopg.connect(fresh_database.superuser, autocommit=True) as admin:
+async def test_a_server_full_of_others_is_exhaustion(cluster: Cluster, fresh_database: DatabaseUrls):
+    with psycopg.connect(cluster.urls("postgres").superuser, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {fresh_database.name} CONNECTION LIMIT 1".encode())
+        # Whoever cleans up there is one of the others too.
+        there = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        eventually(lambda: admin.execute(there, (fresh_database.name,)).fetchone() == (0,))
     async with opened(fresh_database.app) as database, database.connection():
         assert (await refusal(database)).reason == "exhausted"
 
