@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from keepwell.kernel import Catalog, Kernel, Limits, Origin, Permission, Read, Refused, Search, Snapshot
+from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache, CacheSettings
 from keepwell.kernel.envelope import Envelope
 from keepwell.kernel.rehearsal import Rehearsal
@@ -19,7 +20,7 @@ from keepwell.kit.ids import new_id
 from keepwell.platform.postgres import Database, PoolSettings
 from tests.support import notes
 from tests.support.cluster import DatabaseUrls
-from tests.support.notes import OTHER_TENANT, Begin, ChangeNote, CloseNote, actor, envelope, origin, written
+from tests.support.notes import CATALOG, OTHER_TENANT, Begin, ChangeNote, CloseNote, actor, envelope, origin, written
 from tests.support.waiting import eventually_async
 
 _asyncpg: Any = asyncpg  # partly typed
@@ -83,7 +84,9 @@ class TestRooms:
         def listener(_changes: Any) -> None:
             raise RoomError
 
-        kernel = make_kernel(committed=listener)
+        announcer = Announcer(CATALOG)
+        announcer.watch(["note"], listener, lambda: None)
+        kernel = make_kernel(announcer=announcer)
         command = written()
         assert (await one(kernel, command)).refusal is None
 

@@ -149,6 +149,7 @@ NOTES = Aggregate(
     ),
     lookup=Lookup("note", {"title_index": "bytea", "closed": "boolean"}, row, {"note_title": TITLE_TAKEN}),
     subject=lambda state: state.subject,
+    announced=True,
 )
 
 

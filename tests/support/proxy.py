@@ -129,7 +129,11 @@ class Proxy:
         if (accepting := asyncio.current_task()) is not None:  # while nothing gets through it waits here, maybe to the end
             self._tasks.add(accepting)
             accepting.add_done_callback(self._tasks.discard)
-        await self._open.wait()
+        try:
+            await self._open.wait()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         try:
             if isinstance(self._target, str):
                 far_reader, far_writer = await asyncio.open_unix_connection(self._target)
@@ -154,6 +158,9 @@ class Proxy:
                     due.put_nowait((self._loop.time() + self._latency, data))
             due.put_nowait((self._loop.time() + self._latency, b""))
             await sender
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         finally:
             sender.cancel()
             self._writers.discard(writer)

@@ -83,6 +83,7 @@ class Aggregate(msgspec.Struct, frozen=True):
     `subject` is the FHIR reference of the person it is about: the compartment that `patient/` scopes are held to.
     `valid_until` makes it a credential: an actor that names it may act only before that instant.
     `immutable` says that `derive` of this state may be cached for ever. `cached`: its sealed states are worth keeping near.
+    `announced`: all processes are told of its changes, for those who watch.
     """
 
     kind: str
@@ -98,6 +99,7 @@ class Aggregate(msgspec.Struct, frozen=True):
     immutable: Callable[[Any], bool] | None = None
     derive: Callable[[Any], Any] | None = None
     cached: bool = False
+    announced: bool = False
 
 
 class Catalog:

@@ -17,6 +17,7 @@ from msgspec import structs
 from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
 from keepwell.kernel.aggregate import Aggregate
+from keepwell.kernel.announce import Change
 from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Outcome
@@ -40,9 +41,6 @@ from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Loaded, StaleBatchError, StateRow, Wanted
 from keepwell.platform.postgres import Database, DatabaseUnavailable
 from keepwell.platform.telemetry import describe
-
-Change = tuple[UUID, str, UUID, int]
-"""Tenant, kind, id and new version of an aggregate that changed."""
 
 _log = structlog.stdlib.get_logger("keepwell.kernel")
 _HELD = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
@@ -271,7 +269,7 @@ class Executor:
         """Tells cache and listener what was committed. A failure there must not become the outcome of what is stored."""
         try:
             self._write_through(states, writer, plan, keys)
-            self._committed([(row.tenant, row.kind, row.id, row.version) for row in states])
+            self._committed([Change(row.tenant, row.kind, row.id, row.version) for row in states])
         except Exception as error:  # noqa: BLE001 - see above
             _log.error("kernel.change-not-told", count=len(states), **describe(error))
 
@@ -416,4 +414,4 @@ def _refuse_all(parcels: Sequence[Parcel], refusal: Refusal) -> None:
         parcel.refuse(refusal)
 
 
-__all__ = ["Change", "Executor", "Parcel"]
+__all__ = ["Executor", "Parcel"]

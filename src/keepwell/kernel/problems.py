@@ -53,7 +53,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):  # noqa: N818 - it is not an error of ours, it is an answer
-    """Carries a refusal out of orchestrating code to the door. `replayed`: a request under the same key got it before."""
+    """Carries a refusal out of orchestrating code to the door. `replayed`: a request under the same key got it before.
+
+    `headers` are what the HTTP door says besides.
+    """
+
+    headers: Mapping[str, str] = {}
 
     def __init__(self, refusal: Refusal, *, replayed: bool = False) -> None:
         super().__init__(refusal.code)

@@ -12,11 +12,12 @@ import structlog
 from keepwell.kernel import metrics
 from keepwell.kernel.admission import Admitted, admit
 from keepwell.kernel.aggregate import Catalog
+from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.derived import DerivedCache
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
-from keepwell.kernel.execute import Change, Executor, Parcel
+from keepwell.kernel.execute import Executor, Parcel
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing
@@ -67,7 +68,7 @@ class Kernel:
         ring: KeyRing,
         clock: Clock,
         limits: Limits,
-        committed: Callable[[Sequence[Change]], None] = lambda _: None,
+        announcer: Announcer | None = None,
         cache: Cache | None = None,
         replicas: Replicas | None = None,
     ) -> None:
@@ -76,11 +77,12 @@ class Kernel:
         self.ring = ring
         self.database = database
         self.codec = Codec(catalog)
+        self.announcer = announcer or Announcer(catalog)
         self._limits = limits
         self._derived = DerivedCache()
         self._preparing = asyncio.Semaphore(2)
         environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, self._derived, _report)
-        executor = Executor(database, ring, environment, committed, cache, tells_position=replicas is not None)
+        executor = Executor(database, ring, environment, self.announcer.committed, cache, tells_position=replicas is not None)
         self._reader = Reader(database, ring, self.codec, clock, cache)
         self.positions = None if replicas is None else Positions(ring.derive(POSITION_KEY), clock)
         self._looker = Looker(database, ring, self.codec, clock, replicas)

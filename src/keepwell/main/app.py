@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import asyncpg
 
-from keepwell.kernel.http import Door, Endpoint, Pages
+from keepwell.kernel.http import Door, Endpoint, Limits, Pages
 from keepwell.kernel.problems import UNAVAILABLE, Refusal
 from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
@@ -60,6 +60,5 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...])
         Pages((*endpoints, *own), PROBLEMS, version("keepwell")).endpoints,
         outages=outages,
         lifespan=lifespan,
-        max_in_flight=parts.settings.gather_queue,
-        body_limit=parts.settings.body_limit_bytes,
+        limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes),
     )

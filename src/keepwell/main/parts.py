@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from keepwell.kernel import Catalog, Kernel, Limits
+from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache, CacheSettings
 from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.shared_views import SharedViews
@@ -15,6 +16,7 @@ from keepwell.kernel.warming import Warming, WarmingSettings
 from keepwell.kit.time import Clock, SystemClock
 from keepwell.main.addresses import Addresses
 from keepwell.main.rooms import Rooms, catalog
+from keepwell.platform.bus import Bus
 from keepwell.platform.master_key import master_key
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.program import fingerprint
@@ -41,8 +43,16 @@ class Parts:
         kinds = catalog()
         self.read_cache = _read_cache(settings, kinds, self.cache)
         self.replicas = self._replicas() if addresses.replicas else None
+        self.bus = Bus(self.cache)
         self.kernel = Kernel(
-            self.database, kinds, self.ring, self.clock, _limits(settings), cache=self.read_cache, replicas=self.replicas
+            self.database,
+            kinds,
+            self.ring,
+            self.clock,
+            _limits(settings),
+            announcer=Announcer(kinds, self.bus),
+            cache=self.read_cache,
+            replicas=self.replicas,
         )
         self.rooms = Rooms(self.kernel, self.ring.derive, settings)
 
@@ -52,6 +62,7 @@ class Parts:
         await self.database.open()
         await self.auditor.open()
         await self.cache.open()
+        await self.bus.open()
         if self.read_cache is not None:
             await self.read_cache.open()
         if self.replicas is not None:
@@ -66,6 +77,7 @@ class Parts:
             self.rooms.close()
             if self.read_cache is not None:
                 await self.read_cache.close()
+            await self.bus.close()
             await self.cache.close()
             if self.replicas is not None:
                 await self.replicas.close()

@@ -7,6 +7,7 @@ each waiting for the same nothing.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -61,6 +62,11 @@ class Valkey:
 
     async def open(self) -> None:
         """Makes ready. A server that is away is no failure here."""
+        self._client = self.connect()
+        self._publisher = asyncio.create_task(self._publish_all(), name="valkey-publisher")
+
+    def connect(self) -> Client:
+        """A client with connections of its own, for the caller to close."""
         settings = self.settings
         pool_class: Any = valkey.asyncio.BlockingConnectionPool
         pool = pool_class.from_url(
@@ -72,17 +78,19 @@ class Valkey:
             lib_name=None,
             lib_version=None,
         )
-        self._client = valkey.asyncio.Valkey(connection_pool=pool)
-        self._publisher = asyncio.create_task(self._publish_all(), name="valkey-publisher")
+        return valkey.asyncio.Valkey.from_pool(pool)
 
     async def close(self) -> None:
-        """Drops what has not been published and closes all connections."""
+        """Publishes what waits, for as long as one call may take, and closes all connections."""
         if self._publisher is not None:
             publisher, self._publisher = self._publisher, None
+            if self.well:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.settings.timeout):
+                        await self._outbox.join()
             await end(publisher)
         if self._client is not None:
             client, self._client = self._client, None
-            await client.connection_pool.disconnect()
             await client.aclose()
 
     @property
@@ -160,6 +168,7 @@ class Valkey:
             channel, message = await self._outbox.get()
             receivers = await self.run(lambda client, to=channel, what=message: client.publish(to, what), None)
             PUBLISHED.labels("dropped" if receivers is None else "sent").inc()
+            self._outbox.task_done()
 
     async def _bounded(self, work: Callable[[Client], Awaitable[Found]]) -> Found:
         async with asyncio.timeout(self.settings.timeout):

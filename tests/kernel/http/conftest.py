@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from keepwell.kernel.envelope import Actor
-from keepwell.kernel.http import Answer, Call, Door, Endpoint, Pages
+from keepwell.kernel.http import Answer, Call, Door, Endpoint, Limits, Pages
 from keepwell.kernel.problems import OVERLOADED, UNAUTHENTICATED, Fault, ProblemType, Refusal, Refused
 from keepwell.kit.ids import new_id
 from tests.support.http_server import serving
@@ -139,7 +139,7 @@ def pages() -> Pages:
 
 @pytest.fixture
 async def base(held: Held, pages: Pages) -> AsyncIterator[str]:
-    door = Door(cast("Any", held), authenticate, pages.endpoints, outages=outages, max_in_flight=3)
+    door = Door(cast("Any", held), authenticate, pages.endpoints, outages=outages, limits=Limits(in_flight=3))
     async with serving(door) as address:
         yield address
 

@@ -85,6 +85,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
         ),
         lookup=SESSIONS,
         valid_until=sessions.expires_at,
+        announced=True,
     ),
 )
 

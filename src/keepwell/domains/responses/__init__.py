@@ -36,6 +36,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
         evolve=evolution.evolve,
         view=evolution.view,
         cached=True,
+        announced=True,
         commands=(
             CommandType(
                 "responses.create",

@@ -1,12 +1,14 @@
 """The HTTP door: a table of endpoints, from which both the server and its OpenAPI document are made."""
 
-from keepwell.kernel.http.app import Door
+from keepwell.kernel.http.app import Door, ErrorShape, Limits
 from keepwell.kernel.http.body import converted, decode
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, answer
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint
+from keepwell.kernel.http.deprecation import Deprecation
+from keepwell.kernel.http.endpoint import Authenticator, Endpoint, RequestHeader
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
 from keepwell.kernel.http.render import problem
+from keepwell.kernel.http.socket import DisconnectedError, Socket, SocketCall
 
 __all__ = [
     "ANONYMOUS",
@@ -14,10 +16,17 @@ __all__ = [
     "Answer",
     "Authenticator",
     "Call",
+    "Deprecation",
+    "DisconnectedError",
     "Door",
     "Endpoint",
+    "ErrorShape",
+    "Limits",
     "PageLimit",
     "Pages",
+    "RequestHeader",
+    "Socket",
+    "SocketCall",
     "answer",
     "converted",
     "decode",

@@ -1,25 +1,31 @@
 """The door itself: finds the operation, gives every request its ids, turns every failure into a problem, counts and logs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import BaseRoute, Router
+import msgspec
+from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from keepwell.kernel.http import observe
 from keepwell.kernel.http.body import ClientGoneError
 from keepwell.kernel.http.call import Answer
 from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Operation
-from keepwell.kernel.http.exchange import Exchange
+from keepwell.kernel.http.exchange import Exchange, InFlight
 from keepwell.kernel.http.render import problem, send_answer
 from keepwell.kernel.http.routing import Paths
+from keepwell.kernel.http.socket import OpenSocket, Socket
 from keepwell.kernel.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, Refusal, Refused
 
 if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+ErrorShape = Callable[[Refusal, str, str], Answer]
+"""Makes an answer of a refusal, the path as the caller wrote it, and the request's id."""
+NOTHING_HERE = 4404
+"""The code that a WebSocket is closed with where there is none."""
 CLIENT_GONE = 499
 """The status logged when the caller hung up before an answer; nothing is sent."""
 
@@ -40,23 +46,38 @@ class Resource:
         exchange.route = self.path
         operation = self._operations.get(exchange.method)
         if operation is not None:
+            if operation.endpoint.deprecated is not None:
+                exchange.more = operation.endpoint.deprecated.headers
             if exchange.shed and not operation.endpoint.vital:
                 raise Refused(Refusal(OVERLOADED, retry_after=1))
             await operation(scope, receive, send)
         elif exchange.method == "OPTIONS":
             await send_answer(Answer(204, None, {"allow": self._allow}), send)
         else:
-            refused = problem(Refusal(METHOD_NOT_ALLOWED), address(scope), exchange.request_id)
-            refused.headers["allow"] = self._allow
-            await send_answer(refused, send)
+            raise _NotAllowed(self._allow)
+
+
+class _NotAllowed(Refused):
+    """Says which methods would be."""
+
+    def __init__(self, allow: str) -> None:
+        super().__init__(Refusal(METHOD_NOT_ALLOWED))
+        self.headers = {"allow": allow}
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Of requests in flight at once, beyond which only vital routes answer; of the usual body, in bytes."""
+
+    in_flight: int = 1000
+    body: int = 1_000_000
 
 
 class Door:
-    """The ASGI application. At most `max_in_flight` requests are served at once; beyond that only vital routes answer.
+    """The ASGI application.
 
-    `body_limit` is the usual one, in bytes. `mounts` are further applications, such as sockets, behind all endpoints.
     `outages` maps exceptions that mean "a part we need is down" to the refusal the caller gets; anything else that
-    escapes a handler is a bug and becomes 500 `internal-error`.
+    escapes a handler is a bug and becomes 500 `internal-error`. `shapes` maps the beginnings of paths to what makes an answer of
+    a refusal there, where that is not a problem document.
     """
 
     def __init__(
@@ -67,76 +88,88 @@ class Door:
         *,
         outages: Callable[[Exception], Refusal | None] = lambda _: None,
         lifespan: Lifespan | None = None,
-        mounts: Sequence[BaseRoute] = (),
-        max_in_flight: int = 1000,
-        body_limit: int = 1_000_000,
+        sockets: Iterable[Socket] = (),
+        shapes: Mapping[str, ErrorShape] = {},
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
         self.endpoints = tuple(endpoints)
         self._outages = outages
+        self._shapes = tuple(shapes.items())
         self._positions = kernel.positions
-        self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self._max_in_flight = limits.in_flight
+        self._in_flight = InFlight()
         self._paths = Paths[Resource]()
-        for resource in _resources(self.endpoints, lambda endpoint: Operation(endpoint, kernel, authenticate, body_limit)):
+        for resource in _resources(self.endpoints, lambda endpoint: Operation(endpoint, kernel, authenticate, limits.body)):
             self._paths.add(resource.path, resource)
-        self._router = Router(mounts, redirect_slashes=False, default=_nothing_here, lifespan=lifespan)
+        self._sockets = Paths[OpenSocket]()
+        for socket in sockets:
+            self._sockets.add(socket.path, OpenSocket(socket, kernel))
+        self._lifespan = Router(lifespan=lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._router(scope, receive, send)
+        kind = scope["type"]
+        if kind == "websocket":
+            await self._converse(scope, receive, send)
+        elif kind != "http":
+            await self._lifespan(scope, receive, send)
+        else:
+            exchange = scope["keepwell.exchange"] = Exchange(scope, send, self._positions, self._in_flight)
+            exchange.shed = self._in_flight.count > self._max_in_flight
+            observe.begin(exchange)
+            try:
+                await self._answer(exchange, scope, receive)
+            finally:
+                exchange.leave()
+                observe.finish(exchange)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._sockets.find(scope["path"])
+        if found is not None:
+            socket, path = found
+            await socket.serve(scope, path, receive, send)
             return
-        exchange = scope["keepwell.exchange"] = Exchange(scope, send, self._positions)
-        exchange.shed = self._in_flight >= self._max_in_flight
-        self._in_flight += 1
-        observe.begin(exchange)
-        try:
-            await self._answer(exchange, scope, receive)
-        finally:
-            self._in_flight -= 1
-            observe.finish(exchange)
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": NOTHING_HERE, "reason": NOT_FOUND.code})
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         try:
-            found = self._paths.find(scope["path"])
-            if found is not None:
-                resource, scope["path_params"] = found
-                await resource(scope, receive, exchange.send)
-            else:
-                await self._router(scope, receive, exchange.send)
+            resource, scope["path_params"] = self._found(scope["path"])
+            await resource(scope, receive, exchange.send)
         except Refused as refused:
-            await _refuse(exchange, scope, refused.refusal, replayed=refused.replayed)
+            headers = {"idempotency-replayed": "true"} if refused.replayed else refused.headers
+            await self._refuse(exchange, scope, refused.refusal, headers)
         except ClientGoneError:
             exchange.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the last place where a bug can become an answer
             refusal = self._outages(error)
             if refusal is None:
-                observe.record_bug(exchange, error)
+                observe.record_bug(exchange.route, exchange.request_id, exchange.trace_id, error)
                 refusal = Refusal(INTERNAL)
-            await _refuse(exchange, scope, refusal)
+            await self._refuse(exchange, scope, refusal)
+
+    def _found(self, path: str) -> tuple[Resource, dict[str, str]]:
+        found = self._paths.find(path)
+        if found is None:
+            raise Refused(Refusal(NOT_FOUND))
+        return found
+
+    async def _refuse(self, exchange: Exchange, scope: Scope, refusal: Refusal, headers: Mapping[str, str] | None = None) -> None:
+        if exchange.status:
+            return  # the answer has begun: the server sees that it is not whole and closes the connection
+        exchange.close = b"expect" in exchange.headers  # a body we never asked for may or may not follow
+        path = address(scope)
+        shape = next((shape for prefix, shape in self._shapes if path == prefix or path.startswith(prefix + "/")), problem)
+        answer = shape(refusal, path, exchange.request_id)
+        answer.headers.update(headers or {})
+        await send_answer(answer, exchange.send)
 
 
 def address(scope: Scope) -> str:
     """The path as the caller wrote it, percent-encoded, without the query."""
     raw: bytes | None = scope.get("raw_path")
     return raw.decode("latin-1") if raw is not None else scope["path"]
-
-
-async def _refuse(exchange: Exchange, scope: Scope, refusal: Refusal, *, replayed: bool = False) -> None:
-    if exchange.status:
-        return  # the answer has begun: the server sees that it is not whole and closes the connection
-    exchange.close = b"expect" in exchange.headers  # a body we never asked for may or may not follow
-    answer = problem(refusal, address(scope), exchange.request_id)
-    if replayed:
-        answer.headers["idempotency-replayed"] = "true"
-    await send_answer(answer, exchange.send)
-
-
-async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 4404})
-        return
-    raise Refused(Refusal(NOT_FOUND))
 
 
 def _resources(endpoints: tuple[Endpoint, ...], operation: Callable[[Endpoint], Operation]) -> list[Resource]:

@@ -21,7 +21,8 @@ class Call:
     """One request, parsed: everything in it has been checked for form, nothing for permission.
 
     `id` is the `{id}` of the path (`NIL` on paths without one), `path` every path parameter as text.
-    `query` and `body` are instances of the structs the endpoint declares. `usual_limit` is the bytes most bodies may have.
+    `query` and `body` are instances of the structs the endpoint declares, `pairs` the parameters as sent where it reads them
+    itself. `usual_limit` is the bytes most bodies may have.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Call:
         "if_match",
         "kernel",
         "origin",
+        "pairs",
         "path",
         "query",
         "raw_headers",
@@ -54,6 +56,7 @@ class Call:
         self.path = path
         self.id: UUID = NIL
         self.query: Any = None
+        self.pairs: tuple[tuple[str, str], ...] = ()
         self.body: Any = None
         self.if_match: int | None = None
         self.versions_known: tuple[int, ...] = ()

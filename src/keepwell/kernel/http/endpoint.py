@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -11,17 +10,26 @@ from keepwell.kernel.envelope import Actor, Origin
 from keepwell.kernel.http import headers as header
 from keepwell.kernel.http.body import check_media_type, decode, read_body
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call
+from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.exchange import Exchange
-from keepwell.kernel.http.query import QueryReader
-from keepwell.kernel.http.render import not_modified, send_answer
-from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED, ProblemType, Refusal, Refused
-from keepwell.kit.ids import parse_id
+from keepwell.kernel.http.query import QueryReader, parse_pairs
+from keepwell.kernel.http.render import not_modified, send_answer, send_while_wanted
+from keepwell.kernel.http.routing import path_id
+from keepwell.kernel.problems import UNAUTHENTICATED, ProblemType, Refusal, Refused
 
 if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
 
 Authenticator = Callable[[str], Actor]
 """The value of an Authorization header to the actor it proves; raises `Refused(UNAUTHENTICATED)`. Pure computation."""
+
+
+class RequestHeader(msgspec.Struct, frozen=True):
+    """A header that an operation reads besides the usual ones, for the document. `pattern` is empty where anything goes."""
+
+    name: str
+    description: str
+    pattern: str = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -34,7 +42,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     `etag`: the answer carries its version, and `If-None-Match` turns an equal one into 304.
     `parts`: the body keeps parts raw, and the handler decodes each by itself.
     `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
-    `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON.
+    `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that
+    of bodies.
+    `door` is what journal and access records call the way in. `pairs`: parameters may be repeated and carry modifiers, so the
+    handler reads them itself from `Call.pairs`; `query` then only describes them. `streams`: the answer goes on until its caller
+    leaves. `headers` are read besides the usual ones. `deprecated`: every answer says until when it will be there, and what
+    replaces it.
     """
 
     method: str
@@ -55,6 +68,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     vital: bool = False
     parts: bool = False
     media: str = "application/json"
+    takes: str = "application/json"
+    door: str = "http"
+    pairs: bool = False
+    streams: bool = False
+    headers: tuple[RequestHeader, ...] = ()
+    deprecated: Deprecation | None = None
 
     @property
     def writes(self) -> bool:
@@ -71,7 +90,7 @@ class Operation:
         self.endpoint = endpoint
         self._kernel = kernel
         self._authenticate = authenticate
-        self._query = QueryReader(endpoint.query)
+        self._query = QueryReader(None if endpoint.pairs else endpoint.query)
         self._decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
         self._body_limit = endpoint.body_limit or usual_limit
         self._usual_limit = usual_limit
@@ -84,18 +103,25 @@ class Operation:
         answer = await self.endpoint.handler(call)
         if call.versions_known and not_modified(answer, call.versions_known):
             answer = Answer(304, None, answer.headers)
-        await send_answer(answer, send)
+        if self.endpoint.streams:
+            scope["keepwell.exchange"].leave()
+            await send_while_wanted(answer, receive, send)
+        else:
+            await send_answer(answer, send)
 
     async def _call(self, scope: Scope, receive: Receive) -> Call:
         exchange: Exchange = scope["keepwell.exchange"]
         headers = exchange.headers
         actor = ANONYMOUS if self.endpoint.public else self._actor(headers)
-        origin = Origin("http", exchange.request_id, exchange.traceparent, position=exchange.position)
+        origin = Origin(self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position)
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         call.usual_limit = self._usual_limit
         if self._has_id:
-            call.id = _path_id(call.path)
-        call.query = self._query.read(scope["query_string"])
+            call.id = path_id(call.path)
+        if self.endpoint.pairs:
+            call.pairs = parse_pairs(scope["query_string"])
+        else:
+            call.query = self._query.read(scope["query_string"])
         if b"if-match" in headers:
             call.if_match = header.if_match(headers)
         if b"if-none-match" in headers and not self.endpoint.writes:
@@ -136,10 +162,3 @@ class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _NOTHING = msgspec.json.Decoder(_Nothing)
-
-
-def _path_id(path: Mapping[str, str]) -> UUID:
-    found = parse_id(path["id"])
-    if found is None:
-        raise Refused(Refusal(NOT_FOUND))
-    return found

@@ -15,18 +15,30 @@ _SAFETY = (
 _SAFETY_NAMES = frozenset(name for name, _ in _SAFETY)
 
 
+class InFlight:
+    """How many requests are being served, those that go on for as long as their caller wants not counted."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Exchange:
     """What is known about one request while it is served. `route` is the template, never the address with its values.
 
     `shed`: more is in flight than the process can carry. `close`: the connection ends after the answer.
+    `leave` stops counting it among those in flight. `more` are headers that every answer of the operation carries.
     `positions` makes the tokens that sessions carry, where replicas may answer them; `position` is this session's.
     """
 
     __slots__ = (
+        "_in_flight",
         "_send",
         "close",
         "headers",
         "method",
+        "more",
         "named_itself",
         "position",
         "positions",
@@ -39,8 +51,11 @@ class Exchange:
         "traceparent",
     )
 
-    def __init__(self, scope: Scope, send: Send, positions: Positions | None = None) -> None:
+    def __init__(self, scope: Scope, send: Send, positions: Positions | None = None, in_flight: InFlight | None = None) -> None:
         self._send = send
+        self._in_flight = in_flight
+        if in_flight is not None:
+            in_flight.count += 1
         self.started = perf_counter()
         self.method: str = scope["method"]
         self.headers = header.scan(scope["headers"])
@@ -51,6 +66,7 @@ class Exchange:
         self.status = 0
         self.shed = False
         self.close = False
+        self.more: tuple[tuple[bytes, bytes], ...] = ()
         self.secure = scope.get("scheme") == "https"
         self.positions = positions
         self.position = None if positions is None else positions.read(header.positions(self.headers))
@@ -64,6 +80,12 @@ class Exchange:
         """How long it has taken so far."""
         return perf_counter() - self.started
 
+    def leave(self) -> None:
+        """It is not, or no longer, one of those in flight."""
+        if self._in_flight is not None:
+            self._in_flight.count -= 1
+            self._in_flight = None
+
     async def send(self, message: Message) -> None:
         """Passes a message on; the first one gets the headers that every answer carries."""
         if message["type"] == "http.response.start":
@@ -72,6 +94,7 @@ class Exchange:
             own = {name for name, _ in headers} & _SAFETY_NAMES
             headers.append((b"x-request-id", self.request_id.encode("ascii")))
             headers.extend(_SAFETY if not own else (pair for pair in _SAFETY if pair[0] not in own))
+            headers.extend(self.more)
             if self.positions is not None and self.position is not None and self.position.touched:
                 headers.extend(header.position(self.positions.token(self.position), secure=self.secure))
             if self.close:

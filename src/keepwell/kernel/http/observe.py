@@ -17,6 +17,8 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
 )
 IN_FLIGHT = Gauge("keepwell_http_requests_in_flight", "Requests being served now")
+SOCKETS = Gauge("keepwell_http_sockets", "WebSocket connections open now")
+SOCKETS_CLOSED = Counter("keepwell_http_sockets_closed", "WebSocket connections ended, by close code", ["route", "code"])
 WITHOUT_ID = Counter("keepwell_http_requests_without_id", "Requests that came without an X-Request-ID")
 
 
@@ -31,6 +33,8 @@ class RequestLine(Line, kw_only=True):
     trace_id: str
 
 
+_CLOSE_CODES = frozenset({*range(1000, 1016), 4401, 4403, 4404, 4408, 4409, 4429})
+"""RFC 6455, 7.4.1, and our own; anybody may send any other."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _clock = SystemClock()
 _log = structlog.stdlib.get_logger("keepwell.http")
@@ -71,15 +75,23 @@ def _series(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(route, method, status), SECONDS.labels(route, method)
 
 
-def record_bug(exchange: Exchange, error: Exception) -> None:
+def record_bug(route: str, request_id: str, trace_id: str, error: Exception) -> None:
     """Logs an exception nobody expected: its class and the lines of ours it went through, never its message or values."""
-    _log.error(
-        "http.bug",
-        **describe(error),
-        route=exchange.route,
-        request_id=exchange.request_id,
-        trace_id=exchange.trace_id,
-    )
+    _log.error("http.bug", **describe(error), route=route, request_id=request_id, trace_id=trace_id)
+
+
+def begin_socket(request_id: str, trace_id: str) -> None:
+    """As `begin`, for a WebSocket connection."""
+    structlog.contextvars.bind_contextvars(request_id=request_id, trace_id=trace_id)
+    SOCKETS.inc()
+
+
+def finish_socket(route: str, code: int, seconds: float, request_id: str, trace_id: str) -> None:
+    """Counts one ended connection by its close code, and writes its log line."""
+    SOCKETS.dec()
+    SOCKETS_CLOSED.labels(route, code if code in _CLOSE_CODES else "other").inc()
+    duration_ms = round(seconds * 1000, 3)
+    _log.info("http.socket", route=route, status=code, duration_ms=duration_ms, request_id=request_id, trace_id=trace_id)
 
 
 def count_unreadable(status: int, request_id: str) -> None:

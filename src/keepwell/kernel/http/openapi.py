@@ -127,9 +127,11 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
         "responses": _responses(endpoint, schemas),
     }
     if endpoint.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas.of(endpoint.body)}}}
+        operation["requestBody"] = {"required": True, "content": {endpoint.takes: {"schema": schemas.of(endpoint.body)}}}
     if endpoint.public:
         operation["security"] = []
+    if endpoint.deprecated is not None:
+        operation["deprecated"] = True
     return operation
 
 
@@ -148,10 +150,11 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
         for name, schema in properties.items():
             parameters.append({"name": name, "in": "query", "required": name in required, "schema": _sent_as_text(schema)})
     named = "Names the request in logs, with 1-128 of `[A-Za-z0-9._-]`; anything else is replaced, as if absent."
-    parameters.append({**_header("X-Request-ID", "", named), "schema": {"type": "string"}})
+    parameters.append(_header("X-Request-ID", "", named))
     if not endpoint.public:
         seen = "The token of an earlier answer, or several: reads show nothing older than what came with them."
-        parameters.append({**_header("X-Keepwell-Position", "", seen), "schema": {"type": "string"}})
+        parameters.append(_header("X-Keepwell-Position", "", seen))
+    parameters += [_header(each.name, each.pattern, each.description) for each in endpoint.headers]
     if endpoint.guarded:
         version = '^((W/)?"(0|[1-9][0-9]{0,17})"|0|[1-9][0-9]{0,17})$'
         tag = _header("If-Match", version, "The ETag of the version this change was made from.")
@@ -175,7 +178,7 @@ def _sent_as_text(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _header(name: str, pattern: str, description: str) -> dict[str, Any]:
-    schema = {"type": "string", "pattern": pattern}
+    schema = {"type": "string", "pattern": pattern} if pattern else {"type": "string"}
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
@@ -219,6 +222,8 @@ def _success_headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
         names.append("Location")
     if endpoint.writes and endpoint.idempotent:
         names.append("Idempotency-Replayed")
+    if endpoint.deprecated is not None:
+        names += ["Deprecation", "Sunset", "Link"]
     return {name: _header_ref(name) for name in names}
 
 
@@ -235,5 +240,12 @@ _HEADERS: dict[str, Any] = {
     },
     "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true`: answered before, to the same key.", "schema": {"const": "true"}},
+    "Deprecation": {
+        "required": True,
+        "description": "Since when it should not be used (RFC 9745).",
+        "schema": {"type": "string"},
+    },
+    "Sunset": {"required": True, "description": "Until when it will be there (RFC 8594).", "schema": {"type": "string"}},
+    "Link": {"required": True, "description": "A guide away from here, and what replaces it.", "schema": {"type": "string"}},
     "Retry-After": {"required": True, "description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
 }

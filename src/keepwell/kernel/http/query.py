@@ -24,6 +24,22 @@ _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
 _BELOW_MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 
 
+def parse_pairs(query_string: bytes) -> tuple[tuple[str, str], ...]:
+    """Names and values in the order sent, at most `MAX_PARAMETERS`.
+
+    Raises:
+        Refused: `invalid-parameter` when they are no UTF-8, too many, or hold NUL.
+    """
+    try:
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+    except ValueError:  # UnicodeDecodeError is one
+        raise Refused(Refusal(INVALID_PARAMETER, "The query string cannot be read as UTF-8 parameters.")) from None
+    for name, value in pairs:
+        if "\0" in value or "\0" in name:
+            raise _invalid(Fault(f"?{name[:80]}".replace("\0", ""), "nul-character", "Text may not contain the character NUL"))
+    return tuple(pairs)
+
+
 class QueryReader:
     """Reads query strings into one struct type; without a type it takes no parameters at all."""
 
@@ -60,20 +76,12 @@ class QueryReader:
         return query
 
     def _parse(self, query_string: bytes) -> dict[str, str]:
-        try:
-            pairs = parse_qsl(
-                query_string.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict"
-            )
-        except ValueError:  # UnicodeDecodeError is one
-            raise Refused(Refusal(INVALID_PARAMETER, "The query string cannot be read as UTF-8 parameters.")) from None
         given: dict[str, str] = {}
-        for name, value in pairs:
+        for name, value in parse_pairs(query_string):
             if name not in self._names:
                 raise _invalid(Fault(f"?{name[:80]}", "unknown-parameter", "There is no such parameter here"))
             if name in given:
                 raise _invalid(Fault(f"?{name}", "repeated-parameter", "Send this parameter once"))
-            if "\0" in value:
-                raise _invalid(Fault(f"?{name}", "nul-character", "Text may not contain the character NUL"))
             given[name] = _BELOW_MICROSECONDS.sub("", _LOST_PLUS.sub("+", value)) if name in self._instants else value
         return given
 

@@ -1,10 +1,11 @@
 """Answers and refusals as HTTP: status, headers, bytes. Every error of every route leaves through here."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
-from starlette.types import Send
+from starlette.types import Receive, Send
 
 from keepwell.kernel.http.call import Answer
 from keepwell.kernel.problems import IDEMPOTENCY_KEY_IN_USE, ProblemType, Refusal
@@ -60,8 +61,7 @@ async def send_answer(answer: Answer, send: Send) -> None:
         content = _encode(body)
     headers: list[tuple[bytes, bytes]] = []
     if body is not None:
-        json = answer.content_type == "application/json"
-        headers.append(_JSON_HEADER if json else (b"content-type", answer.content_type.encode("latin-1")))
+        headers.append(_content_type(answer))
     if answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(content)))
     for name, value in answer.headers.items():
@@ -70,16 +70,40 @@ async def send_answer(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
+def _content_type(answer: Answer) -> tuple[bytes, bytes]:
+    json = answer.content_type == "application/json"
+    return _JSON_HEADER if json else (b"content-type", answer.content_type.encode("latin-1"))
+
+
 async def _send_parts(answer: Answer, parts: AsyncIterator[bytes], send: Send) -> None:
     """Writes an answer of unknown length. When making a part fails, the connection ends in the middle: the caller sees that."""
     headers = [
-        _JSON_HEADER,
+        _content_type(answer),
         *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     async for part in parts:
         await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def send_while_wanted(answer: Answer, receive: Receive, send: Send) -> None:
+    """Writes an answer that has no end of its own until its caller hangs up; whatever makes its parts ends then too."""
+    sending = asyncio.ensure_future(send_answer(answer, send))
+    leaving = asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+    finally:
+        for task in (sending, leaving):
+            task.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def not_modified(answer: Answer, versions_known: tuple[int, ...]) -> bool:

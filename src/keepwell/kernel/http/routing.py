@@ -4,7 +4,12 @@ Fixed segments win over parameters: `/v1/responses/bulk` is itself, not the resp
 """
 
 import re
+from collections.abc import Mapping
 from typing import Generic, TypeVar
+from uuid import UUID
+
+from keepwell.kernel.problems import NOT_FOUND, Refusal, Refused
+from keepwell.kit.ids import parse_id
 
 Found = TypeVar("Found")
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
@@ -69,3 +74,15 @@ class Paths(Generic[Found]):
             values.append(segment)
             node = parameter
         return None if node.value is None else (node.value, dict(zip(node.names, values, strict=True)))
+
+
+def path_id(path: Mapping[str, str]) -> UUID:
+    """The `{id}` of a path.
+
+    Raises:
+        Refused: `not-found`, because nothing has such an id.
+    """
+    found = parse_id(path["id"])
+    if found is None:
+        raise Refused(Refusal(NOT_FOUND))
+    return found
