@@ -5,7 +5,7 @@ from keepwell.kernel.envelope import Actor, Command, Context, Envelope, Origin, 
 from keepwell.kernel.journal import Entry, fold
 from keepwell.kernel.permissions import Permission
 from keepwell.kernel.problems import Fault, ProblemType, Refusal, Refused
-from keepwell.kernel.service import Kernel, Limits, Read, Rehearsal, Search, View
+from keepwell.kernel.service import Follow, Followed, Kernel, Limits, Read, Rehearsal, Search, Versions, View, Wanted
 
 __all__ = [
     "Actor",
@@ -18,6 +18,8 @@ __all__ = [
     "Entry",
     "Envelope",
     "Fault",
+    "Follow",
+    "Followed",
     "Kernel",
     "Limits",
     "Lookup",
@@ -33,6 +35,8 @@ __all__ = [
     "Rehearsal",
     "Search",
     "Snapshot",
+    "Versions",
     "View",
+    "Wanted",
     "fold",
 ]

@@ -8,6 +8,7 @@ import msgspec
 
 from keepwell.kernel.aggregate import Aggregate, Catalog
 from keepwell.kernel.envelope import Outcome, Snapshot
+from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import TenantKeys
 from keepwell.kernel.problems import Refusal
 
@@ -87,6 +88,13 @@ class Codec:
         version = row["version"]
         state = self.open_state(keys, kind, id, version, envelope)
         return Snapshot(kind, id, version, state, row["created_at"], row["updated_at"], row["head"])
+
+
+def readable(codec: Codec, keys: TenantKeys, kind: str, id: UUID, row: Any) -> Entry:
+    """A row of the journal as its readers see it. Raises as `open_state` does."""
+    event = codec.open_event(keys, kind, id, row["version"], row["payload"])
+    told = (row[name] for name in ("command", "actor", "role", "door", "request_id", "purpose"))
+    return Entry(row["version"], row["at"], event, *told)
 
 
 def view_json(aggregate: Aggregate, snapshot: Snapshot) -> bytes:

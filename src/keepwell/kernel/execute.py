@@ -321,16 +321,14 @@ class Executor:
         self, connection: Any, keys: dict[UUID, TenantKeys], loaded: Loaded, first: Mapping[Target, int]
     ) -> dict[Target, Past]:
         """The events of each aggregate from a version on, up to the one that was loaded."""
-        found: dict[Target, list[Any]] = {target: [] for target in first}
-        for tenant in {target[0] for target in first}:
-            targets = [target for target in first if target[0] == tenant]
-            spans = [
-                (kind, id_, first[tenant, kind, id_], loaded.aggregates[tenant, kind, id_]["version"]) for _, kind, id_ in targets
-            ]
-            for (kind, id_), version, sealed in await store.events(connection, tenant, spans):
-                event = self._environment.codec.open_event(keys[tenant], kind, id_, version, sealed)
-                found[tenant, kind, id_].append(event)
-        return {target: Past(first[target], tuple(events)) for target, events in found.items()}
+        targets = list(first)
+        spans = [store.Span(*target, first[target], loaded.aggregates[target]["version"]) for target in targets]
+        found: dict[Target, Past] = {}
+        for target, rows in zip(targets, await store.entries(connection, spans), strict=True):
+            tenant, kind, id_ = target
+            opened = (self._environment.codec.open_event(keys[tenant], kind, id_, row["version"], row["payload"]) for row in rows)
+            found[target] = Past(first[target], tuple(opened))
+        return found
 
     async def _store(
         self, connection: Any, plan: Plan, parcels: Sequence[Parcel], *, in_transaction: bool

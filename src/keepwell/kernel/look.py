@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from keepwell.kernel import store
-from keepwell.kernel.codec import Codec
+from keepwell.kernel.codec import Codec, readable
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.problems import Refused
@@ -66,7 +66,7 @@ class Looker:
         answered = await self._spread(read, 0, all_rows)
         found = await self._here(read, rows) if answered is None else answered.found
         with _refusing():
-            return [self._entry(keys, read, row) for row in found]
+            return [readable(self._codec, keys, read.kind, read.id, row) for row in found]
 
     async def search(self, search: Search, *, own_compartment_only: bool, query: Callable[[Any], Awaitable[Result]]) -> Result:
         """What `query` finds, run in a transaction that sees the actor's clinic only, with the access recorded.
@@ -136,20 +136,6 @@ class Looker:
         if answered is not None:
             _saw(read, reached)
         return answered
-
-    def _entry(self, keys: TenantKeys, read: Read, row: Any) -> Entry:
-        event = self._codec.open_event(keys, read.kind, read.id, row["version"], row["payload"])
-        return Entry(
-            row["version"],
-            row["at"],
-            event,
-            row["command"],
-            row["actor"],
-            row["role"],
-            row["door"],
-            row["request_id"],
-            row["purpose"],
-        )
 
 
 def _saw(read: Read, position: int) -> None:

@@ -18,6 +18,7 @@ from keepwell.kernel.codec import Codec
 from keepwell.kernel.derived import DerivedCache
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
 from keepwell.kernel.execute import Executor, Parcel
+from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing
@@ -29,6 +30,7 @@ from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
 from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
 from keepwell.kernel.rehearsal import Rehearsal
+from keepwell.kernel.store import Versions, Wanted
 from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
 from keepwell.platform.replicas import Replicas
@@ -85,6 +87,7 @@ class Kernel:
         executor = Executor(database, ring, environment, self.announcer.committed, cache, tells_position=replicas is not None)
         self._reader = Reader(database, ring, self.codec, clock, cache)
         self.positions = None if replicas is None else Positions(ring.derive(POSITION_KEY), clock)
+        self._follower = Follower(database, ring, self.codec, clock)
         self._looker = Looker(database, ring, self.codec, clock, replicas)
         most, patience, capacity = limits.batch, limits.patience, limits.queue
         # Without gathering each lane may use half of the pool at once, as a server that never gathered would.
@@ -95,6 +98,7 @@ class Kernel:
         self._waiting_long = 0
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
         self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
+        self.follows: Lane[PendingFollow] = Lane(self._follower.run, name="follow", **bounds)
 
     async def execute(
         self,
@@ -194,6 +198,30 @@ class Kernel:
         metrics.reads(read.kind, "ok").inc()
         return found
 
+    async def follow(self, follow: Follow) -> Followed:
+        """What happened since a version, for several readers. Each that is shown it is recorded, durably, when this returns.
+
+        Raises:
+            Refused: a reader has no permission for it at all; `overloaded` or `temporarily-unavailable`.
+        """
+        grants = [await self._granted(read, read.permission, read.kind, read.id, read.action) for read in follow.readers]
+        kind = follow.readers[0].kind
+        try:
+            followed: Followed = await self.follows.submit(PendingFollow(follow, grants))
+        except OverloadedError as error:
+            raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
+        for refusal in followed.refusals:
+            metrics.reads(kind, refusal.code if refusal else "ok").inc()
+        return followed
+
+    async def versions(self, wanted: dict[UUID, Wanted]) -> Versions:
+        """How far aggregates are, and which sessions live, for those who wait for that. Nothing is shown, so nothing recorded.
+
+        Raises:
+            Refused: the database is out of reach.
+        """
+        return await self._follower.versions(wanted)
+
     async def history(self, read: Read, *, most: int = _NEWEST) -> list[Entry]:
         """The aggregate's entries up to version `most`, oldest first, recorded like a read. Raises as `read` does."""
         granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
@@ -206,6 +234,10 @@ class Kernel:
         """
         granted = await self._granted(search, search.permission, search.kind, UUID(int=0), search.action)
         return await self._looker.search(search, own_compartment_only=granted.own_compartment_only, query=query)
+
+    def allows(self, actor: Actor, permission: Permission) -> bool:
+        """Whether an actor may do this to anything at all, be it only in its own compartment."""
+        return grant(actor.scopes, permission) is not None
 
     def compartment_of(self, actor: Actor, permission: Permission) -> bytes | None:
         """The blind index that a search by `actor` must be held to; None when the whole clinic is open to it."""
@@ -243,6 +275,7 @@ class Kernel:
         async with self._long:
             await self.writes.close()
         await self.reads.close()
+        await self.follows.close()
 
     async def _granted(self, who: Any, permission: Permission, kind: str, entity: UUID, action: str) -> Grant:
         granted = grant(who.actor.scopes, permission)
@@ -272,4 +305,4 @@ def _report(error: BaseException, admitted: Admitted | None) -> None:
     _log.error("kernel.command-failed", **fields)
 
 
-__all__ = ["Kernel", "Limits", "Read", "Rehearsal", "Search", "View"]
+__all__ = ["Follow", "Followed", "Kernel", "Limits", "Read", "Rehearsal", "Search", "Versions", "View", "Wanted"]

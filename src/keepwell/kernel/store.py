@@ -88,14 +88,23 @@ class Loaded(NamedTuple):
     credentials: set[tuple[UUID, UUID]]
 
 
-_EVENTS = """
-SELECT w.place, j.version, j.payload
-FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::integer[]) WITH ORDINALITY AS w (kind, id, low, high, place)
-CROSS JOIN LATERAL (
-    SELECT e.version, e.payload FROM journal_entry e
-    WHERE e.tenant_id = current_tenant() AND e.kind = w.kind AND e.id = w.id AND e.version BETWEEN w.low AND w.high
-    ORDER BY e.version OFFSET 0) j
-"""
+class Span(NamedTuple):
+    """Entries of one aggregate, from version `first` to `last`."""
+
+    tenant: UUID
+    kind: str
+    id: UUID
+    first: int
+    last: int
+
+
+class Versions(NamedTuple):
+    """The newest versions of those aggregates that are there, and the credentials that live, keyed with the tenant first."""
+
+    aggregates: dict[tuple[UUID, str, UUID], int]
+    credentials: set[tuple[UUID, UUID]]
+
+
 _AGGREGATE, _KEY = 1, 2
 _STALE = "KW001"
 _ENTRY = attrgetter(*StoredEntry.__struct_fields__)
@@ -120,6 +129,8 @@ def _call(function: str, parameters: int, answer: str = "*") -> str:
 _LOAD = _call("kernel_load", 10)
 _WRITE = _call("kernel_write", 47, "pg_current_xact_id()::text::bigint")
 _READ = _call("kernel_read", 17)
+_ENTRIES = _call("kernel_entries", 6)
+_VERSIONS = _call("kernel_versions", 7)
 CLAIM_TENANT = "SELECT set_config('app.tenant', $1, true)"
 POSITION = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
 
@@ -174,16 +185,32 @@ async def load(connection: Any, wanted: dict[UUID, Wanted], moment: datetime, *,
     return found
 
 
-async def events(
-    connection: Any, tenant: UUID, spans: Sequence[tuple[str, UUID, int, int]]
-) -> list[tuple[tuple[str, UUID], int, bytes]]:
-    """The sealed events of each span (kind, id, first and last version), each with its kind, id and version, in order."""
-    columns = _columns(spans, 4)
-    async with connection.transaction():
-        await connection.execute(CLAIM_TENANT, str(tenant))
-        rows = await connection.fetch(_EVENTS, *columns)
-        await connection.execute(CLAIM_TENANT, "")
-    return [(spans[row["place"] - 1][:2], row["version"], row["payload"]) for row in rows]
+async def entries(connection: Any, spans: Sequence[Span]) -> list[list[Any]]:
+    """The journal's rows of each span, oldest first, their payload sealed. The connection's tenant setting is left cleared."""
+    order = sorted(range(len(spans)), key=lambda place: spans[place].tenant)
+    owners, *columns = _columns([spans[place] for place in order], 5)
+    tenants = sorted(set(owners))
+    found: list[list[Any]] = [[] for _ in spans]
+    for row in await connection.fetch(_ENTRIES, tenants, _starts(tenants, owners), *columns):
+        found[order[row["place"] - 1]].append(row)
+    return found
+
+
+async def versions(connection: Any, wanted: dict[UUID, Wanted], moment: datetime) -> Versions:
+    """How far what is wanted is, and which of the credentials live at `moment`. Nobody is shown anything."""
+    tenants = sorted(wanted)
+    aggregates = [(tenant, *target) for tenant in tenants for target in wanted[tenant].aggregates]
+    credentials = [(tenant, credential) for tenant in tenants for credential in wanted[tenant].credentials]
+    a_tenant, a_kind, a_id = _columns(aggregates, 3)
+    c_tenant, c_id = _columns(credentials, 2)
+    starts = _starts(tenants, a_tenant), _starts(tenants, c_tenant)
+    found = Versions({}, set())
+    for row in await connection.fetch(_VERSIONS, tenants, starts[0], a_kind, a_id, starts[1], c_id, moment):
+        if row["what"] == _AGGREGATE:
+            found.aggregates[row["tenant"], row["kind"], row["id"]] = row["version"]
+        else:
+            found.credentials.add((row["tenant"], row["id"]))
+    return found
 
 
 async def write(
