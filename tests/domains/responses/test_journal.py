@@ -7,14 +7,18 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keepwell.domains.responses import Response, ResponseEvent
+from keepwell.domains.responses import Response, ResponseEvent, change_of
+from keepwell.domains.responses.rules.evolution import evolve
+from keepwell.kernel.envelope import Snapshot
 from keepwell.kernel.journal import event_name, fold
 from keepwell.kernel.problems import Refusal
 from keepwell.kit.ids import new_id
-from tests.support.desk import Desk
+from tests.support.desk import START, Desk
+from tests.support.following import applied
 from tests.support.forms import REAL_FORMS, form, item, real_form
 from tests.support.sheet import Sheet
 
+RESPONSE = new_id()
 CODES = [{"valueCoding": {"system": "s", "code": code}} for code in "ab"]
 FORM = form(
     item("text"),
@@ -96,6 +100,31 @@ def test_the_fold_of_the_journal_is_the_stored_state(first: dict[str, Any], step
     assert all(value is not None for value in state.answers.values())
     assert state.rows_made >= sum(len(ids) for ids in state.rows.values())
     assert len({row for ids in state.rows.values() for row in ids}) == sum(len(ids) for ids in state.rows.values())
+
+
+def shown(desk: Desk, state: Response, version: int) -> dict[str, Any]:
+    """A response as a client has it."""
+    snapshot = Snapshot("response", RESPONSE, version, state, START, START, b"")
+    view = msgspec.json.decode(msgspec.json.encode(desk.aggregate.view(snapshot)))
+    return {name: view[name] for name in ("version", "status", "answers", "rows")}
+
+
+@settings(max_examples=300)
+@given(ANSWERS, STEPS)
+def test_whoever_has_a_version_and_is_told_the_change_has_the_next_one(
+    first: dict[str, Any], steps: list[tuple[str, dict[str, Any], int]]
+):
+    sheet = Sheet(FORM)
+    if sheet.create(first) is not None:
+        assert sheet.create() is None
+    for action, answers, pick in steps:
+        step(sheet, action, answers, pick)
+    state: Response | None = None
+    copy: dict[str, Any] = {"version": 0, "status": "", "answers": {}, "rows": {}}
+    for version, event in enumerate(sheet.desk.events, start=1):
+        state = evolve(state, event)
+        copy = applied(copy, msgspec.json.decode(msgspec.json.encode(change_of(version, event))))
+        assert copy == shown(sheet.desk, state, version)
 
 
 @given(st.dictionaries(LINKS, ANYTHING, min_size=1))

@@ -9,12 +9,14 @@ from keepwell.domains.responses.models import (
     PatchResponse,
     RemoveRow,
     Response,
+    ResponseChange,
     ResponseEvent,
     Rows,
     SubmitResponse,
     VoidResponse,
 )
 from keepwell.domains.responses.rules import evolution, lifecycle, shortcomings
+from keepwell.domains.responses.rules.evolution import change_of
 from keepwell.domains.responses.service import KIND, RESOURCE, ResponseService
 from keepwell.domains.responses.store import LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
@@ -101,6 +103,8 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
+    "KIND",
+    "RESOURCE",
     "AddRow",
     "AmendResponse",
     "Answers",
@@ -109,10 +113,12 @@ __all__ = [
     "PatchResponse",
     "RemoveRow",
     "Response",
+    "ResponseChange",
     "ResponseEvent",
     "ResponseService",
     "Rows",
     "SubmitResponse",
     "VoidResponse",
+    "change_of",
     "shortcomings",
 ]

@@ -174,6 +174,23 @@ class ResponseView(msgspec.Struct, frozen=True):
     cleared: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
+class ResponseChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one version changed, for whoever has the version before: with it they have this one.
+
+    `change` is the name of the event. In `answers` None stands for what was cleared or went. `rows` are the rows of questions as
+    they are from now on; rows of groups were added at the end (`rows_added`), or taken away (`rows_removed`).
+    """
+
+    version: int
+    change: str
+    status: str
+    answers: Answers = {}
+    rows: Rows = {}
+    rows_added: Rows = {}
+    rows_removed: Rows = {}
+    reason: str | None = None
+
+
 class RowView(msgspec.Struct, frozen=True):
     """A row just added. `row` is its id once more, under the name it has in addresses; `group` is the group's address."""
 

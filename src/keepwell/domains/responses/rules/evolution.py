@@ -13,6 +13,7 @@ from keepwell.domains.responses.models import (
     AnswersChanged,
     Response,
     ResponseAmended,
+    ResponseChange,
     ResponseCreated,
     ResponseEvent,
     ResponseSubmitted,
@@ -24,6 +25,7 @@ from keepwell.domains.responses.models import (
 )
 from keepwell.domains.responses.rules.changes import added_rows
 from keepwell.kernel.envelope import Snapshot
+from keepwell.kernel.journal import event_name
 
 
 def evolve(state: Response | None, event: ResponseEvent) -> Response:
@@ -117,6 +119,28 @@ def _replaced(before: Response, after: Response, named: Answers) -> dict[str, An
         if before.rows.get(address) != after.rows.get(address)
     }
     return {"replaced": {address: before.answers.get(address) for address in (*named, *gone)}, "replaced_rows": rows}
+
+
+def change_of(version: int, event: ResponseEvent) -> ResponseChange:
+    """What an event changed, as those are told who have the version before it."""
+    told = ResponseChange(version, event_name(event), IN_PROGRESS)
+    match event:
+        case ResponseCreated():
+            told = replace(told, answers=event.answers, rows=event.rows)
+        case AnswersChanged():
+            told = replace(told, answers={**dict.fromkeys(event.replaced), **event.answers}, rows=event.answer_rows)
+        case RowAdded():
+            told = replace(told, answers=event.answers, rows=event.answer_rows, rows_added={event.group: (event.row,)})
+        case RowRemoved():
+            told = replace(told, answers=dict.fromkeys(event.replaced), rows_removed={event.group: (event.row,)})
+        case ResponseSubmitted():
+            told = replace(told, status=COMPLETED)
+        case ResponseAmended():
+            rows, reason = event.answer_rows, event.reason
+            told = replace(told, status=AMENDED, answers=event.answers, rows=rows, rows_added=event.rows, reason=reason)
+        case ResponseVoided():
+            told = replace(told, status=VOIDED, reason=event.reason)
+    return told
 
 
 def before(state: Response, events: Sequence[ResponseEvent]) -> Response:
