@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from keepwell.kernel.http.connection import Connection
+from keepwell.kernel.http.connection import Connection, SocketConnection
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -32,7 +32,15 @@ async def serving(app: App, lifespan: str = "on") -> AsyncGenerator[str]:
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, http=Connection, lifespan="on" if lifespan == "on" else "off", log_config=None, server_header=False
+        app,
+        http=Connection,
+        ws=SocketConnection,
+        ws_max_size=1_000_000,
+        ws_per_message_deflate=False,
+        lifespan="on" if lifespan == "on" else "off",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))

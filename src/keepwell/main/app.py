@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import asyncpg
 
-from keepwell.kernel.http import Door, Endpoint, Limits, Pages
+from keepwell.kernel.http import Door, Endpoint, Limits, Pages, Socket
 from keepwell.kernel.problems import UNAVAILABLE, Refusal
 from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
@@ -38,7 +38,7 @@ def outages(error: Exception) -> Refusal | None:
 
 def application(parts: Parts, exposition: Exposition | None = None) -> Door:
     """The application. Its lifespan opens the parts and, at shutdown, waits for what was accepted and closes them."""
-    return _door(parts, exposition or Exposition(), parts.rooms.endpoints())
+    return _door(parts, exposition or Exposition(), parts.rooms.endpoints(), parts.rooms.sockets())
 
 
 def watched(parts: Parts) -> Door:
@@ -46,7 +46,7 @@ def watched(parts: Parts) -> Door:
     return _door(parts, Exposition(), ())
 
 
-def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...]) -> Door:
+def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...], sockets: tuple[Socket, ...] = ()) -> Door:
     own = (*Readiness(Checks(parts).by_name()).endpoints(), exposition.endpoint())
 
     @asynccontextmanager
@@ -60,5 +60,6 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...])
         Pages((*endpoints, *own), PROBLEMS, version("keepwell")).endpoints,
         outages=outages,
         lifespan=lifespan,
+        sockets=sockets,
         limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes),
     )

@@ -54,7 +54,7 @@ class Parts:
             cache=self.read_cache,
             replicas=self.replicas,
         )
-        self.rooms = Rooms(self.kernel, self.ring.derive, settings)
+        self.rooms = Rooms(self.kernel, self.ring.derive, settings, self.cache, self.bus)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -62,7 +62,9 @@ class Parts:
         await self.database.open()
         await self.auditor.open()
         await self.cache.open()
-        await self.bus.open()
+        if self.kind == ProcessKind.API:  # the others speak, and have nobody to pass anything on to
+            await self.bus.open()
+            await self.rooms.open()
         if self.read_cache is not None:
             await self.read_cache.open()
         if self.replicas is not None:
@@ -73,8 +75,8 @@ class Parts:
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
+            await self.rooms.close()
             await self.kernel.close()
-            self.rooms.close()
             if self.read_cache is not None:
                 await self.read_cache.close()
             await self.bus.close()

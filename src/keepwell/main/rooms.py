@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
-from keepwell.domains import audit, identity, questionnaires, responses, tenants
+from keepwell.domains import audit, identity, live, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
+from keepwell.domains.live import errors as live_errors
+from keepwell.domains.live import routes as live_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
@@ -14,15 +16,18 @@ from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.kernel import Kernel
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.envelope import Actor
-from keepwell.kernel.http import Endpoint
+from keepwell.kernel.http import Endpoint, Socket
 from keepwell.kernel.problems import ProblemType
+from keepwell.platform.bus import Bus
 from keepwell.platform.settings import Settings
+from keepwell.platform.valkey import Valkey
 
 PROBLEMS: tuple[ProblemType, ...] = (
     *tenant_errors.PROBLEMS,
     *identity_errors.PROBLEMS,
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
+    *live_errors.PROBLEMS,
 )
 
 
@@ -34,11 +39,12 @@ def catalog() -> Catalog:
 class Rooms:
     """The services of every room, over one kernel. `derive` gives 32 bytes under the master key for a label."""
 
-    def __init__(self, kernel: Kernel, derive: Callable[[str], bytes], settings: Settings) -> None:
+    def __init__(self, kernel: Kernel, derive: Callable[[str], bytes], settings: Settings, valkey: Valkey, bus: Bus) -> None:
         self.tenants = tenants.TenantService(kernel)
         self.identity = identity.IdentityService(kernel, self.tenants, derive, _identity(settings))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         self.responses = responses.ResponseService(kernel, self.questionnaires)
+        self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.audit = audit.AuditService(kernel)
 
     def authenticate(self, authorization: str) -> Actor:
@@ -51,11 +57,34 @@ class Rooms:
             *identity_routes.endpoints(self.identity),
             *questionnaire_routes.endpoints(self.questionnaires),
             *response_routes.endpoints(self.responses),
+            *live_routes.endpoints(self.live, self.identity.presented),
             *audit_routes.endpoints(self.audit),
         )
 
-    def close(self) -> None:
+    def sockets(self) -> tuple[Socket, ...]:
+        """Every WebSocket of every room."""
+        return live_routes.sockets(self.live, self.identity.presented)
+
+    async def open(self) -> None:
+        """Starts what looks after those who stay connected."""
+        await self.live.open()
+
+    def drain(self) -> None:
+        """Sends away who stays connected: the process is about to end."""
+        self.live.drain()
+
+    async def close(self) -> None:
+        await self.live.close()
         self.identity.close()
+
+
+def _live(settings: Settings) -> live.LiveSettings:
+    return live.LiveSettings(
+        capacity=settings.room_capacity,
+        connections=settings.room_connections,
+        idle=settings.room_idle_s,
+        pace=settings.room_messages_per_s,
+    )
 
 
 def _identity(settings: Settings) -> identity.Settings:

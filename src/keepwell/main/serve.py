@@ -93,7 +93,7 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
     parts = Parts(settings, addresses, ProcessKind.API)
     ready = asyncio.Event()
     exposition = Exposition(folder if len(sockets) > 1 else None)
-    http = server(application(parts, exposition), settings, ready.set)
+    http = server(application(parts, exposition), settings, ready.set, parts.rooms.drain)
     children = [
         Child(str(number), each.fileno(), folder, partial(http.stand_in, each))
         for number, each in enumerate(sockets[1:], start=1)
@@ -121,7 +121,8 @@ async def _api(settings: Settings, addresses: Addresses, listener: socket.socket
         if child:  # nobody reads on: what is written from now on would fill the pipe and stop us
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    http = server(application(Parts(settings, addresses, ProcessKind.API), exposition), settings, ready)
+    parts = Parts(settings, addresses, ProcessKind.API)
+    http = server(application(parts, exposition), settings, ready, parts.rooms.drain)
 
     async def leave_with_parent() -> None:
         await parent_gone()

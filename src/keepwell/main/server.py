@@ -11,13 +11,14 @@ from math import ceil
 import uvicorn
 
 from keepwell.kernel.http import Door
-from keepwell.kernel.http.connection import Connection
+from keepwell.kernel.http.connection import Connection, SocketConnection
 from keepwell.platform.settings import Settings
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 65
 """Longer than the minute that load balancers keep an idle connection: the one that reuses it must not be the one that closes."""
 
+SOCKET_MESSAGE_BYTES = 1_000_000
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -26,11 +27,12 @@ class AddressInUseError(Exception):
 
 
 class Server(uvicorn.Server):
-    """One HTTP server. `ready` is called once when it accepts requests."""
+    """One HTTP server. `ready` is called once when it accepts requests, `leaving` when it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], leaving: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._leaving = leaving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -51,6 +53,7 @@ class Server(uvicorn.Server):
         """Accepts nothing more and finishes what runs; called twice, no longer waits for it."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._leaving()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -58,11 +61,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(door: Door, settings: Settings, ready: Callable[[], None]) -> Server:
+def server(door: Door, settings: Settings, ready: Callable[[], None], leaving: Callable[[], None] = lambda: None) -> Server:
     """A server for this application, not yet listening."""
     config = uvicorn.Config(
         door,
         http=Connection,
+        ws=SocketConnection,
+        ws_max_size=SOCKET_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # its memory, some hundred kilobytes a connection, buys little on short messages
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -73,7 +79,7 @@ def server(door: Door, settings: Settings, ready: Callable[[], None]) -> Server:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=ceil(settings.shutdown_grace_s),
     )
-    return Server(config, ready)
+    return Server(config, ready, leaving)
 
 
 @contextlib.contextmanager

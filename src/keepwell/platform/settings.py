@@ -122,6 +122,14 @@ class Settings(BaseSettings):
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 
+    room_capacity: Positive = 50
+    """Most connections in the live room of one response, over all processes."""
+    room_connections: Positive = 10_000
+    """Most connections of one API process in live rooms."""
+    room_idle_s: Seconds = 300.0
+    """A WebSocket on which nothing was said for this long is closed, seconds; a ping is enough."""
+    room_messages_per_s: Seconds = 50.0
+    """How many messages a WebSocket may send in a second; twice as many at once."""
     body_limit_bytes: Positive = 1_000_000
     """Largest usual request body, bytes."""
     shutdown_grace_s: Seconds = 10.0

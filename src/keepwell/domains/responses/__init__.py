@@ -16,7 +16,7 @@ from keepwell.domains.responses.models import (
     VoidResponse,
 )
 from keepwell.domains.responses.rules import evolution, lifecycle, shortcomings
-from keepwell.domains.responses.rules.evolution import change_of
+from keepwell.domains.responses.rules.evolution import change_of, newest_row
 from keepwell.domains.responses.service import KIND, RESOURCE, ResponseService
 from keepwell.domains.responses.store import LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
@@ -120,5 +120,6 @@ __all__ = [
     "SubmitResponse",
     "VoidResponse",
     "change_of",
+    "newest_row",
     "shortcomings",
 ]

@@ -7,7 +7,7 @@ from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.endpoint import Authenticator, Endpoint, RequestHeader
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
-from keepwell.kernel.http.render import problem
+from keepwell.kernel.http.render import document, problem
 from keepwell.kernel.http.socket import DisconnectedError, Socket, SocketCall
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "answer",
     "converted",
     "decode",
+    "document",
     "problem",
 ]

@@ -1,6 +1,6 @@
 """One request as a handler sees it, and the answer a handler gives."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,10 +22,12 @@ class Call:
 
     `id` is the `{id}` of the path (`NIL` on paths without one), `path` every path parameter as text.
     `query` and `body` are instances of the structs the endpoint declares, `pairs` the parameters as sent where it reads them
-    itself. `usual_limit` is the bytes most bodies may have.
+    itself. `usual_limit` is the bytes most bodies may have. `abort` ends the
+    connection without waiting for anything to get through.
     """
 
     __slots__ = (
+        "abort",
         "actor",
         "body",
         "id",
@@ -62,6 +64,7 @@ class Call:
         self.versions_known: tuple[int, ...] = ()
         self.idempotency_key: str | None = None
         self.usual_limit = 0
+        self.abort: Callable[[], None] = lambda: None
 
     @property
     def if_none_match(self) -> int | None:

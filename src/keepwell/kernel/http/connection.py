@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from keepwell.kernel.http import observe
 from keepwell.kernel.http.call import Answer
 from keepwell.kernel.http.errors import BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT
 from keepwell.kernel.http.render import problem
+from keepwell.kernel.http.socket import ABORT
 from keepwell.kernel.problems import ProblemType, Refusal
 from keepwell.kit.ids import new_id
 
@@ -117,6 +119,7 @@ class Connection(HttpToolsProtocol):
         earlier = self.cycle
         super().on_headers_complete()
         if self.cycle is not earlier:  # made just now, its task has not run yet; an upgrade makes none
+            self.cycle.scope[ABORT] = self.transport.abort  # pyright: ignore[reportGeneralTypeIssues] - a key of ours
             self.cycle.transport = Together(self.transport, self.loop)  # pyright: ignore[reportAttributeAccessIssue]
 
     def on_body(self, body: bytes) -> None:
@@ -178,6 +181,14 @@ class Connection(HttpToolsProtocol):
         observe.count_unreadable(kind.status, request_id)
         self.transport.write(_raw(problem(Refusal(kind), "/", request_id), request_id))
         self.transport.close()
+
+
+class SocketConnection(WebSocketsSansIOProtocol):
+    """One WebSocket connection (RFC 6455): uvicorn's, which can also be ended without waiting for what does not get through."""
+
+    async def run_asgi(self) -> None:
+        self.scope[ABORT] = self.transport.abort  # pyright: ignore[reportGeneralTypeIssues] - a key of ours
+        await super().run_asgi()
 
 
 def _raw(answer: Answer, request_id: str) -> bytes:

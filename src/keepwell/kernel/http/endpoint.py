@@ -1,7 +1,7 @@
 """The table of the HTTP door: one `Endpoint` says all about one operation; server and document are both made from it."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -15,6 +15,7 @@ from keepwell.kernel.http.exchange import Exchange
 from keepwell.kernel.http.query import QueryReader, parse_pairs
 from keepwell.kernel.http.render import not_modified, send_answer, send_while_wanted
 from keepwell.kernel.http.routing import path_id
+from keepwell.kernel.http.socket import ABORT
 from keepwell.kernel.problems import UNAUTHENTICATED, ProblemType, Refusal, Refused
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     of bodies.
     `door` is what journal and access records call the way in. `pairs`: parameters may be repeated and carry modifiers, so the
     handler reads them itself from `Call.pairs`; `query` then only describes them. `streams`: the answer goes on until its caller
-    leaves. `headers` are read besides the usual ones. `deprecated`: every answer says until when it will be there, and what
-    replaces it.
+    leaves; its body is closed (`aclose`) then, whether it was begun or not. `headers` are read besides the usual ones.
+    `deprecated`: every answer says until when it will be there, and what replaces it.
     """
 
     method: str
@@ -104,10 +105,19 @@ class Operation:
         if call.versions_known and not_modified(answer, call.versions_known):
             answer = Answer(304, None, answer.headers)
         if self.endpoint.streams:
-            scope["keepwell.exchange"].leave()
-            await send_while_wanted(answer, receive, send)
+            await self._stream(answer, scope, receive, send)
         else:
             await send_answer(answer, send)
+
+    async def _stream(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["keepwell.exchange"].leave()
+        try:
+            if scope["method"] == "HEAD":
+                await send_answer(msgspec.structs.replace(answer, body=b""), send)
+            else:
+                await send_while_wanted(answer, receive, send)
+        finally:
+            await cast("AsyncGenerator[bytes]", answer.body).aclose()
 
     async def _call(self, scope: Scope, receive: Receive) -> Call:
         exchange: Exchange = scope["keepwell.exchange"]
@@ -116,6 +126,7 @@ class Operation:
         origin = Origin(self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position)
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         call.usual_limit = self._usual_limit
+        call.abort = scope.get(ABORT, call.abort)
         if self._has_id:
             call.id = path_id(call.path)
         if self.endpoint.pairs:

@@ -15,13 +15,10 @@ _encode = msgspec.json.Encoder().encode
 _JSON_HEADER = (b"content-type", b"application/json")
 
 
-def problem(refusal: Refusal, instance: str, request_id: str) -> Answer:
-    """A refusal as a problem document (RFC 9457).
-
-    Statuses that mean "later" always say when (`Retry-After`, seconds); 401 names the scheme it wants (RFC 9110, 15.5.2).
-    """
+def document(refusal: Refusal, instance: str, request_id: str) -> dict[str, Any]:
+    """A refusal as the members of a problem document (RFC 9457)."""
     kind = refusal.type
-    document: dict[str, Any] = {
+    members: dict[str, Any] = {
         **refusal.extra,
         **refusal.disclosed,
         "type": f"/problems/{kind.code}",
@@ -33,13 +30,22 @@ def problem(refusal: Refusal, instance: str, request_id: str) -> Answer:
         "request_id": request_id,
     }
     if refusal.faults:
-        document["errors"] = refusal.faults
+        members["errors"] = refusal.faults
+    return members
+
+
+def problem(refusal: Refusal, instance: str, request_id: str) -> Answer:
+    """A refusal as an answer.
+
+    Statuses that mean "later" always say when (`Retry-After`, seconds); 401 names the scheme it wants (RFC 9110, 15.5.2).
+    """
+    kind = refusal.type
     headers: dict[str, str] = {}
     if refusal.retry_after is not None or needs_retry_after(kind):
         headers["retry-after"] = str(max(1, refusal.retry_after or 1))
     if kind.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return Answer(kind.status, _encode(document), headers, PROBLEM_JSON)
+    return Answer(kind.status, _encode(document(refusal, instance, request_id)), headers, PROBLEM_JSON)
 
 
 def needs_retry_after(kind: ProblemType) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GONE = 1006
 """What is logged as close code of a connection that ended without one (RFC 6455, 7.4.1)."""
 INTERNAL = 1011
+ABORT = "keepwell.abort"
+"""Where the server puts what ends a connection at once."""
 
 
 class DisconnectedError(Exception):
@@ -44,6 +46,8 @@ class SocketCall:
         self.id: UUID = NIL
         self.query: Any = None
         self.code = GONE
+        self.abort: Callable[[], None] = scope.get(ABORT, _nothing)
+        """Ends the connection without waiting for anything to get through."""
         self._door = door
         self._receive = receive
         self._send = send
@@ -99,6 +103,10 @@ class SocketCall:
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except OSError:
             return
+
+
+def _nothing() -> None:
+    """Where there is no connection of ours below."""
 
 
 class Socket(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """What identity does over more than one aggregate: logging in, refreshing, accounts, and the tokens all doors accept."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 
@@ -9,7 +10,7 @@ from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticS
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
 from keepwell.domains.identity.service.sessions import Me, SessionService, ending
-from keepwell.domains.identity.service.tokens import Tokens
+from keepwell.domains.identity.service.tokens import Tokens, bearer
 from keepwell.domains.identity.service.users import NewUser, UserService
 from keepwell.domains.tenants import TenantService
 from keepwell.kernel import Actor, Kernel
@@ -46,6 +47,10 @@ class IdentityService:
             Refused: unauthenticated.
         """
         return self.tokens.authenticate(authorization)
+
+    def presented(self, authorization: str) -> tuple[Actor, datetime]:
+        """As `authenticate`, and the instant from which the header speaks for nobody any more."""
+        return self.tokens.presented(bearer(authorization))
 
     def close(self) -> None:
         """Ends the hashing threads."""

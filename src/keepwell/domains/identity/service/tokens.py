@@ -11,6 +11,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import lru_cache
 from secrets import SystemRandom
 from typing import Any
@@ -123,10 +124,7 @@ class Tokens:
         Raises:
             Refused: unauthenticated.
         """
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise _unauthenticated("The Authorization header must carry a bearer token.")
-        return self.verify(token.strip())
+        return self.verify(bearer(authorization))
 
     def verify(self, token: str) -> Actor:
         """As `authenticate`, for a bare access token.
@@ -134,6 +132,10 @@ class Tokens:
         Raises:
             Refused: unauthenticated.
         """
+        return self.presented(token)[0]
+
+    def presented(self, token: str) -> tuple[Actor, datetime]:
+        """The actor that a bare access token speaks for, and the instant from which it does no more. Raises as `verify` does."""
         now = self._clock.now().timestamp()
         known = self._verified.get(token)
         if known is None:
@@ -147,7 +149,7 @@ class Tokens:
         if expires <= now:
             self._verified.pop(token, None)
             raise _unauthenticated("The access token has expired.")
-        return actor
+        return actor, datetime.fromtimestamp(expires, UTC)
 
     def _check(self, token: str, now: float) -> tuple[int, Actor]:
         if len(token) > _LONGEST:
@@ -193,6 +195,18 @@ class Tokens:
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self._mac_key, body, hashlib.sha256)
+
+
+def bearer(authorization: str) -> str:
+    """The token in the value of an Authorization header (RFC 6750, 2.1).
+
+    Raises:
+        Refused: unauthenticated: there is none.
+    """
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthenticated("The Authorization header must carry a bearer token.")
+    return token.strip()
 
 
 def _unarmoured(text: str) -> bytes:

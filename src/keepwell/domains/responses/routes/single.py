@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from keepwell.domains.responses.errors import (
     INVALID_ANSWERS,
     MERGE_CONFLICT,
@@ -41,7 +39,7 @@ from keepwell.domains.responses.routes.bodies import (
     Reason,
     ResponseList,
 )
-from keepwell.domains.responses.rules.evolution import view
+from keepwell.domains.responses.rules.evolution import newest_row, view
 from keepwell.domains.responses.service import Diff, MergePreview, ResponseService, ResponseVerdict, told
 from keepwell.kernel import Outcome, Snapshot
 from keepwell.kernel.http import Answer, Call, Endpoint, answer, converted
@@ -51,14 +49,6 @@ from keepwell.kit.ids import new_id, parse_id
 _TAG = "Responses"
 
 
-def _newest_row(after: ResponseView, group: str) -> RowView:
-    """The row that a response got last: it stands last in its group, the address of which may have been given short."""
-    short = "." + group.lower()
-    address = group if group in after.rows else next(name for name in after.rows if name.lower().endswith(short))
-    row = after.rows[address][-1]
-    return RowView(row, row, address, after.version, after)
-
-
 def begun(outcome: Outcome) -> Answer:
     """What who began a response is answered."""
     return answer(outcome, 201, f"/v1/responses/{outcome.id}")
@@ -66,7 +56,7 @@ def begun(outcome: Outcome) -> Answer:
 
 def row_added(outcome: Outcome, group: str) -> Answer:
     """What who added a row to this group is answered."""
-    row = _newest_row(msgspec.json.decode(outcome.body, type=ResponseView), group)
+    row = newest_row(outcome.body, group)
     return Answer(201, row, answer(outcome, location=f"/v1/responses/{outcome.id}/rows/{row.id}").headers)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec.structs import replace
 
 from keepwell.domains.responses.models import (
@@ -22,6 +23,7 @@ from keepwell.domains.responses.models import (
     RowAdded,
     RowRemoved,
     Rows,
+    RowView,
 )
 from keepwell.domains.responses.rules.changes import added_rows
 from keepwell.kernel.envelope import Snapshot
@@ -181,3 +183,12 @@ def view(snapshot: Snapshot) -> ResponseView:
         snapshot.created_at,
         snapshot.updated_at,
     )
+
+
+def newest_row(body: bytes, group: str) -> RowView:
+    """The row that a response shown like this got last: it stands last in its group, whose address may have been given short."""
+    after = msgspec.json.decode(body, type=ResponseView)
+    short = "." + group.lower()
+    address = group if group in after.rows else next(name for name in after.rows if name.lower().endswith(short))
+    row = after.rows[address][-1]
+    return RowView(row, row, address, after.version, after)
