@@ -1,14 +1,16 @@
 """People in live rooms: connections that remember everything they were sent, and keep a copy of the response as clients do."""
 
 import asyncio
+import itertools
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.support.following import applied
 
@@ -174,6 +176,84 @@ class Follower(Guest):
             await self._end(1006)
         else:
             await self._end(0)
+
+
+class Browser(Guest):
+    """Somebody who stays in a room whatever happens to the connection: comes back, to the next server if one is gone.
+
+    What it edits it sends until it is told that it is stored.
+    """
+
+    def __init__(self, bases: Sequence[str], response: str, token: str) -> None:
+        super().__init__()
+        self.stored: dict[str, Json] = {}
+        """What it was told is stored, by the key it was sent under."""
+        self.connections = 0
+        self._bases = itertools.cycle(bases)
+        self._path = f"/v1/responses/{response}/room"
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._connection: ClientConnection | None = None
+        self._connected = asyncio.Event()
+        self._staying: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._staying = asyncio.create_task(self._stay())
+        await self.until(lambda guest: guest.copy is not None)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._staying is not None:
+            self._staying.cancel()
+            await asyncio.gather(self._staying, return_exceptions=True)
+
+    async def edit(self, answers: Json) -> int:
+        """Changes answers, whatever others changed meanwhile; the version that brought it."""
+        key = str(uuid4())
+        while True:
+            await self._connected.wait()
+            try:
+                async with asyncio.timeout(5):
+                    answer = await self._sent(key, answers)
+            except (TimeoutError, ConnectionClosed):
+                continue
+            if answer["type"] == "ack":
+                self.stored[key] = answers
+                return answer["data"]["version"]
+            code = answer["data"]["code"]
+            assert code in ("temporarily-unavailable", "outcome-unknown", "overloaded", "idempotency-key-in-use"), answer
+            await asyncio.sleep(0.05)
+
+    async def _sent(self, key: str, answers: Json) -> Json:
+        assert self._connection is not None
+        assert self.copy is not None
+        before = len(self.received)
+        message = {"type": "patch", "id": key, "idempotency_key": key, "on_conflict": "merge", "answers": answers}
+        await self._connection.send(json.dumps({**message, "if_match": self.copy["version"]}))
+
+        def told() -> list[Json]:
+            return [each for each in self.received[before:] if each["data"].get("id") == key]
+
+        await self.until(lambda _: told(), 6)
+        return told()[0]
+
+    async def _stay(self) -> None:
+        for base in self._bases:
+            after = "" if self.last_id is None else f"?after={self.last_id}"
+            address = f"{base.replace('http', 'ws', 1)}{self._path}{after}"
+            try:
+                async with connect(
+                    address, additional_headers=self._headers, proxy=None, compression=None, open_timeout=3
+                ) as found:
+                    self._connection = found
+                    self.connections += 1
+                    self._connected.set()
+                    async for message in found:
+                        await self._hear(json.loads(message))
+            except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake):
+                pass
+            finally:
+                self._connected.clear()
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -129,6 +129,16 @@ class Server:
         if self._child is not None:
             self._child.wait(10)
 
+    @contextlib.contextmanager
+    def beside(self) -> Generator["Beside"]:
+        """One more API process of the same installation, on a port of its own."""
+        beside = Beside(self)
+        beside.start()
+        try:
+            yield beside
+        finally:
+            beside.stop()
+
     # -- parts --------------------------------------------------------------------------------------------------------
 
     @property
@@ -226,6 +236,49 @@ class Server:
         """The end of everything it wrote."""
         texts = [path.read_text(errors="replace")[-3000:] for path in sorted(self.output.glob("*.log"))]
         return "\n--\n".join(texts)
+
+
+class Beside:
+    """`keepwell api` on the data directory of a server."""
+
+    def __init__(self, server: Server) -> None:
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self._server = server
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it and returns when it serves."""
+        with (self._server.output / "beside.log").open("ab") as out:
+            self._child = subprocess.Popen(
+                [PROGRAM, "api", "--port", str(self.port)],
+                cwd=self._server.output,
+                env=self._server.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        eventually(self._alive, 60)
+
+    def _alive(self) -> bool:
+        assert self._child is not None
+        assert self._child.poll() is None, self._server.said()
+        try:
+            return httpx.get(f"{self.base}/health/live", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        """Kill -9."""
+        assert self._child is not None
+        self._child.kill()
+        self._child.wait(10)
+
+    def stop(self) -> int:
+        """Ends it as a service manager would; its exit status."""
+        assert self._child is not None
+        self._child.terminate()
+        return self._child.wait(40)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ async def test_everybody_sees_a_change_and_its_maker_is_told_what_came_of_it(nod
         ack = await ann.ask("patch", if_match=1, answers={"a": "one", "b": "two"})
         assert ack["type"] == "ack"
         assert ack["data"]["version"] == 2
+        assert ann.versions == [1, 2], "who has the answer has seen what it is about"
         for guest in (ann, bob):
             changed = await guest.first("changed")
             assert changed["id"] == "2"

@@ -133,8 +133,8 @@ class _Conversation:
             return
         if data is not None or spoken.id is not None:
             named = {} if spoken.id is None else {"id": spoken.id}
-            said = Message(ACK, self._service.kernel.clock.now(), {**named, **(data or {})})
-            member.say(ACK, encoded(said))
+            text = encoded(Message(ACK, self._service.kernel.clock.now(), {**named, **(data or {})}))
+            member.say_after((data or {}).get("version") or 0, ACK, text)
 
     async def _do(self, member: Member, room: Room, spoken: Spoken) -> dict[str, Any] | None:
         """Does what was asked; what is told of it, where that is always told.

@@ -41,6 +41,7 @@ class Member:
     __slots__ = (
         "_bytes",
         "_cursor",
+        "_held",
         "_outbox",
         "_settings",
         "_space",
@@ -78,6 +79,7 @@ class Member:
         self.pace = Pace(settings.pace, self.heard)
         self._settings = settings
         self._cursor = cursor or Cursor(0)
+        self._held: list[tuple[int, _Waiting]] = []
         self._outbox: deque[_Waiting] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -92,6 +94,18 @@ class Member:
         if self.ending is None:
             self.version = version
             self._put(_Waiting(version, type, text))
+            if self._held and not self.lagging:
+                due = [waiting for after, waiting in self._held if after <= version]
+                self._held = [(after, waiting) for after, waiting in self._held if after > version]
+                for waiting in due:
+                    self._put(waiting)
+
+    def say_after(self, version: int, type: str, text: str) -> None:
+        """Sends an answer behind what brings it to a version: who has the answer has seen what it is about."""
+        if self.version is not None and self.version >= version and not self.lagging:
+            self.say(type, text)
+        elif self.ending is None:
+            self._held.append((version, _Waiting(0, type, text)))
 
     def say(self, type: str, text: str) -> None:
         """Sends what belongs to no version. Who does not know yet where the response stands hears only answers."""
@@ -127,8 +141,7 @@ class Member:
             return None
         waiting = self._outbox.popleft()
         self._bytes -= waiting.size
-        if len(self._outbox) < self._settings.backlog:
-            self._space.set()
+        self._space.set()
         self._cursor = Cursor(waiting.version) if waiting.version else self._cursor.following
         return framed(self._cursor, waiting.type, waiting.text)
 
@@ -144,7 +157,7 @@ class Member:
 
     async def listening(self) -> None:
         """Returns when little enough waits that more may be asked."""
-        while len(self._outbox) >= self._settings.backlog and self.ending is None:
+        while len(self._outbox) + len(self._held) >= self._settings.backlog and self.ending is None:
             self._space.clear()
             await self._space.wait()
 
