@@ -143,6 +143,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, tmp_path: P
         planter.every_type()
         planter.rows()
         planter.large()
+        planter.room()
         planter.everywhere(document)
         planter.sign_in("admin@demo.test")  # one of the routes was the way out
         planter.garbage()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
+from websockets.sync.client import connect
 
 from tests.support.canary import Canaries, Sighting
 from tests.support.forms import form, item, real_form
@@ -29,6 +30,7 @@ class Planter:
         self.reached: set[str] = set()
         self.refusals: list[tuple[str, httpx.Response]] = []
         self.answers: list[tuple[str, httpx.Response]] = []
+        self.told_in_rooms: list[dict[str, Any]] = []
         self._base = base
         self._numbers = (secret.integer("integer"), secret.decimal("decimal"), secret.date("date"))
         self._http = httpx.Client(base_url=base, timeout=20, trust_env=False)
@@ -136,6 +138,40 @@ class Planter:
         self.send("PATCH /v1/responses/{id}", f"/v1/responses/{response}", **change, expected=200)
         match = {"If-Match": '"3"'}
         self.send("DELETE /v1/responses/{id}/rows/{row}", f"{path}/{added['id']}", headers=match, expected=200)
+
+    def room(self) -> None:
+        """Answers given in a live room, somebody at an item, somebody who follows; and what makes no sense there."""
+        secret, named = self.secret, self.named
+        questionnaire = self._questionnaire(form(item("a"), item("b"), url=f"urn:uuid:{uuid4()}"))
+        body = {"questionnaire": questionnaire, "answers": {"a": secret.text("answer before the room")}}
+        path = f"/v1/responses/{self.send('POST /v1/responses', json=body, expected=201).json()['id']}"
+        address = f"{self._base.replace('http', 'ws', 1)}{path}/room"
+        headers = {"Authorization": self._http.headers["Authorization"]}
+        with (
+            self._http.stream("GET", f"{path}/events", params={"after": secret.text("cursor")}) as followed,
+            connect(address, additional_headers=headers, proxy=None) as room,
+        ):
+            self.reached.add("GET /v1/responses/{id}/events")
+            for message in (
+                {"type": "patch", "if_match": 1, "answers": {"a": secret.text("answer in a room")}},
+                {"type": "patch", "if_match": 1, "answers": {"b": secret.text("stale answer in a room")}},
+                {"type": "patch", "if_match": 2, "answers": {named.text("linkId in a room"): secret.text("answer to nothing")}},
+                {"type": "focus", "linkId": named.text("focus")},
+                {"type": "typing", "linkId": named.text("typing")},
+                {"type": secret.text("type"), "text": secret.text("text")},
+                {"type": "auth", "token": secret.text("token")},
+                {"type": "ping", "id": "last"},
+            ):
+                room.send(json.dumps(message))
+            room.send(secret.text("no message at all"))
+            heard = iter(room)
+            for text in heard:
+                told = json.loads(text)
+                self.told_in_rooms += [told] if told["type"] == "problem" else []
+                if told["data"].get("code") == "malformed-json":
+                    break
+            assert followed.headers["content-type"] == "text/event-stream"
+        assert len(self.told_in_rooms) == 5
 
     def large(self) -> None:
         """A response that is large and read often: what a cache is for."""
@@ -304,6 +340,10 @@ class Planter:
             found += self.secret.in_bytes(answer.content, where)
             document = answer.json() if answer.content.startswith(b"{") else answer.text
             found += self.named.in_tree(_without_echoes(document), where)
+        for told in self.told_in_rooms:
+            found += self.secret.in_tree(told, "a problem in a room") + self.named.in_tree(
+                _without_echoes(told), "a problem in a room"
+            )
         for operation, answer in self.answers:
             heads = str(answer.headers.raw).encode()
             for canaries in (self.secret, self.named):
