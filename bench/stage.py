@@ -84,7 +84,7 @@ def databases(data: Path) -> Generator[EmbeddedServers]:
 
 
 @contextmanager
-def keepwell(folder: Path, *, gather: bool = True) -> Generator[Server]:
+def keepwell(folder: Path, *, gather: bool = True, processes: int = PROCESSES) -> Generator[Server]:
     """`keepwell serve` on the data directory in `folder`, its log written to a file as in production."""
     program = shutil.which("keepwell", path=str(Path(sys.executable).parent))
     if program is None:
@@ -95,9 +95,10 @@ def keepwell(folder: Path, *, gather: bool = True) -> Generator[Server]:
         "KEEPWELL_DATA_DIR": str(folder / "data"),
         "KEEPWELL_GATHER": "true" if gather else "false",
         "KEEPWELL_ACCESS_TOKEN_LIFETIME_S": "3600",
+        "KEEPWELL_ROOM_IDLE_S": "3600",
     }
     log = folder / f"keepwell-{port}.log"
-    command = [program, "serve", "--port", str(port), "--workers", str(PROCESSES)]
+    command = [program, "serve", "--port", str(port), "--workers", str(processes)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
     server = Server(f"http://127.0.0.1:{port}", [process], log)
