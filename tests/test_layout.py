@@ -86,7 +86,7 @@ def test_no_function_outgrows_its_reader(path: Path):
 def test_tests_stand_where_their_source_stands():
     tests = SRC.parent / "tests"
     folders = {path.relative_to(tests) for path in tests.rglob("*") if path.is_dir() and any(path.glob("test_*.py"))}
-    known = {Path(), *map(Path, ("bench", "canaries", "chaos", "contract", "docs", "journeys", "migrations"))}
+    known = {Path(), *map(Path, ("bench", "canaries", "chaos", "contracts", "docs", "journeys", "migrations"))}
     strangers = {folder for folder in folders - known if not (SRC / "keepwell" / folder).is_dir()}
     assert not strangers, f"no source folder for {sorted(map(str, strangers))}"
 

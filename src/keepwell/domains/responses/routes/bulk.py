@@ -153,5 +153,6 @@ def endpoints(service: ResponseService) -> tuple[Endpoint, ...]:
             body_limit=MOST_BYTES,
             answers={200: BulkOutcomes},
             parts=True,
+            door="bulk",
         ),
     )

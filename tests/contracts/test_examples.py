@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from keepwell.main.demo import clinic
-from tests.contract.conftest import ADMIN
+from tests.contracts.conftest import ADMIN
 from tests.support.load import CLINICIAN, PASSWORD
 from tests.support.server import Server
 
