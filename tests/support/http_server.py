@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from keepwell.kernel.http.connection import Connection, SocketConnection
+from keepwell.kernel.http.connection import configured
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -26,23 +26,12 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: App, lifespan: str = "on") -> AsyncGenerator[str]:
-    """Yields the base address, such as `http://127.0.0.1:40123`; stops the server afterwards."""
+async def serving(app: App, lifespan: str = "on", **more: Any) -> AsyncGenerator[str]:
+    """Yields the base address, such as `http://127.0.0.1:40123`; stops the server afterwards. `more` is for `uvicorn.Config`."""
     # asyncio turns Nagle's algorithm off only on sockets that say TCP, and connections take over what their listener says.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        ws=SocketConnection,
-        ws_max_size=1_000_000,
-        ws_per_message_deflate=False,
-        lifespan="on" if lifespan == "on" else "off",
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config)
+    server = _Server(configured(app, lifespan=lifespan, timeout_graceful_shutdown=5, **more))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     async with asyncio.timeout(20):
         ready = asyncio.create_task(server.ready.wait())

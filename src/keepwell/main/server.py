@@ -12,14 +12,13 @@ from math import ceil
 import uvicorn
 
 from keepwell.kernel.http import Door
-from keepwell.kernel.http.connection import Connection, SocketConnection
+from keepwell.kernel.http.connection import Connection, configured
 from keepwell.platform.settings import Settings
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 65
 """Longer than the minute that load balancers keep an idle connection: the one that reuses it must not be the one that closes."""
 
-SOCKET_MESSAGE_BYTES = 1_000_000
 _COLLECTED_AFTER = (20_000, 25, 100)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -77,16 +76,9 @@ def _settle() -> None:
 
 def server(door: Door, settings: Settings, ready: Callable[[], None], leaving: Callable[[], None] = lambda: None) -> Server:
     """A server for this application, not yet listening."""
-    config = uvicorn.Config(
+    config = configured(
         door,
-        http=Connection,
-        ws=SocketConnection,
-        ws_max_size=SOCKET_MESSAGE_BYTES,
-        ws_per_message_deflate=False,  # its memory, some hundred kilobytes a connection, buys little on short messages
         lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         backlog=BACKLOG,

@@ -15,7 +15,7 @@ from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Operation
 from keepwell.kernel.http.exchange import Exchange, InFlight
 from keepwell.kernel.http.render import problem, send_answer
 from keepwell.kernel.http.routing import Paths
-from keepwell.kernel.http.socket import OpenSocket, Socket
+from keepwell.kernel.http.socket import NOWHERE, OpenSocket, Socket
 from keepwell.kernel.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, Refusal, Refused
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 ErrorShape = Callable[[Refusal, str, str], Answer]
 """Makes an answer of a refusal, the path as the caller wrote it, and the request's id."""
-NOTHING_HERE = 4404
-"""The code that a WebSocket is closed with where there is none."""
 CLIENT_GONE = 499
 """The status logged when the caller hung up before an answer; nothing is sent."""
 
@@ -105,12 +103,14 @@ class Door:
         self._sockets = Paths[OpenSocket]()
         for socket in sockets:
             self._sockets.add(socket.path, OpenSocket(socket, kernel))
+        self._nowhere: tuple[OpenSocket, dict[str, str]] = (OpenSocket(NOWHERE, kernel), {})
         self._lifespan = Router(lifespan=lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "websocket":
-            await self._converse(scope, receive, send)
+            socket, path = self._sockets.find(scope["path"]) or self._nowhere
+            await socket.serve(scope, path, receive, send)
         elif kind != "http":
             await self._lifespan(scope, receive, send)
         else:
@@ -122,16 +122,6 @@ class Door:
             finally:
                 exchange.leave()
                 observe.finish(exchange)
-
-    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._sockets.find(scope["path"])
-        if found is not None:
-            socket, path = found
-            await socket.serve(scope, path, receive, send)
-            return
-        await receive()
-        await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": NOTHING_HERE, "reason": NOT_FOUND.code})
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         try:

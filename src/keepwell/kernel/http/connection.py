@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -21,6 +22,7 @@ BODY_SECONDS = 20.0
 BODY_BYTES = 40_000
 DISCARD_BYTES = 64_000_000
 DISCARD_SECONDS = 30.0
+SOCKET_MESSAGE_BYTES = 1_000_000
 
 
 class Together:
@@ -189,6 +191,25 @@ class SocketConnection(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         self.scope[ABORT] = self.transport.abort  # pyright: ignore[reportGeneralTypeIssues] - a key of ours
         await super().run_asgi()
+
+
+def configured(app: Any, **more: Any) -> uvicorn.Config:
+    """How any server of ours is set up: with these connections, without words of uvicorn's own in answers and logs.
+
+    A WebSocket message has at most `SOCKET_MESSAGE_BYTES`. Messages are never compressed: one connection carries what several
+    people write, in one context, which besides would take some hundred kilobytes for each of them.
+    """
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws=SocketConnection,
+        ws_max_size=SOCKET_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **more,
+    )
 
 
 def _raw(answer: Answer, request_id: str) -> bytes:

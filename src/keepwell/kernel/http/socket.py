@@ -16,7 +16,7 @@ from keepwell.kernel.http import headers as header
 from keepwell.kernel.http import observe
 from keepwell.kernel.http.query import QueryReader
 from keepwell.kernel.http.routing import path_id
-from keepwell.kernel.problems import Refusal, Refused
+from keepwell.kernel.problems import NOT_FOUND, Refusal, Refused
 from keepwell.kit.ids import NIL
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ GONE = 1006
 INTERNAL = 1011
 ABORT = "keepwell.abort"
 """Where the server puts what ends a connection at once."""
+NOTHING_HERE = 4404
 
 
 class DisconnectedError(Exception):
@@ -63,8 +64,16 @@ class SocketCall:
         return self.traceparent[3:35]
 
     async def accept(self) -> None:
+        """Finishes the handshake.
+
+        Raises:
+            DisconnectedError: the other side has gone already.
+        """
         await self._receive()
-        await self._send({"type": "websocket.accept", "headers": [(b"x-request-id", self.request_id.encode("ascii"))]})
+        try:
+            await self._send({"type": "websocket.accept", "headers": [(b"x-request-id", self.request_id.encode("ascii"))]})
+        except OSError:
+            raise DisconnectedError from None
 
     async def receive(self) -> str | bytes:
         """The next message.
@@ -157,3 +166,10 @@ class OpenSocket:
             await self.socket.refuse(call, refused.refusal)
             return
         await self.socket.handler(call)
+
+
+async def _nothing_here(call: SocketCall, _: Refusal | None = None) -> None:
+    await call.close(NOTHING_HERE, NOT_FOUND.code)
+
+
+NOWHERE = Socket("unmatched", _nothing_here, _nothing_here, "What answers where there is no socket")
