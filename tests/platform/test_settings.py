@@ -80,3 +80,48 @@ def test_no_setting_is_idle():
     names = set(Settings.model_fields) - {f"pool_size_{kind}" for kind in ProcessKind}
     names -= {"replica_urls"}  # its description says that it waits for its users
     assert {name for name in names if not re.search(rf"\b(settings|chosen)\.{name}\b", text)} == set()
+
+
+ORIGINS = (
+    "https://app.example.org",
+    "http://localhost:3000",
+    "https://[::1]:8443",
+    "https://xn--bcher-kva.example",
+    "http://127.0.0.1",
+)
+
+
+def test_origins_are_taken_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KEEPWELL_CORS_ORIGINS", " , ".join(ORIGINS))
+    assert load().cors_origins == ORIGINS
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "app.example.org",
+        "https://*.example.org",
+        "https://app.example.org/",
+        "https://app.example.org/path",
+        "https://App.example.org",
+        "HTTPS://app.example.org",
+        "https://app.example.org:443",
+        "http://app.example.org:80",
+        "https://app.example.org:0",
+        "https://app.example.org:65536",
+        "https://app.example.org:",
+        "https://user@app.example.org",
+        "https://app.example.org?x",
+        "https://app.example.org https://other.example.org",
+        "https://b\u00fccher.example",
+        "file://",
+        "chrome-extension://abcdef",
+        "https://app.example.org,https://",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused_by_name(origin: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KEEPWELL_CORS_ORIGINS", origin)
+    with pytest.raises(InvalidSettingsError, match="KEEPWELL_CORS_ORIGINS"):
+        load()

@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from tests.support.canary import Canaries, Sighting
 from tests.support.forms import form, item, real_form
 from tests.support.load import PASSWORD
+from tests.support.manners import assert_mannered
 
 _ECHOES = ("instance", "pointer", "linkId")
 """Members of a problem that name what the caller wrote: the address, and the names of fields. Never values."""
@@ -51,6 +52,7 @@ class Planter:
         if answer.status_code >= 400:
             self.refusals.append((operation, answer))
         assert answer.status_code != 500, f"{operation}: {answer.text}"
+        assert_mannered(answer)
         assert expected is None or answer.status_code == expected, f"{operation}: {answer.status_code} {answer.text}"
         return answer
 

@@ -9,37 +9,33 @@ from typing import Any
 import uvicorn
 
 from keepwell.kernel.http.connection import configured
+from tests.support.waiting import eventually_async
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class _Server(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
 
 @asynccontextmanager
 async def serving(app: App, lifespan: str = "on", **more: Any) -> AsyncGenerator[str]:
     """Yields the base address, such as `http://127.0.0.1:40123`; stops the server afterwards. `more` is for `uvicorn.Config`."""
+    async with listening(uvicorn.Server(configured(app, lifespan=lifespan, timeout_graceful_shutdown=5, **more))) as base:
+        yield base
+
+
+@asynccontextmanager
+async def listening(server: uvicorn.Server) -> AsyncGenerator[str]:
+    """As `serving`, for a server that somebody else set up."""
     # asyncio turns Nagle's algorithm off only on sockets that say TCP, and connections take over what their listener says.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = _Server(configured(app, lifespan=lifespan, timeout_graceful_shutdown=5, **more))
     running = asyncio.create_task(server.serve(sockets=[listener]))
-    async with asyncio.timeout(20):
-        ready = asyncio.create_task(server.ready.wait())
-        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            ready.cancel()
-            running.result()
-            raise RuntimeError("the server ended before it began")
+
+    async def ready() -> bool:
+        return server.started or running.done()
+
+    await eventually_async(ready, 20)
+    if running.done():
+        running.result()
+        raise RuntimeError("the server ended before it began")
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:

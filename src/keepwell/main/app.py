@@ -61,5 +61,5 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...],
         outages=outages,
         lifespan=lifespan,
         sockets=sockets,
-        limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes),
+        limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes, parts.settings.cors_origins),
     )

@@ -87,6 +87,7 @@ class Exposition:
             public=True,
             vital=True,
             media=CONTENT_TYPE,
+            compressed=True,
         )
 
     async def _answer(self, _: Call) -> Answer:

@@ -86,6 +86,7 @@ class Readiness:
                 answers={200: Alive},
                 public=True,
                 vital=True,
+                compressed=True,
             ),
             Endpoint(
                 "GET",
@@ -96,6 +97,7 @@ class Readiness:
                 answers={200: Health},
                 public=True,
                 vital=True,
+                compressed=True,
             ),
         )
 

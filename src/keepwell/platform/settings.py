@@ -1,5 +1,6 @@
 """Every setting of the program: an environment variable KEEPWELL_<NAME>, also read from `.env`. Secrets are never shown."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -138,10 +139,12 @@ class Settings(BaseSettings):
     """How often the journal is sealed with a signed checkpoint, seconds."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses whose forwarding headers are believed."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins whose web pages may call the API, comma-separated, such as https://app.example.org; unset: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
 
-    @field_validator("replica_urls", "trusted_proxies", mode="before")
+    @field_validator("replica_urls", "trusted_proxies", "cors_origins", mode="before")
     @classmethod
     def split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -167,6 +170,17 @@ class Settings(BaseSettings):
             raise ValueError("must be a URL such as valkey://host:6379")
         return url
 
+    @field_validator("cors_origins")
+    @classmethod
+    def are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _is_origin(origin):
+                raise ValueError(
+                    "must be origins as browsers send them, such as https://app.example.org or http://localhost:3000: "
+                    "in small letters, without path, without the usual port, without *"
+                )
+        return origins
+
     def pool_size(self, kind: ProcessKind) -> int:
         """Most database connections of one process of `kind`."""
         sizes = {
@@ -186,6 +200,16 @@ def _check_database_url(url: str) -> None:
     raise ValueError("must be a URL such as postgresql://user:password@host:5432/database") from None
 
 
+def _is_origin(text: str) -> bool:
+    """Whether a browser could send this as an `Origin`: scheme, host and, unless it is the scheme's own, port (RFC 6454, 6.2)."""
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        return False
+    scheme, port = match.groups()
+    return port is None or (int(port) < 2**16 and (scheme, port) not in (("http", "80"), ("https", "443")))
+
+
+_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?")
 _CACHES = ("valkey://", "valkeys://", "redis://", "rediss://", "unix://")
 
 

@@ -68,6 +68,7 @@ def endpoints(service: AuditService) -> tuple[Endpoint, ...]:
             "Audit",
             query=AuditQuery,
             answers={200: AuditPage},
+            compressed=False,
         ),
     )
 

@@ -97,6 +97,7 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             body=dict[str, Any],
             answers={201: QuestionnaireView},
             problems=(QUESTIONNAIRE_INVALID, QUESTIONNAIRE_EXISTS),
+            compressed=True,
         ),
         Endpoint(
             "PUT",
@@ -108,6 +109,7 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             answers={200: QuestionnaireView},
             problems=(QUESTIONNAIRE_INVALID, QUESTIONNAIRE_EXISTS, QUESTIONNAIRE_PUBLISHED, QUESTIONNAIRE_RETIRED),
             guarded=True,
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -117,6 +119,7 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             _TAG,
             answers={200: QuestionnaireView},
             problems=(QUESTIONNAIRE_RETIRED, VERSION_CONFLICT),
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -126,6 +129,7 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             _TAG,
             answers={200: QuestionnaireView},
             problems=(VERSION_CONFLICT,),
+            compressed=True,
         ),
     )
 
@@ -141,6 +145,7 @@ def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             body=dict[str, Any],
             answers={200: Judgement},
             idempotent=False,
+            compressed=True,
         ),
         Endpoint(
             "GET",
@@ -150,6 +155,7 @@ def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             _TAG,
             query=Filter,
             answers={200: QuestionnaireList},
+            compressed=True,
         ),
         Endpoint(
             "GET",
@@ -159,5 +165,6 @@ def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             _TAG,
             answers={200: QuestionnaireView},
             etag=True,
+            compressed=True,
         ),
     )

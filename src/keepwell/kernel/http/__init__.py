@@ -2,9 +2,9 @@
 
 from keepwell.kernel.http.app import Door, ErrorShape, Limits
 from keepwell.kernel.http.body import converted, decode
-from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, answer
+from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, Fixed, answer
 from keepwell.kernel.http.deprecation import Deprecation
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint, RequestHeader
+from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Example, RequestHeader
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
 from keepwell.kernel.http.render import document, problem
@@ -21,6 +21,8 @@ __all__ = [
     "Door",
     "Endpoint",
     "ErrorShape",
+    "Example",
+    "Fixed",
     "Limits",
     "PageLimit",
     "Pages",

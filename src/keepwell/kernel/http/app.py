@@ -11,8 +11,10 @@ from starlette.types import Receive, Scope, Send
 from keepwell.kernel.http import observe
 from keepwell.kernel.http.body import ClientGoneError
 from keepwell.kernel.http.call import Answer
+from keepwell.kernel.http.coding import Coder
 from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Operation
 from keepwell.kernel.http.exchange import Exchange, InFlight
+from keepwell.kernel.http.origins import Origins, preflight
 from keepwell.kernel.http.render import problem, send_answer
 from keepwell.kernel.http.routing import Paths
 from keepwell.kernel.http.socket import NOWHERE, OpenSocket, Socket
@@ -37,7 +39,10 @@ class Resource:
         get = operations.get("GET")
         if get is not None:
             operations.setdefault("HEAD", get)
-        self._allow = ", ".join(sorted({*operations, "OPTIONS"}))
+        methods = sorted({*operations, "OPTIONS"})
+        self._allow = ", ".join(methods)
+        asked = (header.name for operation in operations.values() for header in operation.endpoint.headers)
+        self._preflight = preflight(methods, asked)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["keepwell.exchange"]
@@ -50,7 +55,8 @@ class Resource:
                 raise Refused(Refusal(OVERLOADED, retry_after=1))
             await operation(scope, receive, send)
         elif exchange.method == "OPTIONS":
-            await send_answer(Answer(204, None, {"allow": self._allow}), send)
+            allowed = exchange.origins is not None and exchange.origins.allows(exchange.headers)
+            await send_answer(Answer(204, None, {"allow": self._allow, **(self._preflight if allowed else {})}), send)
         else:
             raise _NotAllowed(self._allow)
 
@@ -64,10 +70,14 @@ class _NotAllowed(Refused):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Of requests in flight at once, beyond which only vital routes answer; of the usual body, in bytes."""
+    """Of requests in flight at once, beyond which only vital routes answer; of the usual body, in bytes.
+
+    `origins` are those whose web pages may call, besides the server's own.
+    """
 
     in_flight: int = 1000
     body: int = 1_000_000
+    origins: tuple[str, ...] = ()
 
 
 class Door:
@@ -94,11 +104,13 @@ class Door:
         self.endpoints = tuple(endpoints)
         self._outages = outages
         self._shapes = tuple(shapes.items())
+        self._origins = Origins(limits.origins) if limits.origins else None
         self._positions = kernel.positions
         self._max_in_flight = limits.in_flight
         self._in_flight = InFlight()
         self._paths = Paths[Resource]()
-        for resource in _resources(self.endpoints, lambda endpoint: Operation(endpoint, kernel, authenticate, limits.body)):
+        coder = Coder()
+        for resource in _resources(self.endpoints, lambda each: Operation(each, kernel, authenticate, coder, limits.body)):
             self._paths.add(resource.path, resource)
         self._sockets = Paths[OpenSocket]()
         for socket in sockets:
@@ -115,6 +127,7 @@ class Door:
             await self._lifespan(scope, receive, send)
         else:
             exchange = scope["keepwell.exchange"] = Exchange(scope, send, self._positions, self._in_flight)
+            exchange.origins = self._origins
             exchange.shed = self._in_flight.count > self._max_in_flight
             observe.begin(exchange)
             try:

@@ -1,6 +1,7 @@
 """One request as a handler sees it, and the answer a handler gives."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,8 +23,8 @@ class Call:
 
     `id` is the `{id}` of the path (`NIL` on paths without one), `path` every path parameter as text.
     `query` and `body` are instances of the structs the endpoint declares, `pairs` the parameters as sent where it reads them
-    itself. `usual_limit` is the bytes most bodies may have. `abort` ends the
-    connection without waiting for anything to get through.
+    itself. `tags_known` are the entity tags of what the caller already has, as if strong: the door itself turns a match into 304.
+    `usual_limit` is the bytes most bodies may have. `abort` ends the connection without waiting for anything to get through.
     """
 
     __slots__ = (
@@ -39,8 +40,8 @@ class Call:
         "path",
         "query",
         "raw_headers",
+        "tags_known",
         "usual_limit",
-        "versions_known",
     )
 
     def __init__(
@@ -61,15 +62,10 @@ class Call:
         self.pairs: tuple[tuple[str, str], ...] = ()
         self.body: Any = None
         self.if_match: int | None = None
-        self.versions_known: tuple[int, ...] = ()
+        self.tags_known: tuple[str, ...] = ()
         self.idempotency_key: str | None = None
         self.usual_limit = 0
         self.abort: Callable[[], None] = lambda: None
-
-    @property
-    def if_none_match(self) -> int | None:
-        """The version the caller already has; of several, the first. The door itself turns a match into 304."""
-        return self.versions_known[0] if self.versions_known else None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -91,11 +87,25 @@ class Call:
         return outcome
 
 
+class Fixed:
+    """Bytes that stay the same as long as the process lives: `tag` names them, and each coding of them is made once."""
+
+    __slots__ = ("coded", "content", "tag")
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.tag = f'"{sha256(content).hexdigest()[:32]}"'
+        self.coded: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+
 class Answer(msgspec.Struct):
     """What goes back: a struct is sent as JSON, bytes as they are, an iterator part by part as it comes, None as no body."""
 
     status: int = 200
-    body: bytes | msgspec.Struct | AsyncIterator[bytes] | None = None
+    body: bytes | Fixed | msgspec.Struct | AsyncIterator[bytes] | None = None
     headers: dict[str, str] = {}
     content_type: str = "application/json"
 

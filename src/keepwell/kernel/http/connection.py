@@ -1,7 +1,7 @@
 """The HTTP/1.1 connection under the door: uvicorn's, with bounds on what a caller may send before it is understood."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import uvicorn
@@ -12,6 +12,7 @@ from keepwell.kernel.http import observe
 from keepwell.kernel.http.call import Answer
 from keepwell.kernel.http.errors import BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT
 from keepwell.kernel.http.render import problem
+from keepwell.kernel.http.safety import SAFETY
 from keepwell.kernel.http.socket import ABORT
 from keepwell.kernel.problems import ProblemType, Refusal
 from keepwell.kit.ids import new_id
@@ -181,7 +182,7 @@ class Connection(HttpToolsProtocol):
         """Answers what cannot become a request, and ends the connection."""
         request_id = str(new_id())
         observe.count_unreadable(kind.status, request_id)
-        self.transport.write(_raw(problem(Refusal(kind), "/", request_id), request_id))
+        self.transport.write(_raw(problem(Refusal(kind), "/", request_id), request_id, self.server_state.default_headers))
         self.transport.close()
 
 
@@ -212,10 +213,14 @@ def configured(app: Any, **more: Any) -> uvicorn.Config:
     )
 
 
-def _raw(answer: Answer, request_id: str) -> bytes:
+def _raw(answer: Answer, request_id: str, usual: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The bytes of an answer that no request led to. `usual` is what the server puts on every answer, such as the date."""
     body = answer.body if isinstance(answer.body, bytes) else b""
-    head = (
-        f"content-type: {answer.content_type}\r\ncontent-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
-        "x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
+    own = (
+        (b"content-type", answer.content_type.encode("ascii")),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode("ascii")),
+        (b"connection", b"close"),
     )
-    return STATUS_LINE[answer.status] + head.encode("ascii") + body
+    head = b"".join(b"%s: %s\r\n" % pair for pair in (*usual, *own, *SAFETY))
+    return STATUS_LINE[answer.status] + head + b"\r\n" + body

@@ -1,7 +1,7 @@
 """The table of the HTTP door: one `Endpoint` says all about one operation; server and document are both made from it."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -10,10 +10,11 @@ from keepwell.kernel.envelope import Actor, Origin
 from keepwell.kernel.http import headers as header
 from keepwell.kernel.http.body import check_media_type, decode, read_body
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call
+from keepwell.kernel.http.coding import Coder, negotiated
 from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.exchange import Exchange
 from keepwell.kernel.http.query import QueryReader, parse_pairs
-from keepwell.kernel.http.render import not_modified, send_answer, send_while_wanted
+from keepwell.kernel.http.render import finish, not_modified, send_answer, send_head, send_while_wanted
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.http.socket import ABORT
 from keepwell.kernel.problems import UNAUTHENTICATED, ProblemType, Refusal, Refused
@@ -33,6 +34,13 @@ class RequestHeader(msgspec.Struct, frozen=True):
     pattern: str = ""
 
 
+class Example(msgspec.Struct, frozen=True):
+    """What the document shows of an operation: a body that can be sent, and what the first of its successes carries."""
+
+    body: Any = None
+    answer: Any = None
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """One operation of the HTTP door.
 
@@ -49,6 +57,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     handler reads them itself from `Call.pairs`; `query` then only describes them. `streams`: the answer goes on until its caller
     leaves; its body is closed (`aclose`) then, whether it was begun or not. `headers` are read besides the usual ones.
     `deprecated`: every answer says until when it will be there, and what replaces it.
+    `compressed`: its answers may be, because they hold no credential, and no text of anybody who may not read all of the rest.
+    None: nobody has decided, and they are not. `example` is for the document, which has one wherever something is carried.
     """
 
     method: str
@@ -75,6 +85,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     streams: bool = False
     headers: tuple[RequestHeader, ...] = ()
     deprecated: Deprecation | None = None
+    compressed: bool | None = None
+    example: Example = Example()
 
     @property
     def writes(self) -> bool:
@@ -87,10 +99,12 @@ class Operation:
     It raises `Refused` for whatever it refuses; the door around it makes the problem document.
     """
 
-    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator, usual_limit: int) -> None:
+    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator, coder: Coder, usual_limit: int) -> None:
         self.endpoint = endpoint
         self._kernel = kernel
         self._authenticate = authenticate
+        self._coder = coder
+        self._compresses = endpoint.compressed and not endpoint.streams
         self._query = QueryReader(None if endpoint.pairs else endpoint.query)
         self._decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
         self._body_limit = endpoint.body_limit or usual_limit
@@ -102,8 +116,11 @@ class Operation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = await self._call(scope, receive)
         answer = await self.endpoint.handler(call)
-        if call.versions_known and not_modified(answer, call.versions_known):
+        coding = negotiated(answer, call.raw_headers) if self._compresses else None
+        if call.tags_known and not_modified(answer, call.tags_known):
             answer = Answer(304, None, answer.headers)
+        elif coding is not None:
+            await self._coder.compress(answer, coding)
         if self.endpoint.streams:
             await self._stream(answer, scope, receive, send)
         else:
@@ -113,11 +130,13 @@ class Operation:
         scope["keepwell.exchange"].leave()
         try:
             if scope["method"] == "HEAD":
-                await send_answer(msgspec.structs.replace(answer, body=b""), send)
+                await send_head(answer, send)
+                await send({"type": "http.response.body", "body": b""})
             else:
                 await send_while_wanted(answer, receive, send)
         finally:
-            await cast("AsyncGenerator[bytes]", answer.body).aclose()
+            if isinstance(answer.body, AsyncIterator):
+                await finish(answer.body)
 
     async def _call(self, scope: Scope, receive: Receive) -> Call:
         exchange: Exchange = scope["keepwell.exchange"]
@@ -136,7 +155,7 @@ class Operation:
         if b"if-match" in headers:
             call.if_match = header.if_match(headers)
         if b"if-none-match" in headers and not self.endpoint.writes:
-            call.versions_known = header.if_none_match(headers)
+            call.tags_known = header.if_none_match(headers)
         if self._takes_key:
             call.idempotency_key = header.idempotency_key(headers)
         if self._decoder is not None:

@@ -5,14 +5,9 @@ from time import perf_counter
 from starlette.types import Message, Scope, Send
 
 from keepwell.kernel.http import headers as header
+from keepwell.kernel.http.origins import Origins
+from keepwell.kernel.http.safety import SAFETY, SAFETY_NAMES, SAFETY_OVER_TLS
 from keepwell.kernel.position import Positions
-
-_SAFETY = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-)
-_SAFETY_NAMES = frozenset(name for name, _ in _SAFETY)
 
 
 class InFlight:
@@ -30,6 +25,7 @@ class Exchange:
     `shed`: more is in flight than the process can carry. `close`: the connection ends after the answer.
     `leave` stops counting it among those in flight. `more` are headers that every answer of the operation carries.
     `positions` makes the tokens that sessions carry, where replicas may answer them; `position` is this session's.
+    `origins` are those whose pages may call, where there are any.
     """
 
     __slots__ = (
@@ -40,6 +36,7 @@ class Exchange:
         "method",
         "more",
         "named_itself",
+        "origins",
         "position",
         "positions",
         "request_id",
@@ -67,6 +64,7 @@ class Exchange:
         self.shed = False
         self.close = False
         self.more: tuple[tuple[bytes, bytes], ...] = ()
+        self.origins: Origins | None = None
         self.secure = scope.get("scheme") == "https"
         self.positions = positions
         self.position = None if positions is None else positions.read(header.positions(self.headers))
@@ -91,10 +89,13 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers: list[tuple[bytes, bytes]] = message["headers"]
-            own = {name for name, _ in headers} & _SAFETY_NAMES
+            own = {name for name, _ in headers} & SAFETY_NAMES
             headers.append((b"x-request-id", self.request_id.encode("ascii")))
-            headers.extend(_SAFETY if not own else (pair for pair in _SAFETY if pair[0] not in own))
+            safety = SAFETY_OVER_TLS if self.secure else SAFETY
+            headers.extend(safety if not own else (pair for pair in safety if pair[0] not in own))
             headers.extend(self.more)
+            if self.origins is not None:
+                headers.extend(self.origins.answer(self.headers))
             if self.positions is not None and self.position is not None and self.position.touched:
                 headers.extend(header.position(self.positions.token(self.position), secure=self.secure))
             if self.close:

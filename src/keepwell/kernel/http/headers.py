@@ -10,7 +10,7 @@ from keepwell.kernel.problems import INVALID_HEADER, Refusal, Refused
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_ENTITY_TAG = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"')
+_OPAQUE_TAG = re.compile(rb'"[\x21\x23-\x7e\x80-\xff]*"')
 _VERSION_SENT = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"|(0|[1-9][0-9]{0,17})')
 _ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
 _POSITION_COOKIE = b"keepwell_position"
@@ -69,8 +69,8 @@ def if_match(headers: Mapping[bytes, bytes]) -> int | None:
     return int(match[1] or match[2])
 
 
-def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[int, ...]:
-    """Every version `If-None-Match` names. Tags that are not ours match nothing, as RFC 9110, 13.1.2 wants.
+def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
+    """Every entity tag that `If-None-Match` names, quoted, weak ones as if strong: they are compared weakly (RFC 9110, 13.1.2).
 
     Raises:
         Refused: `invalid-header` when it is `*` or no list of entity tags.
@@ -80,7 +80,7 @@ def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[int, ...]:
         return ()
     if not _ENTITY_TAG_LIST.fullmatch(given):
         raise Refused(Refusal(INVALID_HEADER, 'If-None-Match takes ETags, such as "3" or W/"3"; * is not accepted.'))
-    return tuple(int(version) for version in _ENTITY_TAG.findall(given))
+    return tuple(tag.decode("latin-1") for tag in _OPAQUE_TAG.findall(given))
 
 
 def positions(headers: Mapping[bytes, bytes]) -> list[str]:

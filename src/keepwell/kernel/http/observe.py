@@ -19,6 +19,8 @@ SECONDS = Histogram(
 IN_FLIGHT = Gauge("keepwell_http_requests_in_flight", "Requests being served now")
 SOCKETS = Gauge("keepwell_http_sockets", "WebSocket connections open now")
 SOCKETS_CLOSED = Counter("keepwell_http_sockets_closed", "WebSocket connections ended, by close code", ["route", "code"])
+COMPRESSION_IN = Counter("keepwell_http_compression_in_bytes", "Bytes of answers before they were compressed", ["coding"])
+COMPRESSION_OUT = Counter("keepwell_http_compression_out_bytes", "Bytes of the same answers afterwards", ["coding"])
 WITHOUT_ID = Counter("keepwell_http_requests_without_id", "Requests that came without an X-Request-ID")
 
 
@@ -92,6 +94,12 @@ def finish_socket(route: str, code: int, seconds: float, request_id: str, trace_
     SOCKETS_CLOSED.labels(route, code if code in _CLOSE_CODES else "other").inc()
     duration_ms = round(seconds * 1000, 3)
     _log.info("http.socket", route=route, status=code, duration_ms=duration_ms, request_id=request_id, trace_id=trace_id)
+
+
+def count_compressed(coding: str, size: int, sent: int) -> None:
+    """Counts an answer of `size` bytes that left as `sent` bytes."""
+    COMPRESSION_IN.labels(coding).inc(size)
+    COMPRESSION_OUT.labels(coding).inc(sent)
 
 
 def count_unreadable(status: int, request_id: str) -> None:

@@ -1,13 +1,13 @@
 """Answers and refusals as HTTP: status, headers, bytes. Every error of every route leaves through here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 from starlette.types import Receive, Send
 
-from keepwell.kernel.http.call import Answer
+from keepwell.kernel.http.call import Answer, Fixed
 from keepwell.kernel.problems import IDEMPOTENCY_KEY_IN_USE, ProblemType, Refusal
 
 PROBLEM_JSON = "application/problem+json"
@@ -64,7 +64,7 @@ async def send_answer(answer: Answer, send: Send) -> None:
     elif isinstance(body, bytes):
         content = body
     else:
-        content = _encode(body)
+        content = body.content if isinstance(body, Fixed) else _encode(body)
     headers: list[tuple[bytes, bytes]] = []
     if body is not None:
         headers.append(_content_type(answer))
@@ -83,14 +83,29 @@ def _content_type(answer: Answer) -> tuple[bytes, bytes]:
 
 async def _send_parts(answer: Answer, parts: AsyncIterator[bytes], send: Send) -> None:
     """Writes an answer of unknown length. When making a part fails, the connection ends in the middle: the caller sees that."""
+    try:
+        await send_head(answer, send)
+        async for part in parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    finally:
+        await finish(parts)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def send_head(answer: Answer, send: Send) -> None:
+    """Begins an answer of unknown length."""
     headers = [
         _content_type(answer),
         *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    async for part in parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+
+
+async def finish(parts: AsyncIterator[bytes]) -> None:
+    """Ends what makes the parts of an answer, wherever it stands."""
+    close: Callable[[], Awaitable[None]] | None = getattr(parts, "aclose", None)
+    if close is not None:
+        await close()
 
 
 async def send_while_wanted(answer: Answer, receive: Receive, send: Send) -> None:
@@ -112,14 +127,8 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def not_modified(answer: Answer, versions_known: tuple[int, ...]) -> bool:
-    """Whether the caller already has this version: compared weakly, as RFC 9110, 13.1.2 asks."""
-    return answer.status == 200 and _version(answer.headers) in versions_known
-
-
-def _version(headers: Mapping[str, str]) -> int | None:
-    for name, value in headers.items():
-        if name.lower() == "etag":
-            tag = value.removeprefix("W/").strip('"')
-            return int(tag) if tag.isdigit() else None
-    return None
+def not_modified(answer: Answer, tags_known: tuple[str, ...]) -> bool:
+    """Whether the caller already has this: compared weakly, as RFC 9110, 13.1.2 asks."""
+    if answer.status != 200:
+        return False
+    return any(name.lower() == "etag" and value.removeprefix("W/") in tags_known for name, value in answer.headers.items())

@@ -154,5 +154,6 @@ def endpoints(service: ResponseService) -> tuple[Endpoint, ...]:
             answers={200: BulkOutcomes},
             parts=True,
             door="bulk",
+            compressed=True,
         ),
     )

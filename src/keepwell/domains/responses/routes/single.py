@@ -171,6 +171,7 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             hot=True,
             guarded=True,
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -182,6 +183,7 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: MergePreview},
             problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, VERSION_CONFLICT),
             idempotent=False,
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -192,6 +194,7 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             body=NewResponse,
             answers={201: ResponseView},
             problems=(NOT_FOUND, INVALID_ANSWERS, QUESTIONNAIRE_NOT_PUBLISHED),
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -202,6 +205,7 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             body=NewRow,
             answers={201: RowView},
             problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, VERSION_CONFLICT),
+            compressed=True,
         ),
         Endpoint(
             "DELETE",
@@ -213,6 +217,7 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             guarded=True,
+            compressed=True,
         ),
     )
 
@@ -228,6 +233,7 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(RESPONSE_INVALID, RESPONSE_SUBMITTED, RESPONSE_VOIDED),
             guarded=True,
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -239,6 +245,7 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(INVALID_ANSWERS, RESPONSE_INVALID, RESPONSE_NOT_SUBMITTED, RESPONSE_VOIDED),
             guarded=True,
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -250,6 +257,7 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(RESPONSE_VOIDED,),
             guarded=True,
+            compressed=True,
         ),
     )
 
@@ -266,6 +274,7 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             hot=True,
             etag=True,
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -277,6 +286,7 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             answers={200: ResponseVerdict},
             problems=(NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED),
             idempotent=False,
+            compressed=True,
         ),
         Endpoint(
             "POST",
@@ -287,9 +297,17 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             answers={200: ResponseVerdict},
             problems=(NOT_FOUND,),
             idempotent=False,
+            compressed=True,
         ),
         Endpoint(
-            "GET", "/v1/responses", reads.page, "List the clinic's responses", _TAG, query=Filter, answers={200: ResponseList}
+            "GET",
+            "/v1/responses",
+            reads.page,
+            "List the clinic's responses",
+            _TAG,
+            query=Filter,
+            answers={200: ResponseList},
+            compressed=True,
         ),
         Endpoint(
             "GET",
@@ -299,6 +317,16 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             _TAG,
             query=HistoryPart,
             answers={200: History},
+            compressed=True,
         ),
-        Endpoint("GET", "/v1/responses/{id}/diff", reads.diff, "Compare two versions", _TAG, query=Ends, answers={200: Diff}),
+        Endpoint(
+            "GET",
+            "/v1/responses/{id}/diff",
+            reads.diff,
+            "Compare two versions",
+            _TAG,
+            query=Ends,
+            answers={200: Diff},
+            compressed=True,
+        ),
     )
