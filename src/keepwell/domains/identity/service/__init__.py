@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from keepwell.domains.identity.models import SessionLimits
-from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticService
+from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticService, StepHealth
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
 from keepwell.domains.identity.service.sessions import Me, SessionService, ending
@@ -66,5 +66,6 @@ __all__ = [
     "Pair",
     "Person",
     "Settings",
+    "StepHealth",
     "ending",
 ]

@@ -1,0 +1,72 @@
+"""What the document shows of this room's routes: a clinic, its people, a session."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from keepwell.domains.identity.models import UserView
+from keepwell.domains.identity.routes.bodies import Login, Refresh, SessionItem, SessionList, UserChange, UserCreation, UserList
+from keepwell.domains.identity.rules.people import SCOPES
+from keepwell.domains.identity.service import Diagnostic, LoggedIn, Me, Pair, Person, StepHealth
+from keepwell.domains.tenants import Clinic
+from keepwell.kernel.http import Example
+
+_CLINIC = Clinic(UUID("01994f3c-52aa-7e21-9c1b-2f6b1a7d4e10"), "demo", "Demo Clinic")
+_PERSON = Person(UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"), "clinician@demo.test", "Demo Clinician", "clinician")
+_SESSION = UUID("01994f7e-0c31-7a90-b7de-5d2f8e9a4c22")
+_ACCESS = "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoiYXQrand0In0.eyJpc3MiOiJrZWVwd2VsbCJ9.c2lnbmF0dXJl"
+_REFRESH = "kwr_AQGZTzxSqn4hnBsvaxp9ThABmU98DDF6kLfeXS-OmkwiAZlPPFsHfGaPDZHSoMaz9AAAAAA"
+_USER = UserView(
+    UUID("01994f81-7d15-7f4e-a3c8-0b9d6e2f5a77"),
+    "new.nurse@clinic.example",
+    "New Nurse",
+    "clinician",
+    True,  # noqa: FBT003 - a field's value
+    datetime(2026, 9, 15, 8, 0, tzinfo=UTC),
+    1,
+)
+
+LOGIN = Example(
+    body=Login(_PERSON.email, "keepwell-demo-pass"),
+    answer=LoggedIn(
+        access_token=_ACCESS, expires_in=585, refresh_token=_REFRESH, session_id=_SESSION, clinic=_CLINIC, user=_PERSON
+    ),
+)
+REFRESH = Example(
+    body=Refresh(_REFRESH),
+    answer=Pair(access_token=_ACCESS, expires_in=592, refresh_token=_REFRESH, session_id=_SESSION),
+)
+SESSIONS = Example(
+    answer=SessionList(
+        [
+            SessionItem(
+                _SESSION,
+                datetime(2026, 9, 15, 8, 0, tzinfo=UTC),
+                datetime(2026, 9, 15, 8, 9, 45, tzinfo=UTC),
+                datetime(2026, 9, 15, 9, 9, 45, tzinfo=UTC),
+                True,  # noqa: FBT003 - a field's value
+            )
+        ],
+        None,
+    )
+)
+ME = Example(answer=Me(_PERSON, _CLINIC, _PERSON.role, SCOPES["clinician"], _SESSION))
+DIAGNOSTIC = Example(
+    answer=Diagnostic(
+        True,  # noqa: FBT003 - a field's value
+        (
+            StepHealth("database", ok=True, took_ms=1.2),
+            StepHealth("hashing", ok=True, took_ms=0.0),
+            StepHealth("signing-key", ok=True, took_ms=0.1),
+        ),
+    )
+)
+CREATE = Example(
+    body=UserCreation(_USER.email, _USER.name, _USER.role, "correct horse battery staple"),
+    answer=_USER,
+)
+SHOW = Example(answer=_USER)
+PAGE = Example(answer=UserList([_USER], None))
+CHANGE = Example(
+    body=UserChange(name="Head Nurse"),
+    answer=UserView(_USER.id, _USER.email, "Head Nurse", _USER.role, _USER.active, _USER.created_at, 2),
+)
