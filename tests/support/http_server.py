@@ -8,7 +8,9 @@ from typing import Any
 
 import uvicorn
 
+from keepwell.kernel.http import Door
 from keepwell.kernel.http.connection import configured
+from tests.support.declared import Declared
 from tests.support.waiting import eventually_async
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -16,9 +18,16 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 @asynccontextmanager
 async def serving(app: App, lifespan: str = "on", **more: Any) -> AsyncGenerator[str]:
-    """Yields the base address, such as `http://127.0.0.1:40123`; stops the server afterwards. `more` is for `uvicorn.Config`."""
-    async with listening(uvicorn.Server(configured(app, lifespan=lifespan, timeout_graceful_shutdown=5, **more))) as base:
+    """Yields the base address, such as `http://127.0.0.1:40123`; stops the server afterwards. `more` is for `uvicorn.Config`.
+
+    A door that answered what its endpoints do not declare fails the test at its end.
+    """
+    declared = Declared(app) if isinstance(app, Door) else None
+    async with listening(
+        uvicorn.Server(configured(declared or app, lifespan=lifespan, timeout_graceful_shutdown=5, **more))
+    ) as base:
         yield base
+    assert declared is None or not declared.surprises, f"not in the document: {', '.join(declared.surprises)}"
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
 from keepwell.main.health import Readiness
 from keepwell.main.parts import Parts
-from keepwell.main.rooms import PROBLEMS
+from keepwell.main.rooms import PROBLEMS, TAGS
 from keepwell.platform.postgres import DatabaseUnavailable
 
 _LOST = (
@@ -57,7 +57,7 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...],
     return Door(
         parts.kernel,
         parts.rooms.authenticate,
-        Pages((*endpoints, *own), PROBLEMS, version("keepwell")).endpoints,
+        Pages((*endpoints, *own), PROBLEMS, version("keepwell"), TAGS).endpoints,
         outages=outages,
         lifespan=lifespan,
         sockets=sockets,

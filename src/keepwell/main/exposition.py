@@ -15,10 +15,15 @@ from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.kernel.http import Answer, Call, Endpoint, Example
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SIBLING_SECONDS = 1.0
+_EXAMPLE = """\
+# HELP keepwell_http_requests_total Requests answered
+# TYPE keepwell_http_requests_total counter
+keepwell_http_requests_total{method="GET",route="/health/live",status="200"} 12.0
+"""
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
@@ -88,6 +93,7 @@ class Exposition:
             vital=True,
             media=CONTENT_TYPE,
             compressed=True,
+            example=Example(answer=_EXAMPLE),
         )
 
     async def _answer(self, _: Call) -> Answer:

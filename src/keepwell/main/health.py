@@ -6,7 +6,7 @@ from time import perf_counter
 
 import msgspec
 
-from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.kernel.http import Answer, Call, Endpoint, Example
 from keepwell.kernel.problems import UNAVAILABLE, Refusal, Refused
 
 Check = Callable[[], Awaitable[None]]
@@ -39,6 +39,17 @@ class Alive(msgspec.Struct, frozen=True):
     """The process answers."""
 
     status: str = "alive"
+
+
+_EXAMPLE = Health(
+    "ready",
+    {
+        "database": PartHealth(ok=True, took_ms=1.3),
+        "cache": PartHealth(ok=True, took_ms=0.4),
+        "migrations": PartHealth(ok=True, took_ms=2.1),
+        "queue": PartHealth(ok=True, took_ms=0.0),
+    },
+)
 
 
 class Readiness:
@@ -87,6 +98,7 @@ class Readiness:
                 public=True,
                 vital=True,
                 compressed=True,
+                example=Example(answer=Alive()),
             ),
             Endpoint(
                 "GET",
@@ -98,6 +110,7 @@ class Readiness:
                 public=True,
                 vital=True,
                 compressed=True,
+                example=Example(answer=_EXAMPLE),
             ),
         )
 

@@ -1,6 +1,6 @@
 """Every room of the program, listed once: a room that is not here does not exist."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from keepwell.domains import audit, identity, live, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
@@ -29,6 +29,17 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *response_errors.PROBLEMS,
     *live_errors.PROBLEMS,
 )
+
+
+TAGS: Mapping[str, str] = {
+    "Auth": "Logging in and out, one's own sessions, and who one is. None of these answers is ever compressed.",
+    "Users": "The accounts of a clinic: an administrator makes, changes and disables them.",
+    "Questionnaires": "FHIR R4 forms. A draft may change; published, it never does, and takes answers.",
+    "Responses": "Answers to one form. Every version is kept; what was submitted can be amended, not edited.",
+    "Audit": "Who did and saw what in the clinic.",
+    "Health": "Whether this process and its parts work, for load balancers and Prometheus.",
+}
+"""What the operations of a tag have in common, for the document."""
 
 
 def catalog() -> Catalog:

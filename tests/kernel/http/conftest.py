@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from keepwell.kernel.envelope import Actor
-from keepwell.kernel.http import Answer, Call, Door, Endpoint, Limits, Pages
+from keepwell.kernel.http import Answer, Call, Door, Endpoint, Example, Limits, Pages
 from keepwell.kernel.problems import OVERLOADED, UNAUTHENTICATED, Fault, ProblemType, Refusal, Refused
 from keepwell.kit.ids import new_id
 from tests.support.http_server import serving
@@ -113,10 +113,26 @@ class Held:
         self.release = asyncio.Event()
 
 
+THING = Example(
+    Thing(name="a thing", parts=[Part(2)]),
+    Echo(UUID("01890a5d-ac96-774b-bcce-b302099a8057"), "a <b>thing</b>"),
+    (Refusal(TEAPOT, "Short and stout.", (Fault("/spout", "hot", "Mind it"),), {"current_version": 4}),),
+)
 ENDPOINTS = (
     Endpoint("GET", "/v1/things/{id}", show, "Show", "Things", query=Filter, answers={200: Echo}, etag=True, hot=True),
-    Endpoint("PUT", "/v1/things/{id}", keep, "Put", "Things", Thing, answers={201: Echo}, guarded=True, problems=(TEAPOT,)),
-    Endpoint("POST", "/v1/things", keep, "Create", "Things", body=Thing, answers={201: Echo}, body_limit=10_000),
+    Endpoint(
+        "PUT",
+        "/v1/things/{id}",
+        keep,
+        "Put",
+        "Things",
+        Thing,
+        answers={201: Echo},
+        guarded=True,
+        problems=(TEAPOT,),
+        example=THING,
+    ),
+    Endpoint("POST", "/v1/things", keep, "Create", "Things", body=Thing, answers={201: Echo}, body_limit=10_000, example=THING),
     Endpoint("POST", "/v1/things/bulk", keep, "Create many", "Things", body=Thing, answers={201: Echo}, body_limit=2_000_000),
     Endpoint("POST", "/v1/things/close", close, "Close", "Things", answers={204: None}),
     Endpoint("POST", "/v1/auth/login", keep, "Log in", "Auth", body=Thing, answers={201: Echo}, public=True, idempotent=False),

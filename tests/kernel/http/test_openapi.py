@@ -12,6 +12,16 @@ from keepwell.kernel.http import Pages
 from tests.kernel.http.conftest import ENDPOINTS
 
 
+def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """What a reference refers to; anything else is itself."""
+    place: Any = part
+    if "$ref" in part:
+        place = document
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            place = place[step]
+    return place
+
+
 def test_each_mounted_route_is_in_the_document(pages: Pages):
     described = {(method.upper(), path) for path, methods in pages.document["paths"].items() for method in methods}
     assert described == {(endpoint.method, endpoint.path) for endpoint in pages.endpoints}
@@ -29,7 +39,7 @@ def test_every_status_of_a_guarded_write_is_declared(pages: Pages):
     operation = pages.document["paths"]["/v1/things/{id}"]["put"]
     expected = {"201", "400", "401", "403", "404", "408", "409", "412", "413", "415", "422", "428", "431", "500", "503"}
     assert set(operation["responses"]) == expected
-    assert "teapot" in operation["responses"]["409"]["description"]
+    assert "teapot" in resolved(pages.document, operation["responses"]["409"])["description"]
     parameters = {one["name"]: one for one in operation["parameters"]}
     assert parameters["If-Match"]["required"] is True
     assert parameters["id"]["schema"]["format"] == "uuid"
@@ -65,6 +75,48 @@ def test_every_reference_resolves(pages: Pages):
             place = place[step]
 
 
+def test_an_operation_shows_what_to_send_and_what_comes_back(pages: Pages):
+    operation = pages.document["paths"]["/v1/things/{id}"]["put"]
+    body = operation["requestBody"]["content"]["application/json"]["examples"]["usual"]
+    answer = operation["responses"]["201"]["content"]["application/json"]["examples"]["usual"]
+    assert resolved(pages.document, body)["value"]["parts"] == [{"count": 2, "kind": "a"}]
+    assert resolved(pages.document, answer)["value"]["text"] == "a <b>thing</b>"
+
+
+def test_what_is_the_same_is_said_once(pages: Pages):
+    paths = pages.document["paths"]
+    one, other = paths["/v1/things/{id}"]["put"], paths["/v1/things"]["post"]
+    for status in ("403", "413"):
+        assert one["responses"][status] == other["responses"][status]
+    assert one["responses"]["409"] != other["responses"]["409"]
+    assert one["requestBody"]["content"] == other["requestBody"]["content"]
+
+
+def test_each_problem_has_an_example_that_is_what_the_door_would_answer(pages: Pages):
+    response = resolved(pages.document, pages.document["paths"]["/v1/things/{id}"]["put"]["responses"]["409"])
+    content = response["content"]["application/problem+json"]
+    assert set(content["examples"]) == {"idempotency-key-in-use", "teapot"}
+    teapot = resolved(pages.document, content["examples"]["teapot"])
+    assert teapot["value"] == {
+        "type": "/problems/teapot",
+        "title": "It is a teapot",
+        "status": 409,
+        "detail": "Short and stout.",
+        "instance": "/v1/things/01994fa0-37b8-7d1f-9a64-4e5c8b2d0f61",
+        "code": "teapot",
+        "request_id": "01994fa2-30c5-7e84-b1f7-9d0a6c4e3b25",
+        "current_version": 4,
+        "errors": [{"pointer": "/spout", "code": "hot", "message": "Mind it"}],
+    }
+    assert content["schema"]["allOf"][1] == {"properties": {"code": {"enum": list(content["examples"])}}}
+
+
+def test_tags_are_described_where_somebody_does(pages: Pages):
+    described = Pages(ENDPOINTS, (), "1", {"Things": "What there is."}).document["tags"]
+    assert {"name": "Things", "description": "What there is."} in described
+    assert {"name": "Faults"} in described
+
+
 @pytest.mark.parametrize("path", ["/v1/things/x", "/v1/fail/refused", "/v1/fail/bug", "/nowhere"])
 async def test_problems_match_their_schema(http: httpx.AsyncClient, pages: Pages, path: str):
     schema = {**pages.document["components"]["schemas"]["Problem"], "components": pages.document["components"]}
@@ -84,3 +136,7 @@ async def test_document_and_page_are_served_and_load_nothing_from_elsewhere(http
     assert "http://" not in page.text
     assert "https://" not in page.text
     assert "<script" not in page.text
+    assert "a &lt;b&gt;thing&lt;/b&gt;" in page.text
+    anchors = set(re.findall(r'href="#([^"]+)"', page.text))
+    assert "problem-teapot" in anchors
+    assert all(f'id="{anchor}"' in page.text for anchor in anchors)

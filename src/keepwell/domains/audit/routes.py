@@ -2,16 +2,16 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from keepwell.domains.audit.models import AuditFilter, AuditPage, Position
+from keepwell.domains.audit.models import AuditedEntity, AuditFilter, AuditItem, AuditPage, Position
 from keepwell.domains.audit.service import AuditService
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit
+from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, Example, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
 
@@ -31,6 +31,28 @@ class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: Instant | None = msgspec.field(default=None, name="to")
     limit: PageLimit = USUAL_PAGE
     cursor: str | None = None
+
+
+_EXAMPLE = Example(
+    answer=AuditPage(
+        [
+            AuditItem(
+                at=datetime(2026, 9, 15, 9, 32, 10, tzinfo=UTC),
+                action="responses.patch",
+                command="responses.patch",
+                event="changed",
+                outcome="stored",
+                entity=AuditedEntity("response", UUID("01994fa0-37b8-7d1f-9a64-4e5c8b2d0f61"), 2),
+                actor=UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"),
+                role="clinician",
+                door="http",
+                request_id="01994fa2-30c5-7e84-b1f7-9d0a6c4e3b25",
+                purpose="TREAT",
+            )
+        ],
+        None,
+    )
+)
 
 
 class _Audit:
@@ -69,6 +91,7 @@ def endpoints(service: AuditService) -> tuple[Endpoint, ...]:
             query=AuditQuery,
             answers={200: AuditPage},
             compressed=False,
+            example=_EXAMPLE,
         ),
     )
 

@@ -35,10 +35,14 @@ class RequestHeader(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """What the document shows of an operation: a body that can be sent, and what the first of its successes carries."""
+    """What the document shows of an operation: a body that can be sent, and what the first of its successes carries.
+
+    `problems` are refusals whose documents hold more than every problem does.
+    """
 
     body: Any = None
     answer: Any = None
+    problems: tuple[Refusal, ...] = ()
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -48,7 +52,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     `body` and `query` are structs that forbid unknown fields. `answers` maps each status of success to what it carries.
     `problems` lists the types beyond those that every route of its shape can have.
     `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
-    `etag`: the answer carries its version, and `If-None-Match` turns an equal one into 304.
+    `etag`: the answer carries its version; of a read, `If-None-Match` turns an equal one into 304.
     `parts`: the body keeps parts raw, and the handler decodes each by itself.
     `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that

@@ -1,15 +1,12 @@
 """OpenAPI 3.1 from the endpoint table: what is served and what is described are one list."""
 
 import re
-from collections.abc import Iterable, Sequence
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
+from keepwell.kernel.http.components import HEADERS, Components, described, header_ref, phrase
 from keepwell.kernel.http.endpoint import Endpoint
 from keepwell.kernel.http.errors import HEADERS_TOO_LARGE, REQUEST_TIMEOUT
-from keepwell.kernel.http.render import PROBLEM_JSON, needs_retry_after
 from keepwell.kernel.problems import (
     BODY_TOO_LARGE,
     FORBIDDEN,
@@ -30,46 +27,52 @@ from keepwell.kernel.problems import (
     VERSION_CONFLICT,
     Fault,
     ProblemType,
+    Refusal,
 )
 
 _PARAMETER = re.compile(r"\{([A-Za-z_]+)(?::[a-z]+)?\}")
-_REF = "#/components/schemas/{name}"
+_EXAMPLE_ID = "01994fa0-37b8-7d1f-9a64-4e5c8b2d0f61"
+_DESCRIPTION = (
+    "A multi-tenant health-information backend. Errors are problem details (RFC 9457): see /problems. "
+    "What may change under /v1, and how you are told, is said in the project's docs/versioning.md."
+)
+_SHOWN = (
+    Refusal(INVALID_BODY, faults=(Fault("/answers", "required", "This field is required"),)),
+    Refusal(INVALID_PARAMETER, faults=(Fault("?limit", "wrong-type", "Expected `int`, got `str`"),)),
+    Refusal(VERSION_CONFLICT, extra={"current_version": 4}),
+)
+"""What the shared problems say besides, for their examples."""
 
 
-class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An error (RFC 9457). `code` is stable; further members depend on it."""
+def document(endpoints: Sequence[Endpoint], version: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these endpoints: every status declared, closed schemas where the server refuses more.
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    errors: list[Fault] = []
-
-
-def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of these endpoints: every status declared, closed schemas where the server refuses more."""
-    schemas = _Schemas(endpoints)
+    `tags` say what the operations of a tag have in common; those it does not name stand without words.
+    """
+    components = Components(endpoints, _SHOWN)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(_PARAMETER.sub(r"{\1}", endpoint.path), {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        paths.setdefault(_PARAMETER.sub(r"{\1}", endpoint.path), {})[endpoint.method.lower()] = _operation(endpoint, components)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Keepwell",
             "version": version,
-            "description": "A multi-tenant health-information backend. Errors are problem details (RFC 9457): see /problems.",
+            "description": _DESCRIPTION,
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": "/", "description": "The server that this document comes from"}],
         "security": [{"bearer": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(endpoint.tag for endpoint in endpoints)],
+        "tags": [
+            {"name": tag, **({"description": tags[tag]} if tag in tags else {})}
+            for tag in dict.fromkeys(endpoint.tag for endpoint in endpoints)
+        ],
         "paths": paths,
         "components": {
-            "schemas": schemas.components,
-            "headers": _HEADERS,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": components.schemas,
+            "responses": components.responses,
+            "examples": components.examples,
+            "headers": dict(HEADERS),
+            "securitySchemes": {"bearer": _BEARER},
         },
     }
 
@@ -92,42 +95,20 @@ def problems_of(endpoint: Endpoint) -> tuple[ProblemType, ...]:
     return tuple(dict.fromkeys((*kinds, *endpoint.problems)))
 
 
-class _Schemas:
-    """JSON schemas of every type the table mentions, each under its own name."""
-
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        types: list[Any] = [Problem]
-        for endpoint in endpoints:
-            types += [kind for kind in (endpoint.body, endpoint.query, *endpoint.answers.values()) if _described(kind)]
-        unique = list(dict.fromkeys(types))
-        schemas, self.components = msgspec.json.schema_components(unique, ref_template=_REF)
-        self._by_type = dict(zip(unique, schemas, strict=True))
-
-    def of(self, kind: Any) -> dict[str, Any]:
-        return self._by_type[kind]
-
-    def fields(self, kind: type[Any]) -> tuple[dict[str, Any], set[str]]:
-        """The schemas of a query struct's fields, by name, and the names of the required ones."""
-        schema = self._by_type[kind]
-        if "$ref" in schema:
-            schema = self.components[schema["$ref"].rsplit("/", 1)[-1]]
-        return schema["properties"], set(schema.get("required", ()))
-
-
-def _described(kind: Any) -> bool:
-    return kind is not None and kind is not bytes
-
-
-def _operation(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
+    name, example = _operation_id(endpoint), endpoint.example
     operation: dict[str, Any] = {
-        "operationId": _operation_id(endpoint),
+        "operationId": name,
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
-        "parameters": _parameters(endpoint, schemas),
-        "responses": _responses(endpoint, schemas),
+        "parameters": _parameters(endpoint, components),
+        "responses": _responses(endpoint, name, components),
     }
     if endpoint.body is not None:
-        operation["requestBody"] = {"required": True, "content": {endpoint.takes: {"schema": schemas.of(endpoint.body)}}}
+        content: dict[str, Any] = {"schema": components.of(endpoint.body)}
+        if example.body is not None:
+            content["examples"] = {"usual": components.example(f"{name}.body", example.body)}
+        operation["requestBody"] = {"required": True, "content": {endpoint.takes: content}}
     if endpoint.public:
         operation["security"] = []
     if endpoint.deprecated is not None:
@@ -140,13 +121,13 @@ def _operation_id(endpoint: Endpoint) -> str:
     return "_".join([endpoint.method.lower(), *words])
 
 
-def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint, components: Components) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
     for name in _PARAMETER.findall(endpoint.path):
         schema = {"type": "string", "format": "uuid"} if name == "id" else {"type": "string"}
         parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
     if endpoint.query is not None:
-        properties, required = schemas.fields(endpoint.query)
+        properties, required = components.fields(endpoint.query)
         for name, schema in properties.items():
             parameters.append({"name": name, "in": "query", "required": name in required, "schema": _sent_as_text(schema)})
     named = "Names the request in logs, with 1-128 of `[A-Za-z0-9._-]`; anything else is replaced, as if absent."
@@ -160,9 +141,7 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
         tag = _header("If-Match", version, "The ETag of the version this change was made from.")
         parameters.append({**tag, "required": True})
     if endpoint.etag and not endpoint.writes:
-        parameters.append(
-            _header("If-None-Match", '^(W/)?"(0|[1-9][0-9]{0,17})"$', "The ETag already held: 304 when still current.")
-        )
+        parameters.append(_header("If-None-Match", '^(W/)?"[!#-~]*"$', "The ETag already held: 304 when still current."))
     if endpoint.writes and endpoint.idempotent:
         parameters.append(_header("Idempotency-Key", "^[!-~]{1,255}$", "Sent again, the same request is applied once."))
     return parameters
@@ -182,34 +161,28 @@ def _header(name: str, pattern: str, description: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
-def _responses(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
+def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[str, Any]:
     responses: dict[str, Any] = {}
+    example = endpoint.example.answer
     for status, kind in endpoint.answers.items():
-        response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": _success_headers(endpoint, status)}
+        response: dict[str, Any] = {"description": phrase(status), "headers": _success_headers(endpoint, status)}
         if kind is not None:
-            schema = schemas.of(kind) if _described(kind) else {"type": "string"}
-            response["content"] = {endpoint.media: {"schema": schema}}
+            content: dict[str, Any] = {"schema": components.of(kind) if described(kind) else {"type": "string"}}
+            if example is not None:
+                content["examples"] = {"usual": components.example(f"{name}.answer", example)}
+                example = None
+            response["content"] = {endpoint.media: content}
         responses[str(status)] = response
     if endpoint.etag and not endpoint.writes:
-        responses["304"] = {"description": "Not Modified", "headers": _success_headers(endpoint, 304)}
+        responses["304"] = {"description": phrase(304), "headers": _success_headers(endpoint, 304)}
     by_status: dict[int, list[ProblemType]] = {}
     for kind in problems_of(endpoint):
         by_status.setdefault(kind.status, []).append(kind)
+    path = _PARAMETER.sub(lambda found: _EXAMPLE_ID if found[1] == "id" else found[1], endpoint.path)
     for status, kinds in sorted(by_status.items()):
-        responses.setdefault(str(status), _problem_response(kinds, schemas))
+        if str(status) not in responses:
+            responses[str(status)] = components.refused(status, kinds, path)
     return responses
-
-
-def _problem_response(kinds: list[ProblemType], schemas: _Schemas) -> dict[str, Any]:
-    headers = {"X-Request-ID": _header_ref("X-Request-ID")}
-    if all(needs_retry_after(kind) for kind in kinds):
-        headers["Retry-After"] = _header_ref("Retry-After")
-    lines = [f"`{kind.code}`: {kind.title}" for kind in kinds]
-    return {
-        "description": "; ".join(lines),
-        "headers": headers,
-        "content": {PROBLEM_JSON: {"schema": schemas.of(Problem)}},
-    }
 
 
 def _success_headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
@@ -224,28 +197,12 @@ def _success_headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
         names.append("Idempotency-Replayed")
     if endpoint.deprecated is not None:
         names += ["Deprecation", "Sunset", "Link"]
-    return {name: _header_ref(name) for name in names}
+    return {name: header_ref(name) for name in names}
 
 
-def _header_ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/headers/{name}"}
-
-
-_HEADERS: dict[str, Any] = {
-    "X-Request-ID": {"required": True, "description": "The request's name in every log line.", "schema": {"type": "string"}},
-    "ETag": {"required": True, "description": "The version, quoted.", "schema": {"type": "string"}},
-    "X-Keepwell-Position": {
-        "description": "Where replicas answer: a token to send with later requests, to read one's own writes. Also a cookie.",
-        "schema": {"type": "string"},
-    },
-    "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
-    "Idempotency-Replayed": {"description": "`true`: answered before, to the same key.", "schema": {"const": "true"}},
-    "Deprecation": {
-        "required": True,
-        "description": "Since when it should not be used (RFC 9745).",
-        "schema": {"type": "string"},
-    },
-    "Sunset": {"required": True, "description": "Until when it will be there (RFC 8594).", "schema": {"type": "string"}},
-    "Link": {"required": True, "description": "A guide away from here, and what replaces it.", "schema": {"type": "string"}},
-    "Retry-After": {"required": True, "description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The access token that POST /v1/auth/login or /v1/auth/refresh gave. It lives some minutes.",
 }

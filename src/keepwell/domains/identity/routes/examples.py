@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from keepwell.domains.identity.errors import INVALID_USER, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import UserView
 from keepwell.domains.identity.routes.bodies import Login, Refresh, SessionItem, SessionList, UserChange, UserCreation, UserList
 from keepwell.domains.identity.rules.people import SCOPES
 from keepwell.domains.identity.service import Diagnostic, LoggedIn, Me, Pair, Person, StepHealth
 from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import Example
+from keepwell.kernel.problems import Fault, Refusal
 
 _CLINIC = Clinic(UUID("01994f3c-52aa-7e21-9c1b-2f6b1a7d4e10"), "demo", "Demo Clinic")
 _PERSON = Person(UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"), "clinician@demo.test", "Demo Clinician", "clinician")
@@ -61,8 +63,12 @@ DIAGNOSTIC = Example(
     )
 )
 CREATE = Example(
-    body=UserCreation(_USER.email, _USER.name, _USER.role, "correct horse battery staple"),
-    answer=_USER,
+    UserCreation(_USER.email, _USER.name, _USER.role, "correct horse battery staple"),
+    _USER,
+    (
+        Refusal(INVALID_USER, faults=(Fault("/email", "email-syntax", "Use an address like name@example.org."),)),
+        Refusal(UNSUITABLE_PASSWORD, faults=(Fault("/password", "password-too-short", "Use at least 15 characters."),)),
+    ),
 )
 SHOW = Example(answer=_USER)
 PAGE = Example(answer=UserList([_USER], None))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from keepwell.domains.responses.routes import examples
 from keepwell.domains.responses.routes.operations import BulkOutcomes, BulkRequest, Change, Create, Get, Operation, path
 from keepwell.domains.responses.service import ResponseService, Step, each_in_turn, together
 from keepwell.kernel import Envelope, Outcome
@@ -155,5 +156,6 @@ def endpoints(service: ResponseService) -> tuple[Endpoint, ...]:
             parts=True,
             door="bulk",
             compressed=True,
+            example=examples.BULK,
         ),
     )

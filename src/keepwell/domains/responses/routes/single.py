@@ -23,6 +23,7 @@ from keepwell.domains.responses.models import (
     SubmitResponse,
     VoidResponse,
 )
+from keepwell.domains.responses.routes import examples
 from keepwell.domains.responses.routes.bodies import (
     Amendment,
     AnswerChanges,
@@ -154,7 +155,7 @@ class _Reads:
 def endpoints(service: ResponseService) -> tuple[Endpoint, ...]:
     """Every route for one response."""
     changes, reads = _Changes(service), _Reads(service)
-    return (*_editing(changes), *_closing(changes), *_looking(reads))
+    return (*_editing(changes), *_rows(changes), *_closing(changes), *_looking(reads), *_judging(reads))
 
 
 def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
@@ -171,7 +172,9 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             hot=True,
             guarded=True,
+            etag=True,
             compressed=True,
+            example=examples.PATCH,
         ),
         Endpoint(
             "POST",
@@ -184,6 +187,7 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, VERSION_CONFLICT),
             idempotent=False,
             compressed=True,
+            example=examples.MERGE,
         ),
         Endpoint(
             "POST",
@@ -194,8 +198,15 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             body=NewResponse,
             answers={201: ResponseView},
             problems=(NOT_FOUND, INVALID_ANSWERS, QUESTIONNAIRE_NOT_PUBLISHED),
+            etag=True,
             compressed=True,
+            example=examples.CREATE,
         ),
+    )
+
+
+def _rows(changes: _Changes) -> tuple[Endpoint, ...]:
+    return (
         Endpoint(
             "POST",
             "/v1/responses/{id}/rows",
@@ -205,7 +216,9 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             body=NewRow,
             answers={201: RowView},
             problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, VERSION_CONFLICT),
+            etag=True,
             compressed=True,
+            example=examples.ADD_ROW,
         ),
         Endpoint(
             "DELETE",
@@ -217,7 +230,9 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             guarded=True,
+            etag=True,
             compressed=True,
+            example=examples.REMOVE_ROW,
         ),
     )
 
@@ -233,7 +248,9 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(RESPONSE_INVALID, RESPONSE_SUBMITTED, RESPONSE_VOIDED),
             guarded=True,
+            etag=True,
             compressed=True,
+            example=examples.SUBMIT,
         ),
         Endpoint(
             "POST",
@@ -245,7 +262,9 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(INVALID_ANSWERS, RESPONSE_INVALID, RESPONSE_NOT_SUBMITTED, RESPONSE_VOIDED),
             guarded=True,
+            etag=True,
             compressed=True,
+            example=examples.AMEND,
         ),
         Endpoint(
             "POST",
@@ -257,7 +276,9 @@ def _closing(changes: _Changes) -> tuple[Endpoint, ...]:
             answers={200: ResponseView},
             problems=(RESPONSE_VOIDED,),
             guarded=True,
+            etag=True,
             compressed=True,
+            example=examples.VOID,
         ),
     )
 
@@ -275,7 +296,46 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             hot=True,
             etag=True,
             compressed=True,
+            example=examples.SHOW,
         ),
+        Endpoint(
+            "GET",
+            "/v1/responses",
+            reads.page,
+            "List the clinic's responses",
+            _TAG,
+            query=Filter,
+            answers={200: ResponseList},
+            compressed=True,
+            example=examples.PAGE,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/responses/{id}/history",
+            reads.history,
+            "Tell who changed what, and when",
+            _TAG,
+            query=HistoryPart,
+            answers={200: History},
+            compressed=True,
+            example=examples.HISTORY,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/responses/{id}/diff",
+            reads.diff,
+            "Compare two versions",
+            _TAG,
+            query=Ends,
+            answers={200: Diff},
+            compressed=True,
+            example=examples.DIFF,
+        ),
+    )
+
+
+def _judging(reads: _Reads) -> tuple[Endpoint, ...]:
+    return (
         Endpoint(
             "POST",
             "/v1/responses/$validate",
@@ -287,6 +347,7 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             problems=(NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED),
             idempotent=False,
             compressed=True,
+            example=examples.JUDGE,
         ),
         Endpoint(
             "POST",
@@ -298,35 +359,6 @@ def _looking(reads: _Reads) -> tuple[Endpoint, ...]:
             problems=(NOT_FOUND,),
             idempotent=False,
             compressed=True,
-        ),
-        Endpoint(
-            "GET",
-            "/v1/responses",
-            reads.page,
-            "List the clinic's responses",
-            _TAG,
-            query=Filter,
-            answers={200: ResponseList},
-            compressed=True,
-        ),
-        Endpoint(
-            "GET",
-            "/v1/responses/{id}/history",
-            reads.history,
-            "Tell who changed what, and when",
-            _TAG,
-            query=HistoryPart,
-            answers={200: History},
-            compressed=True,
-        ),
-        Endpoint(
-            "GET",
-            "/v1/responses/{id}/diff",
-            reads.diff,
-            "Compare two versions",
-            _TAG,
-            query=Ends,
-            answers={200: Diff},
-            compressed=True,
+            example=examples.JUDGE_STORED,
         ),
     )

@@ -1,8 +1,6 @@
 """The HTTP door of questionnaires."""
 
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from keepwell.domains.questionnaires.errors import (
     QUESTIONNAIRE_EXISTS,
@@ -13,33 +11,18 @@ from keepwell.domains.questionnaires.errors import (
 from keepwell.domains.questionnaires.models import (
     CreateQuestionnaire,
     PublishQuestionnaire,
-    QuestionnaireSummary,
     QuestionnaireView,
     ReplaceQuestionnaire,
     RetireQuestionnaire,
 )
+from keepwell.domains.questionnaires.routes import examples
+from keepwell.domains.questionnaires.routes.bodies import Filter, QuestionnaireList
 from keepwell.domains.questionnaires.service import Judgement, QuestionnaireService
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer
 from keepwell.kernel.problems import INVALID_PARAMETER, VERSION_CONFLICT, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
 
 _TAG = "Questionnaires"
-
-
-class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which questionnaires, and which part of the list."""
-
-    status: Literal["draft", "active", "retired"] | None = None
-    url: str | None = None
-    limit: PageLimit = USUAL_PAGE
-    cursor: str | None = None
-
-
-class QuestionnaireList(msgspec.Struct, frozen=True):
-    """Questionnaires, the newest first."""
-
-    items: list[QuestionnaireSummary]
-    next: str | None
 
 
 class _Questionnaires:
@@ -97,7 +80,9 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             body=dict[str, Any],
             answers={201: QuestionnaireView},
             problems=(QUESTIONNAIRE_INVALID, QUESTIONNAIRE_EXISTS),
+            etag=True,
             compressed=True,
+            example=examples.CREATE,
         ),
         Endpoint(
             "PUT",
@@ -109,7 +94,9 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             answers={200: QuestionnaireView},
             problems=(QUESTIONNAIRE_INVALID, QUESTIONNAIRE_EXISTS, QUESTIONNAIRE_PUBLISHED, QUESTIONNAIRE_RETIRED),
             guarded=True,
+            etag=True,
             compressed=True,
+            example=examples.REPLACE,
         ),
         Endpoint(
             "POST",
@@ -119,7 +106,9 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             _TAG,
             answers={200: QuestionnaireView},
             problems=(QUESTIONNAIRE_RETIRED, VERSION_CONFLICT),
+            etag=True,
             compressed=True,
+            example=examples.PUBLISH,
         ),
         Endpoint(
             "POST",
@@ -129,7 +118,9 @@ def _changes(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             _TAG,
             answers={200: QuestionnaireView},
             problems=(VERSION_CONFLICT,),
+            etag=True,
             compressed=True,
+            example=examples.RETIRE,
         ),
     )
 
@@ -146,6 +137,7 @@ def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             answers={200: Judgement},
             idempotent=False,
             compressed=True,
+            example=examples.JUDGE,
         ),
         Endpoint(
             "GET",
@@ -156,6 +148,7 @@ def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             query=Filter,
             answers={200: QuestionnaireList},
             compressed=True,
+            example=examples.PAGE,
         ),
         Endpoint(
             "GET",
@@ -166,5 +159,6 @@ def _reads(handlers: _Questionnaires) -> tuple[Endpoint, ...]:
             answers={200: QuestionnaireView},
             etag=True,
             compressed=True,
+            example=examples.SHOW,
         ),
     )

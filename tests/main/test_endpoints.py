@@ -1,0 +1,281 @@
+"""What every endpoint of the program has declared. A new one fails here until it has, too."""
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+
+from keepwell.kernel.http import Answer, Call, Deprecation, Endpoint
+from keepwell.kernel.http.deprecation import LEAST_NOTICE
+from keepwell.kernel.http.errors import PROBLEMS as DOOR_PROBLEMS
+from keepwell.kernel.http.openapi import document, problems_of
+from keepwell.kernel.problems import SHARED
+from keepwell.main.addresses import Addresses
+from keepwell.main.app import application
+from keepwell.main.parts import Parts
+from keepwell.main.rooms import PROBLEMS, TAGS
+from keepwell.platform.settings import ProcessKind, Settings
+
+PREFIXES = ("/v1/", "/fhir/", "/health/", "/problems/")
+PLACES = {"/", "/docs", "/graphql", "/metrics", "/openapi.json", "/problems"}
+CREDENTIAL = re.compile(r"token|secret|password|passkey|credential|recovery|one_time|api_key", re.IGNORECASE)
+NEVER_COMPRESSED = {
+    "/v1/audit": "request ids in it are chosen by people who are not even logged in",
+}
+"""Beside what concerns logging in. See docs/decisions/0011-what-may-be-compressed.md."""
+WITHOUT_VERSION = {
+    "/problems/{code}": "named by its content instead",
+    "/v1/responses/{id}/diff": "two versions, not one",
+    "/v1/responses/{id}/history": "a list",
+}
+NOT_OVER_HTTP = {
+    "bad-request": "no request, so no operation",
+    "conflict": "for rooms that find no better word",
+    "invalid-tenant": "clinics are made at the command line",
+    "method-not-allowed": "of a path, not of an operation",
+    "slug-taken": "clinics are made at the command line",
+    "too-much-at-once": "of one operation among many, in its outcome",
+}
+
+
+def table() -> tuple[Endpoint, ...]:
+    given: dict[str, Any] = {"_env_file": None, "master_key": base64.b64encode(bytes(32)).decode()}
+    nowhere = Addresses("postgresql://nowhere", "", "", "valkey://nowhere")
+    return application(Parts(Settings(**given), nowhere, ProcessKind.API)).endpoints
+
+
+TABLE = table()
+DOCUMENT = document(TABLE, "1", {"About this server": "This server.", **TAGS})
+
+
+async def nothing(_: Call) -> Answer:
+    return Answer(204)
+
+
+def sample(path: str = "/v1/things", method: str = "GET", **more: Any) -> Endpoint:
+    return Endpoint(method, path, nothing, "Sample", "Samples", **more)
+
+
+class Key(msgspec.Struct):
+    api_key: str
+
+
+class Keys(msgspec.Struct):
+    items: list[Key]
+
+
+# -- compression ------------------------------------------------------------------------------------------------------
+
+
+def has_content(endpoint: Endpoint) -> bool:
+    return any(kind is not None for kind in endpoint.answers.values())
+
+
+def undecided(endpoints: Iterable[Endpoint]) -> list[str]:
+    """Where nobody has said whether the answer may be compressed. Streams never are, and need no decision."""
+    return [named(each) for each in endpoints if has_content(each) and each.compressed is None and not each.streams]
+
+
+def exposed(endpoints: Iterable[Endpoint]) -> list[str]:
+    """What must not be compressed, and would be."""
+    return [
+        named(each)
+        for each in endpoints
+        if each.compressed
+        and (
+            each.streams
+            or each.path.startswith("/v1/auth/")
+            or each.path in NEVER_COMPRESSED
+            or any(holds_credential(kind) for kind in each.answers.values())
+        )
+    ]
+
+
+def holds_credential(kind: Any) -> bool:
+    """Whether a field of an answer, however deep, is named like something that lets somebody in."""
+    if kind is None or kind is bytes:
+        return False
+    schemas, components = msgspec.json.schema_components([kind])
+    return any(CREDENTIAL.search(name) for name in names_in([*schemas, *components.values()]))
+
+
+def names_in(tree: Any) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for name, value in tree.items():  # pyright: ignore[reportUnknownVariableType]
+            if name == "properties":
+                yield from value
+            yield from names_in(value)
+    elif isinstance(tree, list):
+        for value in tree:  # pyright: ignore[reportUnknownVariableType]
+            yield from names_in(value)
+
+
+def named(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+def test_every_answer_has_been_thought_about_before_it_is_compressed():
+    assert not undecided(TABLE), "say compressed=True or False; docs/decisions/0011-what-may-be-compressed.md tells how to decide"
+    assert undecided([sample(answers={200: Keys}), sample(answers={200: Keys}, streams=True)]) == ["GET /v1/things"]
+
+
+def test_no_answer_with_a_credential_or_a_strangers_text_is_ever_compressed():
+    assert not exposed(TABLE)
+    bad = [
+        sample("/v1/auth/codes", answers={200: dict[str, Any]}, compressed=True),
+        sample("/v1/keys", answers={201: Keys}, compressed=True),
+        sample("/v1/audit", answers={200: dict[str, Any]}, compressed=True),
+        sample("/v1/events", answers={200: bytes}, streams=True, compressed=True),
+    ]
+    assert exposed([*bad, sample("/v1/keys", answers={200: Keys}, compressed=False)]) == [named(each) for each in bad]
+
+
+def test_the_list_of_what_is_never_compressed_names_routes_that_are_there():
+    paths = {each.path for each in TABLE}
+    assert paths >= NEVER_COMPRESSED.keys()
+    assert paths >= WITHOUT_VERSION.keys()
+
+
+# -- conditional requests ---------------------------------------------------------------------------------------------
+
+
+def untagged(endpoints: Iterable[Endpoint]) -> list[str]:
+    """Reads of one thing whose answer does not say which version of it it is."""
+    return [
+        named(each)
+        for each in endpoints
+        if each.method == "GET"
+        and "{id}" in each.path
+        and not each.etag
+        and not each.streams
+        and each.path not in WITHOUT_VERSION
+    ]
+
+
+def test_every_read_of_one_thing_has_a_tag_and_answers_304():
+    assert not untagged(TABLE)
+    assert untagged([sample("/v1/things/{id}"), sample("/v1/things/{id}", etag=True)]) == ["GET /v1/things/{id}"]
+    operations = DOCUMENT["paths"]
+    for each in TABLE:
+        if each.etag and not each.writes:
+            assert "304" in operations[each.path]["get"]["responses"]
+
+
+def test_a_change_that_needs_the_version_tells_the_next_one():
+    assert not [named(each) for each in TABLE if each.guarded and not each.etag]
+
+
+# -- versions ---------------------------------------------------------------------------------------------------------
+
+
+def outside(endpoints: Iterable[Endpoint]) -> list[str]:
+    """What is served where no promise of ours holds."""
+    return [named(each) for each in endpoints if each.path not in PLACES and not each.path.startswith(PREFIXES)]
+
+
+def test_nothing_is_served_outside_the_places_that_the_page_about_versions_names():
+    assert not outside(TABLE)
+    assert outside([sample("/v2/things"), sample("/v1"), sample("/metrics/more"), sample("/v1/things")]) == [
+        "GET /v2/things",
+        "GET /v1",
+        "GET /metrics/more",
+    ]
+
+
+def test_what_will_go_is_announced_half_a_year_ahead():
+    for each in TABLE:
+        if each.deprecated is not None:
+            assert each.deprecated.sunset - each.deprecated.since >= LEAST_NOTICE, named(each)
+            assert DOCUMENT["paths"][each.path][each.method.lower()]["deprecated"] is True
+    since = datetime(2026, 9, 1, tzinfo=UTC)
+    assert timedelta(days=180) < LEAST_NOTICE < timedelta(days=190)
+    with pytest.raises(ValueError, match="at least six months"):
+        Deprecation(since, since + LEAST_NOTICE - timedelta(seconds=1), "/docs", "/v1/things")
+
+
+# -- the document -----------------------------------------------------------------------------------------------------
+
+
+def speechless(endpoints: Iterable[Endpoint]) -> list[str]:
+    """Operations that carry something and show none of it."""
+    return [
+        named(each)
+        for each in endpoints
+        if (each.body is not None and each.example.body is None) or (has_content(each) and each.example.answer is None)
+    ]
+
+
+def test_every_operation_shows_what_to_send_and_what_comes_back():
+    assert not speechless(TABLE), "give it an example: what is sent, and what is answered"
+    assert speechless([sample(answers={200: Keys}), sample(body=Key, answers={204: None})]) == ["GET /v1/things"] * 2
+
+
+def contents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every description of a body in the document that has examples, with where it stands."""
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            parts = [operation.get("requestBody", {}), *(resolved(each) for each in operation["responses"].values())]
+            for part in parts:
+                for media, content in part.get("content", {}).items():
+                    yield f"{method} {path} {media}", content
+
+
+def resolved(part: dict[str, Any]) -> dict[str, Any]:
+    place: Any = part
+    if "$ref" in part:
+        place = DOCUMENT
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            place = place[step]
+    return place
+
+
+def test_every_example_is_what_its_schema_says():
+    checked = 0
+    for where, content in contents():
+        schema = {**content["schema"], "components": DOCUMENT["components"]}
+        for example in content["examples"].values():
+            value = resolved(example)["value"]
+            assert jsonschema_rs.is_valid(schema, value, validate_formats=True), f"{where}: {value}"
+            checked += 1
+    assert checked > 300
+
+
+def test_a_wrong_example_would_be_noticed():
+    schema = {"$ref": "#/components/schemas/ResponseView", "components": DOCUMENT["components"]}
+    content = next(each for _, each in contents() if each["schema"] == {"$ref": "#/components/schemas/ResponseView"})
+    good = resolved(content["examples"]["usual"])["value"]
+    assert jsonschema_rs.is_valid(schema, good, validate_formats=True)
+    for wrong in ({"id": "7"}, {"answers": 7}, {"version": "1"}):
+        assert not jsonschema_rs.is_valid(schema, good | wrong, validate_formats=True)
+
+
+def test_each_problem_an_operation_can_answer_is_shown_under_its_code():
+    for each in TABLE:
+        responses = DOCUMENT["paths"][each.path][each.method.lower()]["responses"]
+        for kind in problems_of(each):
+            content = resolved(responses[str(kind.status)])["content"]["application/problem+json"]
+            value = resolved(content["examples"][kind.code])["value"]
+            told = (value["type"], value["title"], value["status"], value["code"])
+            assert told == (f"/problems/{kind.code}", kind.title, kind.status, kind.code)
+            assert kind.code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+
+
+def test_every_problem_there_is_can_be_had_somewhere_or_is_excused():
+    known = {kind.code for kind in (*SHARED, *DOOR_PROBLEMS, *PROBLEMS)}
+    had = {kind.code for each in TABLE for kind in problems_of(each)}
+    assert known - had == NOT_OVER_HTTP.keys()
+    assert had <= known
+
+
+def test_every_tag_is_described_and_no_other():
+    assert {each.tag for each in TABLE} - {"About this server"} == TAGS.keys()
+    assert all(tag["description"] for tag in DOCUMENT["tags"])
+
+
+def test_the_document_stays_of_a_size_that_tools_read_at_once():
+    assert len(msgspec.json.encode(DOCUMENT)) < 10_000 * len(TABLE)
