@@ -27,7 +27,7 @@ CREDENTIAL = re.compile(r"token|secret|password|passkey|credential|recovery|one_
 NEVER_COMPRESSED = {
     "/v1/audit": "request ids in it are chosen by people who are not even logged in",
 }
-"""Beside what concerns logging in. See docs/decisions/0011-what-may-be-compressed.md."""
+"""Beside what concerns logging in. See docs/decisions/0012-what-may-be-compressed.md."""
 WITHOUT_VERSION = {
     "/problems/{code}": "named by its content instead",
     "/v1/responses/{id}/diff": "two versions, not one",
@@ -36,10 +36,14 @@ WITHOUT_VERSION = {
 NOT_OVER_HTTP = {
     "bad-request": "no request, so no operation",
     "conflict": "for rooms that find no better word",
+    "focus-held": "said in a live room",
+    "idle": "said in a live room",
     "invalid-tenant": "clinics are made at the command line",
     "method-not-allowed": "of a path, not of an operation",
     "slug-taken": "clinics are made at the command line",
+    "too-fast": "said in a live room",
     "too-much-at-once": "of one operation among many, in its outcome",
+    "too-slow": "said in a live room",
 }
 
 
@@ -120,7 +124,7 @@ def named(endpoint: Endpoint) -> str:
 
 
 def test_every_answer_has_been_thought_about_before_it_is_compressed():
-    assert not undecided(TABLE), "say compressed=True or False; docs/decisions/0011-what-may-be-compressed.md tells how to decide"
+    assert not undecided(TABLE), "say compressed=True or False; docs/decisions/0012-what-may-be-compressed.md tells how to decide"
     assert undecided([sample(answers={200: Keys}), sample(answers={200: Keys}, streams=True)]) == ["GET /v1/things"]
 
 

@@ -1,6 +1,6 @@
 """Answers in fewer bytes: which content coding a caller takes (RFC 9110, 12.5.3), and answers in it.
 
-What may be compressed at all, each endpoint says: docs/decisions/0011-what-may-be-compressed.md.
+What may be compressed at all, each endpoint says: docs/decisions/0012-what-may-be-compressed.md.
 """
 
 import asyncio

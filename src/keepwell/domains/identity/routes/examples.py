@@ -13,7 +13,7 @@ from keepwell.kernel.http import Example
 from keepwell.kernel.problems import Fault, Refusal
 
 _CLINIC = Clinic(UUID("01994f3c-52aa-7e21-9c1b-2f6b1a7d4e10"), "demo", "Demo Clinic")
-_PERSON = Person(UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"), "clinician@demo.test", "Demo Clinician", "clinician")
+_PERSON = Person(UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"), "clinician@demo.test", "Cleo Clinician", "clinician")
 _SESSION = UUID("01994f7e-0c31-7a90-b7de-5d2f8e9a4c22")
 _ACCESS = "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoiYXQrand0In0.eyJpc3MiOiJrZWVwd2VsbCJ9.c2lnbmF0dXJl"
 _REFRESH = "kwr_AQGZTzxSqn4hnBsvaxp9ThABmU98DDF6kLfeXS-OmkwiAZlPPFsHfGaPDZHSoMaz9AAAAAA"
@@ -57,8 +57,10 @@ DIAGNOSTIC = Example(
         True,  # noqa: FBT003 - a field's value
         (
             StepHealth("database", ok=True, took_ms=1.2),
+            StepHealth("clinic-directory", ok=True, took_ms=1.4),
             StepHealth("hashing", ok=True, took_ms=0.0),
             StepHealth("signing-key", ok=True, took_ms=0.1),
+            StepHealth("session-store", ok=True, took_ms=1.3),
         ),
     )
 )

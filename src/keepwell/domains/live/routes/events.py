@@ -13,10 +13,18 @@ from keepwell.domains.live.models import PROBLEM, Message, Viewer
 from keepwell.domains.live.rules import encoded
 from keepwell.domains.live.service import LiveService, Member, measures
 from keepwell.kernel import Actor, Refusal
-from keepwell.kernel.http import Answer, Call, Endpoint, RequestHeader, document
+from keepwell.kernel.http import Answer, Call, Endpoint, Example, RequestHeader, document
 
 _HEARTBEAT_SECONDS = 15.0
 _RETRY_MS = 2_000
+_EXAMPLE = """\
+retry: 2000
+
+id: 2
+event: changed
+data: {"id":"2","type":"changed","at":"2026-09-15T09:32:10Z","data":{"version":2,"change":"changed","answers":{"weight":71.5}}}
+
+"""
 _LAST_EVENT = RequestHeader("Last-Event-ID", "The id of the last message received: the stream goes on behind it.")
 
 
@@ -102,5 +110,6 @@ def endpoints(service: LiveService, present: Callable[[str], tuple[Actor, dateti
             door="sse",
             streams=True,
             headers=(_LAST_EVENT,),
+            example=Example(answer=_EXAMPLE),
         ),
     )

@@ -94,7 +94,7 @@ ADD_ROW = Example(NewRow("medicine", {"medicine-name": "Aspirin"}), RowView(_ROW
 REMOVE_ROW = Example(answer=_FOURTH)
 MERGE = Example(
     MergeRequest(1, {"mood": _WELL}),
-    MergePreview(mergeable=True, base_version=1, version=3, response=msgspec.structs.replace(_FOURTH, version=3), conflicts=()),
+    MergePreview(mergeable=True, base_version=1, version=3, response=msgspec.structs.replace(_THIRD, merged=True), conflicts=()),
 )
 SUBMIT = Example(
     answer=_SUBMITTED,

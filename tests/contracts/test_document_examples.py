@@ -1,0 +1,151 @@
+"""The examples of the document, played against a running server: what they send is taken, what they show comes back.
+
+Ids, instants and tokens differ each time; nothing else may.
+"""
+
+import json
+import re
+from typing import Any, cast
+
+import httpx
+
+from tests.support.server import Server
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_ONCE = {"access_token", "refresh_token", "expires_in", "took_ms", "request_id"}
+
+
+class Story:
+    """Plays examples of one document. `ids` are the ids of the examples, and those that stand for them here."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self.ids: dict[str, str] = {}
+        self.played: set[str] = set()
+
+    def play(
+        self, client: httpx.Client, operation: str, query: str = "", version: int | None = None, **path: str
+    ) -> httpx.Response:
+        """Sends what is shown, and holds the answer against what is shown."""
+        method, template = operation.split(" ")
+        described = self._document["paths"][template][method.lower()]
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        content = None
+        if "requestBody" in described:
+            content = self._here(json.dumps(self._example(described["requestBody"])))
+            headers["Content-Type"] = "application/json"
+        address = template.format(**path) + query
+        answer = client.request(method, address, content=content, headers=headers)
+        status = next(status for status in described["responses"] if int(status) < 300)
+        assert answer.status_code == int(status), f"{operation}: {answer.status_code} {answer.text}"
+        self.played.add(operation)
+        if answer.content:
+            assert alike(answer.json()) == alike(self._example(described["responses"][status])), operation
+        return answer
+
+    def bodies(self) -> set[str]:
+        """Every operation under /v1 that takes a body."""
+        return {
+            f"{method.upper()} {path}"
+            for path, methods in self._document["paths"].items()
+            for method, operation in methods.items()
+            if "requestBody" in operation and path.startswith("/v1/")
+        }
+
+    def told(self, operation: str) -> Any:
+        """What is shown as the answer."""
+        method, template = operation.split(" ")
+        responses = self._document["paths"][template][method.lower()]["responses"]
+        return self._example(next(response for status, response in responses.items() if int(status) < 300))
+
+    def _example(self, part: dict[str, Any]) -> Any:
+        [content] = part["content"].values()
+        place: Any = self._document
+        for step in content["examples"]["usual"]["$ref"].removeprefix("#/").split("/"):
+            place = place[step]
+        return place["value"]
+
+    def _here(self, text: str) -> str:
+        for shown, real in self.ids.items():
+            text = text.replace(shown, real)
+        return text
+
+
+def alike(tree: Any) -> Any:
+    """A document without what is different each time."""
+    if isinstance(tree, dict):
+        members = cast("dict[str, Any]", tree)
+        return {_ID.sub("<id>", name): "<once>" if name in _ONCE else alike(value) for name, value in members.items()}
+    if isinstance(tree, list):
+        return [alike(value) for value in cast("list[Any]", tree)]
+    return _INSTANT.sub("<instant>", _ID.sub("<id>", tree)) if isinstance(tree, str) else tree
+
+
+def test_the_examples_tell_a_story_that_the_server_follows(
+    server: Server, admin: httpx.Client, clinician: httpx.Client, nobody: httpx.Client
+):
+    story = Story(httpx.get(f"{server.base}/openapi.json").raise_for_status().json())
+    form_and_responses(story, clinician)
+    people_and_sessions(story, admin, nobody)
+    server_itself(story, admin, nobody)
+    assert not story.bodies() - story.played, "nobody plays these: they could show anything"
+
+
+def form_and_responses(story: Story, clinician: httpx.Client):
+    forms, responses = "/v1/questionnaires", "/v1/responses"
+    story.play(clinician, f"POST {forms}/$validate")
+    form = story.play(clinician, f"POST {forms}").json()["id"]
+    story.play(clinician, f"PUT {forms}/{{id}}", version=1, id=form)
+    story.play(clinician, f"POST {forms}/{{id}}/publish", id=form)
+    story.play(clinician, f"GET {forms}/{{id}}", id=form)
+    url = story.told(f"GET {forms}/{{id}}")["url"]
+    story.play(clinician, f"GET {forms}", f"?url={url}")
+
+    story.play(clinician, f"POST {responses}/$validate")
+    one = story.play(clinician, f"POST {responses}").json()["id"]
+    story.ids[story.told(f"POST {responses}")["id"]] = one
+    story.play(clinician, f"POST {responses}/bulk")
+
+    two = story.play(clinician, f"POST {responses}").json()["id"]
+    story.play(clinician, f"PATCH {responses}/{{id}}", version=1, id=two)
+    story.play(clinician, f"GET {responses}/{{id}}", id=two)
+    story.play(clinician, f"GET {responses}/{{id}}/history", "?cursor=1", id=two)
+    story.play(clinician, f"GET {responses}/{{id}}/diff", "?from=1&to=2", id=two)
+    row = story.play(clinician, f"POST {responses}/{{id}}/rows", id=two).json()["id"]
+    story.play(clinician, f"POST {responses}/{{id}}/merge", id=two)
+    story.play(clinician, f"DELETE {responses}/{{id}}/rows/{{row}}", version=3, id=two, row=row)
+    story.play(clinician, f"POST {responses}/{{id}}/$validate", id=two)
+    story.play(clinician, f"POST {responses}/{{id}}/submit", version=4, id=two)
+    story.play(clinician, f"GET {responses}", f"?questionnaire={form}&status=completed")
+    story.play(clinician, f"POST {responses}/{{id}}/amend", version=5, id=two)
+    story.play(clinician, f"POST {responses}/{{id}}/void", version=6, id=two)
+    story.play(clinician, f"POST {forms}/{{id}}/retire", id=form)
+
+
+def people_and_sessions(story: Story, admin: httpx.Client, nobody: httpx.Client):
+    tokens = story.play(nobody, "POST /v1/auth/login").json()
+    story.ids[story.told("POST /v1/auth/login")["refresh_token"]] = tokens["refresh_token"]
+    fresh = story.play(nobody, "POST /v1/auth/refresh").json()
+    nobody.headers["Authorization"] = f"Bearer {fresh['access_token']}"
+    story.play(nobody, "GET /v1/auth/me")
+    story.play(nobody, "GET /v1/auth/login/diagnostic")
+    listed = nobody.get("/v1/auth/sessions").json()["items"]
+    assert [alike(each) for each in listed if each["current"]] == alike(story.told("GET /v1/auth/sessions"))["items"]
+
+    user = story.play(admin, "POST /v1/users").json()["id"]
+    story.play(admin, "GET /v1/users/{id}", id=user)
+    items = [alike(each) for each in admin.get("/v1/users", params={"limit": 1000}).json()["items"]]
+    assert alike(story.told("GET /v1/users"))["items"][0] in items
+    story.play(admin, "PATCH /v1/users/{id}", version=1, id=user)
+
+
+def server_itself(story: Story, admin: httpx.Client, nobody: httpx.Client):
+    story.play(nobody, "GET /health/live")
+    story.play(nobody, "GET /health/ready")
+    story.play(nobody, "GET /problems/{code}", code="not-found")
+    assert story.told("GET /problems")["items"][0] in nobody.get("/problems").json()["items"]
+    shown = story.told("GET /v1/audit")["items"][0]
+    found = admin.get("/v1/audit", params={"entity": "response/" + story.ids[shown["entity"]["id"]]}).json()["items"]
+    changes = [alike(each) for each in found if each["event"] == "changed"]
+    assert changes == [alike(shown)]
