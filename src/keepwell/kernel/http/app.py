@@ -162,9 +162,9 @@ class Door:
         if exchange.status:
             return  # the answer has begun: the server sees that it is not whole and closes the connection
         exchange.close = b"expect" in exchange.headers  # a body we never asked for may or may not follow
-        path = address(scope)
+        path: str = scope["path"]
         shape = next((shape for prefix, shape in self._shapes if path == prefix or path.startswith(prefix + "/")), problem)
-        answer = shape(refusal, path, exchange.request_id)
+        answer = shape(refusal, address(scope), exchange.request_id)
         answer.headers.update(headers or {})
         await send_answer(answer, exchange.send)
 

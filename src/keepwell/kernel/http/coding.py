@@ -6,6 +6,7 @@ What may be compressed at all, each endpoint says: docs/decisions/0012-what-may-
 import asyncio
 import re
 import sys
+import threading
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from functools import lru_cache, partial
@@ -92,9 +93,23 @@ class _ZstdStream:
         return self._compressor.flush(zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-# Measured on lists, forms and responses (docs/benchmarks.md): a level more takes half as long again for one part in a hundred.
+# Measured on lists, forms and responses (python -m bench.compression): a level more takes half as long again for one part in a hundred.
 _ZSTD, _BROTLI, _GZIP = 3, 4, 4
 _GZIP_FORMAT = 31
+
+
+class _OfThread(threading.local):
+    """A compressor for each thread: making one takes longer than compressing a small answer with it."""
+
+    def __init__(self) -> None:
+        self.zstd = zstd.ZstdCompressor(_ZSTD)
+
+
+_mine = _OfThread()
+
+
+def _zstd(content: bytes) -> bytes:
+    return _mine.zstd.compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
 
 
 def _gzip(content: bytes, *, level: int) -> bytes:
@@ -103,9 +118,9 @@ def _gzip(content: bytes, *, level: int) -> bytes:
 
 
 CODINGS = (
-    Coding("zstd", partial(zstd.compress, level=_ZSTD), partial(zstd.compress, level=19), _ZstdStream, 150_000),
-    Coding("br", partial(_brotli.compress, quality=_BROTLI), partial(_brotli.compress, quality=9), _BrotliStream, 60_000),
-    Coding("gzip", partial(_gzip, level=_GZIP), partial(_gzip, level=9), _GzipStream, 60_000),
+    Coding("zstd", _zstd, partial(zstd.compress, level=19), _ZstdStream, 130_000),
+    Coding("br", partial(_brotli.compress, quality=_BROTLI), partial(_brotli.compress, quality=9), _BrotliStream, 40_000),
+    Coding("gzip", partial(_gzip, level=_GZIP), partial(_gzip, level=9), _GzipStream, 35_000),
 )
 """Those we have, the one we like best first: of what a caller likes equally well, the first is taken."""
 
