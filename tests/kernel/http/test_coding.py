@@ -68,6 +68,10 @@ async def fault(_: Call) -> Answer:
     raise Refused(Refusal(MANY_FAULTS, faults=tuple(Fault(f"/{at}", "wrong", "Not like this") for at in range(100))))
 
 
+async def outcome(_: Call) -> Answer:
+    return Answer(422, LARGE)
+
+
 async def parts(call: Call) -> Answer:
     held = cast("Held", call.kernel)
 
@@ -102,6 +106,7 @@ ENDPOINTS = (
     get("/fixed", fixed, etag=True),
     get("/nothing", nothing),
     get("/fault", fault, problems=(MANY_FAULTS,)),
+    get("/outcome", outcome, answers={422: None}),
     get("/parts", parts),
     get("/broken", broken),
     get("/undecided", large, compressed=None),
@@ -235,7 +240,7 @@ async def test_head_says_what_get_would(http: httpx.AsyncClient, path: str, acce
     assert head.extensions["raw"] == b""
 
 
-@pytest.mark.parametrize("path", ["/undecided", "/never", "/fault", "/nothing"])
+@pytest.mark.parametrize("path", ["/undecided", "/never", "/fault", "/outcome", "/nothing"])
 async def test_what_nobody_allowed_and_what_is_refused_is_never_compressed(http: httpx.AsyncClient, path: str):
     answer = await raw(http, path, "zstd, br, gzip")
     assert answer.headers.keys().isdisjoint({"content-encoding", "vary"})

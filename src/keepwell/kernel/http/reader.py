@@ -12,7 +12,7 @@ code, pre { font: 14px/1.4 ui-monospace, monospace }
 pre { background: #f6f8fa; border-radius: 6px; padding: .5rem .75rem; overflow-x: auto; max-height: 24rem }
 details { border: 1px solid #d0d7de; border-radius: 6px; margin: .5rem 0; padding: .5rem 1rem } summary { cursor: pointer }
 b { display: inline-block; min-width: 4.5rem } table { border-collapse: collapse }
-td { padding: .15rem 1rem .15rem 0; vertical-align: top } a { color: #0550ae }
+td { padding: .15rem 1rem .15rem 0; vertical-align: top } td:first-child { white-space: nowrap } a { color: #0550ae }
 """
 
 
@@ -91,9 +91,10 @@ class Reader:
 
 
 def _folded(name: str, value: Any, anchor: str, words: str = "") -> str:
+    """Something to unfold. The anchor stands inside: a browser that follows a link to it unfolds it by itself."""
     return (
-        f'<details id="{escape(anchor)}"><summary><code>{escape(name)}</code> {words}</summary>'
-        f"<pre>{_pretty(value)}</pre></details>"
+        f"<details><summary><code>{escape(name)}</code> {words}</summary>"
+        f'<pre id="{escape(anchor)}">{_pretty(value)}</pre></details>'
     )
 
 
