@@ -157,16 +157,17 @@ _remembered = lru_cache(maxsize=256)(_parsed)
 
 
 def negotiated(answer: Answer, headers: Mapping[bytes, bytes]) -> Coding | None:
-    """The coding for this answer, None when it is small, an error, or its caller takes none; it then says on what that depended.
+    """The coding for this answer; None when it is small, or an error, or its caller takes none.
 
-    In a coding the bytes differ, so the tag is weak: the same thing, not the same bytes.
+    An answer that another caller might get in another coding says so (`Vary`). In a coding its tag is weak: the same thing, not
+    the same bytes.
     """
     body = answer.body
     if isinstance(body, msgspec.Struct):
         body = answer.body = _encode(body)
     if body is None or (isinstance(body, bytes | Fixed) and len(body) < SMALLEST) or answer.status >= 400:
         return None
-    answer.headers["vary"] = "Accept-Encoding"
+    answer.headers["vary"] = ", ".join((*filter(None, [answer.headers.get("vary")]), "Accept-Encoding"))
     coding = preferred(headers.get(b"accept-encoding"))
     if coding is not None:
         for name, value in answer.headers.items():

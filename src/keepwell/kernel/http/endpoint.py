@@ -61,8 +61,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     handler reads them itself from `Call.pairs`; `query` then only describes them. `streams`: the answer goes on until its caller
     leaves; its body is closed (`aclose`) then, whether it was begun or not. `headers` are read besides the usual ones.
     `deprecated`: every answer says until when it will be there, and what replaces it.
-    `compressed`: its answers may be, because they hold no credential, and no text of anybody who may not read all of the rest.
-    None: nobody has decided, and they are not. `example` is for the document, which has one wherever something is carried.
+    `compressed`: its answers may be, because they hold no credential, and no text of people who need no account to write it
+    (docs/decisions/0012). None: nobody has decided, and they are not.
+    `example` is for the document, which has one wherever something is carried.
     """
 
     method: str
