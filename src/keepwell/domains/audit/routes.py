@@ -45,7 +45,7 @@ _EXAMPLE = Example(
                 entity=AuditedEntity("response", UUID("01994fa0-37b8-7d1f-9a64-4e5c8b2d0f61"), 2),
                 actor=UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"),
                 role="clinician",
-                door="http",
+                door="bulk",
                 request_id="01994fa2-30c5-7e84-b1f7-9d0a6c4e3b25",
                 purpose="TREAT",
             )
