@@ -86,11 +86,15 @@ def test_valid_answers_to_a_real_form_are_accepted_at_submit(name: str, data: st
 
 
 def leaves_nothing(response: Json, pointer: str) -> bool:
-    """Whether the group around a place holds no answer at all: by address it is absent then, and asks nothing (SDC)."""
+    """Whether the group around a place holds no answer at all: by address it is absent then, and asks nothing (SDC).
+
+    What is missing is pointed to by the group it is missing from; what is there without an answer, by itself.
+    """
     steps = pointer.split("/")[1:]
-    around: Any = response
-    for step in steps[: len(steps) - 2 if len(steps) > 2 else 0]:
-        around = around[int(step)] if step.isdigit() else around[step]
+    path: list[Any] = [response]
+    for step in steps:
+        path.append(path[-1][int(step)] if step.isdigit() else path[-1][step])
+    around = path[-1] if "item" in path[-1] or len(steps) < 2 else path[-3]
     return "'answer'" not in str(around)
 
 
