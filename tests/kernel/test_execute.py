@@ -21,6 +21,7 @@ from tests.support.notes import (
     ChangeNote,
     CloseNote,
     End,
+    KeepNote,
     actor,
     envelope,
     origin,
@@ -53,6 +54,21 @@ class TestOneCommand:
         command = written()
         await one(kernel, command)
         assert (await one(kernel, command)).refusal.code == "conflict"
+
+    async def test_what_can_begin_an_aggregate_wants_version_zero_where_there_is_none(self, kernel: Kernel) -> None:
+        command = KeepNote(new_id(), "mine")
+        stale = await one(kernel, command, if_match=3)
+        assert (stale.refusal.code, stale.refusal.extra) == ("version-conflict", {"current_version": 0})
+        assert (await one(kernel, command)).refusal.code == "precondition-required"
+        assert (await one(kernel, command, if_match=0)).version == 1
+        late = await one(kernel, command, if_match=0)
+        assert (late.refusal.code, late.refusal.extra) == ("version-conflict", {"current_version": 1})
+        assert (await one(kernel, command, if_match=1)).version == 2
+
+    async def test_of_two_that_begin_an_aggregate_at_once_one_wins(self, make_kernel: MakeKernel) -> None:
+        kernels, id_ = [make_kernel(), make_kernel()], new_id()
+        outcomes = await asyncio.gather(*(one(each, KeepNote(id_, "mine"), if_match=0) for each in kernels for _ in range(5)))
+        assert sorted(outcome.refusal.code if outcome.refusal else "" for outcome in outcomes) == ["", *["version-conflict"] * 9]
 
     async def test_state_is_checked_before_version_and_version_before_content(self, kernel: Kernel) -> None:
         command = written()

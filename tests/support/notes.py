@@ -62,6 +62,10 @@ class ChangeNote(Command, frozen=True):
     fields: dict[str, str | None]
 
 
+class KeepNote(Command, frozen=True):
+    title: str
+
+
 class CloseNote(Command, frozen=True):
     pass
 
@@ -118,6 +122,10 @@ def change(_: Note, command: ChangeNote, _context: Context) -> Decision:
     return (Changed(command.fields),) if command.fields else ()
 
 
+def keep(state: Note | None, command: KeepNote, _context: Context) -> Decision:
+    return (Written(command.title, None),) if state is None else (Changed({"kept as": command.title}),)
+
+
 def close(_: Note, _command: CloseNote, _context: Context) -> Decision:
     return (Closed(),)
 
@@ -145,6 +153,7 @@ NOTES = Aggregate(
     commands=(
         CommandType("notes.write", WriteNote, Permission("Note", "c"), write, creates=True, guarded=False, references=beside),
         CommandType("notes.change", ChangeNote, Permission("Note", "u"), change, guard=open_only),
+        CommandType("notes.keep", KeepNote, Permission("Note", "u"), keep, begins=True),
         CommandType("notes.close", CloseNote, Permission("Note", "u"), close, guard=open_only, guarded=False),
     ),
     lookup=Lookup("note", {"title_index": "bytea", "closed": "boolean"}, row, {"note_title": TITLE_TAKEN}),

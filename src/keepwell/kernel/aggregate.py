@@ -37,7 +37,8 @@ class CommandType(msgspec.Struct, frozen=True):
     reaches `decide` as `Context.prepared`. It never fails.
     `reads`: it changes nothing, and only takes its place among commands; it is recorded like any read.
     `holds`: what it refers to cannot change between its decision and its commit, in no process. Dearer: for rare commands.
-    `creates`: the aggregate must not exist yet. `guarded`: the caller must name the version it saw (`If-Match`).
+    `creates`: the aggregate must not exist yet. `begins`: it begins with this command when it is not there; its version is 0 then.
+    `guarded`: the caller must name the version it saw (`If-Match`).
     """
 
     name: str
@@ -49,6 +50,7 @@ class CommandType(msgspec.Struct, frozen=True):
     prepare: Callable[[Any], Any] | None = None
     reads: bool = False
     creates: bool = False
+    begins: bool = False
     guarded: bool = True
     references: Callable[[Any, Any], tuple[Reference, ...]] | None = None
     holds: bool = False

@@ -316,7 +316,7 @@ class Plan:
         after, entries = self._evolve(admitted, snapshot, events, context.now)
         if after is None:
             raise ValueError(f"{command_type.name} produced no event for a new aggregate")
-        if command_type.creates and (refusal := compartment_kept(admitted, after)):
+        if snapshot is None and (refusal := compartment_kept(admitted, after)):
             return _refused(admitted, refusal)
         body = view_json(aggregate, after)
         if entries:

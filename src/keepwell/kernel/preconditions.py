@@ -9,7 +9,9 @@ MOST_BEHIND = 2_000
 
 
 def existence(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
-    """A creation needs a fresh id, everything else one that is there."""
+    """A creation needs a fresh id, what can begin an aggregate any, everything else one that is there."""
+    if admitted.command_type.begins:
+        return None
     if admitted.command_type.creates:
         return None if snapshot is None else Refusal(CONFLICT, "It exists already.")
     return Refusal(NOT_FOUND) if snapshot is None else None
@@ -26,11 +28,11 @@ def compartment_kept(admitted: Admitted, snapshot: Snapshot | None) -> Refusal |
 
 
 def version_matched(admitted: Admitted, snapshot: Snapshot | None) -> Refusal | None:
-    """The version named is the newest."""
-    wanted = admitted.envelope.if_match
-    if snapshot is None or wanted is None or wanted == snapshot.version:
+    """The version named is the newest; 0 is that of an aggregate that is not there."""
+    wanted, version = admitted.envelope.if_match, 0 if snapshot is None else snapshot.version
+    if wanted is None or wanted == version or admitted.command_type.creates:
         return None
-    return Refusal(VERSION_CONFLICT, f"It is at version {snapshot.version} now.", extra={"current_version": snapshot.version})
+    return Refusal(VERSION_CONFLICT, f"It is at version {version} now.", extra={"current_version": version})
 
 
 def mergeable(envelope: Envelope, version: int) -> bool:
