@@ -31,6 +31,7 @@ UNIQUE_ACROSS = {
 DEFINERS = {
     "ensure_partitions": "makes next months' partitions; the application may not create tables",
     "purge_idempotency": "deletes expired keys of all tenants; shows none of them",
+    "purge_tally": "deletes old counts of all tenants; shows none of them",
     "directory_clinic_by_slug": "names the active clinic of an address before anybody has logged in",
     "directory_clinics": "names the active clinics an address's accounts belong to, before login",
     "directory_other_clinics": "says whether any other clinic exists, for the demo's refusal to run beside one",
@@ -49,6 +50,7 @@ POLICIES = {
     ("access_record", "auditor", "keepwell_auditor", "SELECT"): "verification walks all records",
     ("checkpoint", "auditor", "keepwell_auditor", "ALL"): "the auditor makes and reads checkpoints",
     ("idempotency", "maintenance", "keepwell_maintenance", "ALL"): "expired keys are purged for all tenants",
+    ("tally", "maintenance", "keepwell_maintenance", "ALL"): "old counts are purged for all tenants",
     ("tenant", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("user_account", "directory", "keepwell_directory", "SELECT"): "the directory functions",
 }

@@ -182,6 +182,7 @@ def _value(type_: str, at: datetime) -> Any:
         "character varying(32)": f"text {number}",
         "bytea": number.to_bytes(32, "big"),
         "bytea[]": [number.to_bytes(32, "big")],
+        "text[]": [f"text {number}"],
         "integer": number,
         "bigint": number,
         "boolean": True,

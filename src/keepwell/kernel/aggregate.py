@@ -37,7 +37,7 @@ class CommandType(msgspec.Struct, frozen=True):
     reaches `decide` as `Context.prepared`. It never fails.
     `reads`: it changes nothing, and only takes its place among commands; it is recorded like any read.
     `holds`: what it refers to cannot change between its decision and its commit, in no process. Dearer: for rare commands.
-    `creates`: the aggregate must not exist yet. `begins`: it begins with this command when it is not there; its version is 0 then.
+    `creates`: the aggregate must not exist yet. `begins`: it begins with this command where there is none, as from version 0.
     `guarded`: the caller must name the version it saw (`If-Match`).
     """
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from keepwell.kernel import store
 from keepwell.kernel.codec import Codec, readable
+from keepwell.kernel.envelope import Actor
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.problems import Refused
@@ -22,6 +23,8 @@ from keepwell.platform.postgres import Database, DatabaseUnavailable
 from keepwell.platform.replicas import Answered, BehindError, Replicas
 
 Result = TypeVar("Result")
+Spreads = Callable[[Actor], Awaitable[bool]]
+"""Whether replicas may answer what an actor looks up."""
 
 _NOT_WANTED = b""
 _LEFT_TO_LANES = 2
@@ -41,6 +44,7 @@ class Looker:
         self._codec = codec
         self._clock = clock
         self._replicas = replicas
+        self.spreads: Spreads = _everybody
         self._room = asyncio.Semaphore(max(1, database.settings.largest - _LEFT_TO_LANES))
 
     async def history(self, read: Read, *, own_compartment_only: bool, most: int) -> list[Entry]:
@@ -122,7 +126,7 @@ class Looker:
                 return found
 
     async def _spread(self, read: Read, at_least: int, work: Callable[[Any], Awaitable[Result]]) -> Answered[Result] | None:
-        if self._replicas is None:
+        if self._replicas is None or not await self.spreads(read.actor):
             return None
         reached = 0
 
@@ -136,6 +140,11 @@ class Looker:
         if answered is not None:
             _saw(read, reached)
         return answered
+
+
+async def _everybody(_: Actor) -> bool:
+    """Replicas may answer everybody."""
+    return True
 
 
 def _saw(read: Read, position: int) -> None:

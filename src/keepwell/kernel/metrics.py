@@ -31,6 +31,9 @@ SHARED_WRITES = Counter(
     "keepwell_read_cache_valkey_writes", "Views for Valkey: stored, older than what is there, failed, dropped.", ["outcome"]
 )
 CACHE_BYTES = Gauge("keepwell_read_cache_bytes", "What this process holds of states and views, roughly")
+TALLY_WAITING = Gauge("keepwell_tally_waiting", "Different counts of this process that are not written yet")
+TALLY_WRITES = Counter("keepwell_tally_writes_total", "Attempts to write counts", ["outcome"])
+TALLY_DROPPED = Counter("keepwell_tally_dropped_total", "What was not counted because too many different counts wait", ["name"])
 REDONE = Counter("keepwell_batches_redone_total", "Batches decided again, by why (race, isolated).", ["reason"])
 
 

@@ -22,7 +22,7 @@ from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
 from keepwell.kernel.keys import KeyRing
-from keepwell.kernel.look import Looker
+from keepwell.kernel.look import Looker, Spreads
 from keepwell.kernel.permissions import Grant, Permission, grant
 from keepwell.kernel.plan import Environment, access_record
 from keepwell.kernel.position import KEY as POSITION_KEY
@@ -31,6 +31,7 @@ from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
 from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
 from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Versions, Wanted
+from keepwell.kernel.tally import Tally
 from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
 from keepwell.platform.replicas import Replicas
@@ -80,6 +81,7 @@ class Kernel:
         self.database = database
         self.codec = Codec(catalog)
         self.announcer = announcer or Announcer(catalog)
+        self.tally = Tally(database, clock)
         self._limits = limits
         self._derived = DerivedCache()
         self._preparing = asyncio.Semaphore(2)
@@ -99,6 +101,10 @@ class Kernel:
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
         self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
         self.follows: Lane[PendingFollow] = Lane(self._follower.run, name="follow", **bounds)
+
+    def spread_if(self, allowed: Spreads) -> None:
+        """Lets replicas answer only those of whom `allowed` says so; without it, everybody. It must not fail."""
+        self._looker.spreads = allowed
 
     async def execute(
         self,
@@ -271,11 +277,12 @@ class Kernel:
         return keys.blind
 
     async def close(self) -> None:
-        """Waits for what was accepted."""
+        """Waits for what was accepted, and writes what was counted."""
         async with self._long:
             await self.writes.close()
         await self.reads.close()
         await self.follows.close()
+        await self.tally.close()
 
     async def _granted(self, who: Any, permission: Permission, kind: str, entity: UUID, action: str) -> Grant:
         granted = grant(who.actor.scopes, permission)

@@ -135,7 +135,7 @@ CLAIM_TENANT = "SELECT set_config('app.tenant', $1, true)"
 POSITION = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
 
 
-def _starts(tenants: Sequence[UUID], owners: Sequence[UUID]) -> list[int]:
+def segment_starts(tenants: Sequence[UUID], owners: Sequence[UUID]) -> list[int]:
     """Where each tenant's segment starts in rows sorted by tenant, 1-based, with one more at the end."""
     starts = [1]
     place = 0
@@ -163,12 +163,12 @@ async def load(connection: Any, wanted: dict[UUID, Wanted], moment: datetime, *,
     rows = await connection.fetch(
         _LOAD,
         tenants,
-        _starts(tenants, a_tenant),
+        segment_starts(tenants, a_tenant),
         a_kind,
         a_id,
-        _starts(tenants, k_tenant),
+        segment_starts(tenants, k_tenant),
         k_key,
-        _starts(tenants, c_tenant),
+        segment_starts(tenants, c_tenant),
         c_id,
         moment,
         lock,
@@ -191,7 +191,7 @@ async def entries(connection: Any, spans: Sequence[Span]) -> list[list[Any]]:
     owners, *columns = _columns([spans[place] for place in order], 5)
     tenants = sorted(set(owners))
     found: list[list[Any]] = [[] for _ in spans]
-    for row in await connection.fetch(_ENTRIES, tenants, _starts(tenants, owners), *columns):
+    for row in await connection.fetch(_ENTRIES, tenants, segment_starts(tenants, owners), *columns):
         found[order[row["place"] - 1]].append(row)
     return found
 
@@ -203,7 +203,7 @@ async def versions(connection: Any, wanted: dict[UUID, Wanted], moment: datetime
     credentials = [(tenant, credential) for tenant in tenants for credential in wanted[tenant].credentials]
     a_tenant, a_kind, a_id = _columns(aggregates, 3)
     c_tenant, c_id = _columns(credentials, 2)
-    starts = _starts(tenants, a_tenant), _starts(tenants, c_tenant)
+    starts = segment_starts(tenants, a_tenant), segment_starts(tenants, c_tenant)
     found = Versions({}, set())
     for row in await connection.fetch(_VERSIONS, tenants, starts[0], a_kind, a_id, starts[1], c_id, moment):
         if row["what"] == _AGGREGATE:
@@ -233,7 +233,7 @@ async def write(
     arguments: list[Any] = [tenants]
     for rows, width in ((keys, 6), (states, 11), (entry_rows, 15), (record_rows, 14)):
         owners, *columns = _columns(rows, width)
-        arguments.append(_starts(tenants, owners))
+        arguments.append(segment_starts(tenants, owners))
         arguments.extend(columns)
     try:
         return await connection.fetchval(_WRITE, *arguments)
@@ -250,6 +250,6 @@ async def read(connection: Any, rows: Sequence[ReadRow], moment: datetime) -> li
     owners, *columns = _columns([rows[place] for place in order], 15)
     tenants = sorted(set(owners))
     answers: list[Any] = [None] * len(rows)
-    for record in await connection.fetch(_READ, tenants, _starts(tenants, owners), *columns, moment):
+    for record in await connection.fetch(_READ, tenants, segment_starts(tenants, owners), *columns, moment):
         answers[order[record["place"] - 1]] = record
     return answers

@@ -8,6 +8,7 @@ import msgspec
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from keepwell.kernel import seen
 from keepwell.kernel.http import observe
 from keepwell.kernel.http.body import ClientGoneError
 from keepwell.kernel.http.call import Answer
@@ -105,7 +106,7 @@ class Door:
         self._outages = outages
         self._shapes = tuple(shapes.items())
         self._origins = Origins(limits.origins) if limits.origins else None
-        self._positions = kernel.positions
+        self._kernel = kernel
         self._max_in_flight = limits.in_flight
         self._in_flight = InFlight()
         self._paths = Paths[Resource]()
@@ -126,15 +127,18 @@ class Door:
         elif kind != "http":
             await self._lifespan(scope, receive, send)
         else:
-            exchange = scope["keepwell.exchange"] = Exchange(scope, send, self._positions, self._in_flight)
+            exchange = scope["keepwell.exchange"] = Exchange(scope, send, self._kernel.positions, self._in_flight)
             exchange.origins = self._origins
             exchange.shed = self._in_flight.count > self._max_in_flight
             observe.begin(exchange)
+            flags = seen.begin()
             try:
                 await self._answer(exchange, scope, receive)
             finally:
                 exchange.leave()
                 observe.finish(exchange)
+                if flags.seen:
+                    flags.tell(self._kernel.tally, failed=exchange.status >= 500)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         try:

@@ -1,0 +1,14 @@
+"""Counts that are telemetry, in one table."""
+
+from keepwell.platform.migrations import run_sql
+
+revision = "0006_tally"
+down_revision = "0006_follow"
+
+
+def upgrade() -> None:
+    run_sql(revision, "up")
+
+
+def downgrade() -> None:
+    run_sql(revision, "down")
