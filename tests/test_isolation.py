@@ -34,6 +34,8 @@ DEFINERS = {
     "purge_tally": "deletes old counts of all tenants; shows none of them",
     "directory_clinic_by_slug": "names the active clinic of an address before anybody has logged in",
     "directory_clinics": "names the active clinics an address's accounts belong to, before login",
+    "directory_all_clinics": "names all active clinics, for what operators do in each of them",
+    "directory_rollouts": "names the flags with a roll-out under way in all clinics, for the worker that moves them",
     "directory_other_clinics": "says whether any other clinic exists, for the demo's refusal to run beside one",
     "directory_accounts": "finds the accounts of a blind e-mail index over all clinics, before login",
 }
@@ -53,6 +55,7 @@ POLICIES = {
     ("tally", "maintenance", "keepwell_maintenance", "ALL"): "old counts are purged for all tenants",
     ("tenant", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("user_account", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    ("flag", "directory", "keepwell_directory", "SELECT"): "the directory functions",
 }
 """Policies besides the one of a tenant's own rows, and why."""
 

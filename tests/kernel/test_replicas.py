@@ -198,6 +198,22 @@ class TestWhatReplicasAnswer:
         assert await node.count(spread=False) == 1
         assert counted.reads() == {"served": 1}
 
+    async def test_who_is_not_let_is_answered_by_the_primary(self, node: Node):
+        note = await node.write()
+        await node.until_caught_up()
+        asked: list[Actor] = []
+
+        async def nobody(who: Actor) -> bool:
+            asked.append(who)
+            return False
+
+        node.kernel.spread_if(nobody)
+        counted = Counted()
+        assert await node.count() == 1
+        assert await node.history(note) == [1]
+        assert counted.reads() == {}
+        assert asked == [actor(), actor()]
+
     async def test_both_take_their_turn(self, node: Node):
         note = await node.write()
         await node.until_caught_up()

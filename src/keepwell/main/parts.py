@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
@@ -15,6 +16,7 @@ from keepwell.kernel.shared_views import SharedViews
 from keepwell.kernel.warming import Warming, WarmingSettings
 from keepwell.kit.time import Clock, SystemClock
 from keepwell.main.addresses import Addresses
+from keepwell.main.flags import REPLICA_READS
 from keepwell.main.rooms import Rooms, catalog
 from keepwell.platform.bus import Bus
 from keepwell.platform.master_key import master_key
@@ -55,6 +57,7 @@ class Parts:
             replicas=self.replicas,
         )
         self.rooms = Rooms(self.kernel, self.ring.derive, settings, self.cache, self.bus)
+        self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -62,6 +65,7 @@ class Parts:
         await self.database.open()
         await self.auditor.open()
         await self.cache.open()
+        await self.kernel.tally.open()
         if self.kind == ProcessKind.API:  # the others speak, and have nobody to pass anything on to
             await self.bus.open()
             await self.rooms.open()

@@ -1,15 +1,19 @@
-"""Work that returns by itself: sealing the journal, making partitions ahead, dropping old idempotency keys."""
+"""Work that returns by itself: sealing the journal, making partitions ahead, dropping what is old, moving roll-outs."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from keepwell.domains.flags import jobs as flag_jobs
+from keepwell.kernel import tally
 from keepwell.kernel.proof import checkpoints
 from keepwell.main.parts import Parts
+from keepwell.main.rooms import TALLIES
 from keepwell.platform.telemetry import describe
 
 RUNS = Counter("keepwell_periodic_runs", "Runs of periodic work", ["work", "outcome"])
@@ -49,10 +53,18 @@ def works(parts: Parts) -> tuple[Work, ...]:
             while await connection.fetchval("SELECT purge_idempotency($1, $2)", before, _PURGE_AT_ONCE) == _PURGE_AT_ONCE:
                 pass
 
+    async def purge_tallies() -> None:
+        async with parts.database.connection() as connection:
+            for kind in TALLIES:
+                while await tally.purge(connection, kind, parts.clock.now(), _PURGE_AT_ONCE) == _PURGE_AT_ONCE:
+                    pass
+
     return (
         Work("seal-journal", parts.settings.checkpoint_interval_s, seal),
         Work("make-partitions", 6 * 3600.0, partitions),
         Work("purge-idempotency", 60.0, purge),
+        Work("purge-tallies", 3600.0, purge_tallies),
+        Work("steer-rollouts", flag_jobs.EVERY_SECONDS, partial(flag_jobs.steer_rollouts, parts.rooms.flags)),
     )
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from keepwell.domains import audit, identity, live, questionnaires, responses, tenants
+from keepwell.domains import audit, flags, identity, live, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
+from keepwell.domains.flags import errors as flag_errors
+from keepwell.domains.flags import routes as flag_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.live import errors as live_errors
@@ -13,11 +15,13 @@ from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.tenants import errors as tenant_errors
-from keepwell.kernel import Kernel
+from keepwell.kernel import Kernel, seen
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.envelope import Actor
 from keepwell.kernel.http import Endpoint, Socket
 from keepwell.kernel.problems import ProblemType
+from keepwell.kernel.tally import TallyKind
+from keepwell.main.flags import FLAGS
 from keepwell.platform.bus import Bus
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
@@ -28,7 +32,10 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
     *live_errors.PROBLEMS,
+    *flag_errors.PROBLEMS,
 )
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES)
+"""Everything that is counted, for who drops what was kept long enough."""
 
 
 TAGS: Mapping[str, str] = {
@@ -45,7 +52,8 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    return Catalog((*tenants.AGGREGATES, *identity.AGGREGATES, *questionnaires.AGGREGATES, *responses.AGGREGATES))
+    rooms = (tenants, identity, questionnaires, responses, flags)
+    return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 
 class Rooms:
@@ -53,6 +61,7 @@ class Rooms:
 
     def __init__(self, kernel: Kernel, derive: Callable[[str], bytes], settings: Settings, valkey: Valkey, bus: Bus) -> None:
         self.tenants = tenants.TenantService(kernel)
+        self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
         self.identity = identity.IdentityService(kernel, self.tenants, derive, _identity(settings))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         self.responses = responses.ResponseService(kernel, self.questionnaires)
@@ -71,6 +80,7 @@ class Rooms:
             *response_routes.endpoints(self.responses),
             *live_routes.endpoints(self.live, self.identity.presented),
             *audit_routes.endpoints(self.audit),
+            *flag_routes.endpoints(self.flags),
         )
 
     def sockets(self) -> tuple[Socket, ...]:

@@ -7,7 +7,7 @@ import msgspec
 
 from keepwell.domains.tenants.errors import SLUG_TAKEN
 from keepwell.domains.tenants.models import Clinic, CreateTenant, Tenant, TenantView
-from keepwell.domains.tenants.store import clinic_by_slug, other_clinics_exist
+from keepwell.domains.tenants.store import all_clinics, clinic_by_slug, other_clinics_exist
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search
 from keepwell.kit.ids import NIL, new_id
 
@@ -60,6 +60,11 @@ class TenantService:
         """
         search = Search("tenant", operator(NIL), origin, _READ, "find-clinic")
         return await self._kernel.search(search, lambda connection: clinic_by_slug(connection, slug))
+
+    async def everywhere(self, origin: Origin) -> list[Clinic]:
+        """Every active clinic, by short name. Raises as `find` does."""
+        search = Search("tenant", operator(NIL), origin, _READ, "list-clinics")
+        return await self._kernel.search(search, all_clinics)
 
     async def others_exist(self, slug: str, origin: Origin) -> bool:
         """Whether there is any clinic besides the one with this short name. Raises as `find` does."""

@@ -15,6 +15,7 @@ from keepwell.kernel.envelope import Snapshot
 
 _BY_SLUG = "SELECT id, slug, name FROM directory_clinic_by_slug($1)"
 _BY_IDS = "SELECT id, slug, name FROM directory_clinics($1::uuid[])"
+_ALL = "SELECT id, slug, name FROM directory_all_clinics()"
 _OTHERS = "SELECT directory_other_clinics($1)"
 
 
@@ -41,6 +42,11 @@ async def clinics(connection: Any, ids: Sequence[UUID]) -> dict[UUID, Clinic]:
     """Those of the named clinics that are active, by id."""
     rows = await connection.fetch(_BY_IDS, list(ids))
     return {row["id"]: Clinic(row["id"], row["slug"], row["name"]) for row in rows}
+
+
+async def all_clinics(connection: Any) -> list[Clinic]:
+    """Every active clinic, by short name."""
+    return [Clinic(row["id"], row["slug"], row["name"]) for row in await connection.fetch(_ALL)]
 
 
 async def other_clinics_exist(connection: Any, slug: str) -> bool:
