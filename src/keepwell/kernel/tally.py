@@ -168,9 +168,8 @@ def bucket_of(kind: TallyKind, instant: datetime) -> datetime:
 
 
 def next_bucket(kind: TallyKind, instant: datetime) -> datetime:
-    """The beginning of the first span that holds nothing from before an instant."""
-    bucket = bucket_of(kind, instant)
-    return bucket if bucket == instant else bucket + kind.width
+    """The beginning of the first span after an instant: it holds nothing of what was before, or at, that instant."""
+    return bucket_of(kind, instant) + kind.width
 
 
 async def counts(connection: Any, kind: TallyKind, since: datetime) -> list[Count]:

@@ -21,7 +21,7 @@ Health = Literal["healthy", "failing", "unclear"]
 
 def watched(rollout: Rollout) -> bool:
     """Whether the numbers still matter. One that stepped back goes on by nobody's hand but can step back further."""
-    return rollout.status == "running" or (rollout.status == "stepped-back" and rollout.step > OFF)
+    return rollout.status in ("running", "stepped-back") and rollout.step > OFF
 
 
 def move(rollout: Rollout, numbers: Numbers, now: datetime) -> Move | None:
