@@ -37,6 +37,11 @@ class Clinic:
     everything: str
     tenant: Any = field(default_factory=new_id)
     actors: dict[str, Actor] = field(default_factory=dict[str, Actor])
+    merges: bool = False
+
+    async def merges_by_default(self, _: Actor) -> bool:
+        """What the flag of this name says here."""
+        return self.merges
 
     def acting(
         self, name: str, scopes: tuple[str, ...] = CLINICIAN, subject: str | None = None, tenant: Any = None
@@ -87,9 +92,10 @@ async def opened(urls: DatabaseUrls, clock: ManualClock) -> AsyncGenerator[Clini
         Limits(),
     )
     forms = QuestionnaireService(kernel)
-    table = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(ResponseService(kernel, forms)))
     async with httpx.AsyncClient(timeout=20) as http:
         clinic = Clinic(kernel, clock, http, urls.superuser)
+        service = ResponseService(kernel, forms, clinic.merges_by_default)
+        table = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(service))
         async with serving(Door(kernel, clinic.authenticate, table)) as base:
             http.base_url = httpx.URL(base)
             http.headers.update(clinic.acting("clinician"))

@@ -1,6 +1,7 @@
 """Every room of the program, listed once: a room that is not here does not exist."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from keepwell.domains import audit, flags, identity, live, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
@@ -21,7 +22,7 @@ from keepwell.kernel.envelope import Actor
 from keepwell.kernel.http import Endpoint, Socket
 from keepwell.kernel.problems import ProblemType
 from keepwell.kernel.tally import TallyKind
-from keepwell.main.flags import FLAGS
+from keepwell.main.flags import FLAGS, MERGE_BY_DEFAULT
 from keepwell.platform.bus import Bus
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
@@ -64,7 +65,8 @@ class Rooms:
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
         self.identity = identity.IdentityService(kernel, self.tenants, derive, _identity(settings))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
-        self.responses = responses.ResponseService(kernel, self.questionnaires)
+        merges_by_default = partial(self.flags.is_on, MERGE_BY_DEFAULT.key)
+        self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.audit = audit.AuditService(kernel)
 

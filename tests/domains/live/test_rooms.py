@@ -98,6 +98,18 @@ async def test_a_stale_change_is_refused_or_merged_as_asked(node: Node):
         assert conflict["data"]["conflicts"] == [{"linkId": "a", "base": None, "theirs": "theirs", "yours": "mine"}]
 
 
+async def test_what_becomes_of_a_stale_change_is_decided_for_all_doors_where_its_maker_does_not(node: Node):
+    id_ = await node.begin()
+    node.people.merging = True
+    async with speaking(node.base, id_, node.people.acting("ann")) as ann:
+        assert (await node.patch(id_, 1, {"a": "theirs"})).status_code == 200
+        refused = await ann.ask("patch", if_match=1, answers={"b": "mine"}, on_conflict="refuse")
+        assert refused["data"]["code"] == "version-conflict"
+        merged = await ann.ask("patch", if_match=1, answers={"b": "mine"})
+        assert (merged["data"]["version"], merged["data"]["merged"]) == (3, True)
+        assert (await ann.ask("submit", if_match=1))["data"]["code"] == "version-conflict"
+
+
 async def test_a_change_sent_twice_under_one_key_is_made_once(node: Node):
     id_ = await node.begin()
     async with speaking(node.base, id_, node.people.acting("ann")) as ann:

@@ -193,3 +193,30 @@ async def test_a_conflict_can_be_settled_with_the_version_told(clinic: Clinic):
     problem = assert_problem(await merge(clinic, id_, 1, {"a": "yours"}), 409, "merge-conflict")
     settled = await clinic.patch(id_, problem["current_version"], {"a": "agreed"})
     assert settled.json()["answers"] == {"a": "agreed"}
+
+
+async def test_where_merging_is_the_default_a_caller_who_says_nothing_is_merged_at_every_route(clinic: Clinic):
+    clinic.merges = True
+    id_ = await begun(clinic)
+    rows, bulk = f"/v1/responses/{id_}/rows", "/v1/responses/bulk"
+    row = (await clinic.post(rows, None, {"group": "g"})).json()["id"]
+    assert (await clinic.patch(id_, 2, {"a": "theirs"})).status_code == 200
+    assert (await clinic.patch(id_, 2, {"b": "yours"})).json()["merged"] is True
+    operation = {"op": "patch", "id": id_, "if_match": 2, "answers": {"b": "yours"}}
+    (outcome,) = (await clinic.post(bulk, None, {"operations": [operation]})).json()["outcomes"]
+    assert (outcome["status"], outcome["body"]["merged"]) == (200, True)
+    assert (await clinic.http.delete(f"{rows}/{row}", headers=match(2))).json()["merged"] is True
+
+
+async def test_what_the_caller_says_counts_more_than_the_default(clinic: Clinic):
+    clinic.merges = True
+    id_ = await begun(clinic)
+    assert (await clinic.patch(id_, 1, {"a": "theirs"})).status_code == 200
+    path, refuse = f"/v1/responses/{id_}", {"on_conflict": "refuse"}
+    body = {"answers": {"b": "yours"}}
+    assert_problem(await clinic.http.patch(path, params=refuse, json=body, headers=match(1)), 412, "version-conflict")
+    operation = {"op": "patch", "id": id_, "if_match": 1, **body, **refuse}
+    (outcome,) = (await clinic.post("/v1/responses/bulk", None, {"operations": [operation]})).json()["outcomes"]
+    assert outcome["code"] == "version-conflict"
+    clinic.merges = False
+    assert (await merge(clinic, id_, 1, {"b": "yours"})).json()["merged"] is True

@@ -6,7 +6,7 @@ questions. A group's address is that of its own linkId. Row ids are UUIDs and st
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,9 @@ IN_PROGRESS, COMPLETED, AMENDED, VOIDED = "in-progress", "completed", "amended",
 
 Answers = dict[str, Any]
 """Values by address. As a change, None clears."""
+
+OnConflict = Literal["refuse", "merge"]
+"""What becomes of a change made from an older version than the newest: it is refused, or merged into what came since."""
 
 Rows = dict[str, tuple[str, ...]]
 """Row ids by address of the item that has them: of a group in the order they were added, of a question in that of its answers."""

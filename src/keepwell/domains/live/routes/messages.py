@@ -1,7 +1,7 @@
 """What clients say on the WebSocket of a room. `id` is the client's own name for a message: the answer carries it again."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -11,6 +11,7 @@ from keepwell.domains.responses import (
     AddRow,
     AmendResponse,
     Answers,
+    OnConflict,
     PatchResponse,
     RemoveRow,
     SubmitResponse,
@@ -63,25 +64,21 @@ class Change(_Message, frozen=True, kw_only=True):
         """The version named."""
         return int(self.if_match.removeprefix("W/").strip('"')) if isinstance(self.if_match, str) else self.if_match
 
-    @property
-    def conflict(self) -> str | None:
-        """What is to become of it when the version is behind; None: whatever the clinic has decided."""
-        return None
-
     def command(self, response: UUID) -> Command:
         """What it asks for."""
         raise NotImplementedError
 
 
-class Patch(Change, frozen=True, tag="patch", kw_only=True):
+class Mergeable(Change, frozen=True, kw_only=True):
+    """A change that can be merged into what came since the version named. Without `on_conflict` the clinic's flag decides."""
+
+    on_conflict: OnConflict | None = None
+
+
+class Patch(Mergeable, frozen=True, tag="patch", kw_only=True):
     """PATCH /v1/responses/{id}."""
 
     answers: Answers
-    on_conflict: Literal["refuse", "merge"] | None = None
-
-    @property
-    def conflict(self) -> str | None:
-        return self.on_conflict
 
     def command(self, response: UUID) -> Command:
         return PatchResponse(response, self.answers)
@@ -97,15 +94,10 @@ class AddARow(Change, frozen=True, tag="add-row", kw_only=True):
         return AddRow(response, self.group, self.answers)
 
 
-class RemoveARow(Change, frozen=True, tag="remove-row", kw_only=True):
+class RemoveARow(Mergeable, frozen=True, tag="remove-row", kw_only=True):
     """DELETE /v1/responses/{id}/rows/{row}."""
 
     row: UUID
-    on_conflict: Literal["refuse", "merge"] | None = None
-
-    @property
-    def conflict(self) -> str | None:
-        return self.on_conflict
 
     def command(self, response: UUID) -> Command:
         return RemoveRow(response, self.row)

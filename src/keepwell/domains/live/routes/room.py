@@ -10,7 +10,7 @@ from typing import Any
 from keepwell.domains.live.errors import IDLE, RESTARTING, ROOM_FULL, TOO_FAST
 from keepwell.domains.live.models import ACK, PROBLEM, Message, Viewer
 from keepwell.domains.live.routes.events import After
-from keepwell.domains.live.routes.messages import AddARow, Auth, Change, Focus, Ping, Spoken, Typing, decoder, name_of
+from keepwell.domains.live.routes.messages import AddARow, Auth, Change, Focus, Mergeable, Ping, Spoken, Typing, decoder, name_of
 from keepwell.domains.live.rules import Cursor, encoded, framed
 from keepwell.domains.live.service import LiveService, Member, Room, measures
 from keepwell.domains.responses import newest_row
@@ -159,8 +159,8 @@ class _Conversation:
         return None
 
     async def _execute(self, member: Member, change: Change) -> Outcome:
-        actor, kernel = member.viewer.actor, self._service.kernel
-        merge = change.conflict == "merge"
+        actor, kernel, responses = member.viewer.actor, self._service.kernel, self._service.responses
+        merge = isinstance(change, Mergeable) and await responses.merges(actor, change.on_conflict)
         command = change.command(self._call.id)
         envelope = Envelope(command, actor, self._call.origin, change.version, change.idempotency_key, merge)
         [outcome] = await kernel.execute([envelope])

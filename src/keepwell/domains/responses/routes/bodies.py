@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from keepwell.domains.responses.models import Answers, ResponseSummary
+from keepwell.domains.responses.models import Answers, OnConflict, ResponseSummary
 from keepwell.domains.responses.service import HistoryItem
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
 
@@ -50,10 +50,13 @@ class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: ReasonText
 
 
-class OnConflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes of a change made from an older version than the newest: `refuse` it, or `merge` it into what came since."""
+class Conflicting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of a change made from an older version than the newest: `refuse` it, or `merge` it into what came since.
 
-    on_conflict: Literal["refuse", "merge"] = "refuse"
+    Without it, the clinic's flag `merge-by-default` decides.
+    """
+
+    on_conflict: OnConflict | None = None
 
 
 class MergeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

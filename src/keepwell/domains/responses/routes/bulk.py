@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.responses.routes import examples
-from keepwell.domains.responses.routes.operations import BulkOutcomes, BulkRequest, Change, Create, Get, Operation, path
+from keepwell.domains.responses.routes.operations import BulkOutcomes, BulkRequest, Get, Operation, envelope, path
 from keepwell.domains.responses.service import ResponseService, Step, each_in_turn, together
 from keepwell.kernel import Envelope, Outcome
 from keepwell.kernel.http import Answer, Call, Endpoint, answer, decode, problem
@@ -93,19 +93,13 @@ class _Bulk:
         return decode(raw, _decoder)
 
     async def _envelope(self, operation: Operation, place: int) -> Envelope:
-        actor, origin = self._call.actor, self._call.origin
-        if isinstance(operation, Get):
-            return Envelope(operation.command(), actor, origin)
-        key = operation.idempotency_key
-        if key is None and self._call.idempotency_key is not None:
-            key = f"{self._call.idempotency_key}\x1f{place}"  # no key that is sent has this character
-        if isinstance(operation, Change):
-            return Envelope(operation.command(), actor, origin, operation.version, key, operation.merges)
-        questionnaire = await self._questionnaire(operation)
-        return Envelope(operation.begin(questionnaire), actor, origin, None, key)
+        made = await envelope(operation, self._service, self._call.actor, self._call.origin, self._questionnaire)
+        if made.idempotency_key is not None or self._call.idempotency_key is None or isinstance(operation, Get):
+            return made
+        key = f"{self._call.idempotency_key}\x1f{place}"  # no key that is sent has this character
+        return msgspec.structs.replace(made, idempotency_key=key)
 
-    async def _questionnaire(self, operation: Create) -> UUID:
-        reference = operation.questionnaire
+    async def _questionnaire(self, reference: str) -> UUID:
         found = self._questionnaires.get(reference)
         if found is None:
             try:

@@ -1,6 +1,7 @@
 """The operations of a bulk call, each with the fields of the single call it stands for."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from keepwell.domains.responses.models import (
     Answers,
     CreateResponse,
     GetResponse,
+    OnConflict,
     PatchResponse,
     RemoveRow,
     SubmitResponse,
@@ -20,7 +22,8 @@ from keepwell.domains.responses.models import (
 )
 from keepwell.domains.responses.routes.bodies import ReasonText, Reference
 from keepwell.domains.responses.routes.single import begun, row_added
-from keepwell.kernel import Command, Outcome
+from keepwell.domains.responses.service import ResponseService
+from keepwell.kernel import Actor, Command, Envelope, Origin, Outcome
 from keepwell.kernel.http import Answer, answer
 from keepwell.kernel.problems import NOT_FOUND, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
@@ -95,18 +98,9 @@ class Change(_One, frozen=True, kw_only=True):
         """The version named."""
         return int(self.if_match.removeprefix("W/").strip('"')) if isinstance(self.if_match, str) else self.if_match
 
-    @property
-    def merges(self) -> bool:
-        """Whether it is merged when the version named is behind."""
-        return False
-
 
 class _Mergeable(Change, frozen=True, kw_only=True):
-    on_conflict: Literal["refuse", "merge"] = "refuse"
-
-    @property
-    def merges(self) -> bool:
-        return self.on_conflict == "merge"
+    on_conflict: OnConflict | None = None
 
 
 class Patch(_Mergeable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="op", tag="patch"):
@@ -210,6 +204,23 @@ class _Address(msgspec.Struct, frozen=True):
     op: str
     id: str = ""
     row: str = ""
+
+
+async def envelope(
+    operation: Operation, service: ResponseService, actor: Actor, origin: Origin, find: Callable[[str], Awaitable[UUID]]
+) -> Envelope:
+    """The envelope of an operation, as that of the single call. `find` is what names a questionnaire by reference.
+
+    Raises:
+        Refused: it names something that cannot be.
+    """
+    if isinstance(operation, Get):
+        return Envelope(operation.command(), actor, origin)
+    key = operation.idempotency_key
+    if isinstance(operation, Create):
+        return Envelope(operation.begin(await find(operation.questionnaire)), actor, origin, None, key)
+    merge = isinstance(operation, _Mergeable) and await service.merges(actor, operation.on_conflict)
+    return Envelope(operation.command(), actor, origin, operation.version, key, merge)
 
 
 def path(raw: bytes) -> str:

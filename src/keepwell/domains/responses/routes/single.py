@@ -28,6 +28,7 @@ from keepwell.domains.responses.routes.bodies import (
     Amendment,
     AnswerChanges,
     Candidate,
+    Conflicting,
     Ends,
     Filter,
     History,
@@ -36,7 +37,6 @@ from keepwell.domains.responses.routes.bodies import (
     Moment,
     NewResponse,
     NewRow,
-    OnConflict,
     Reason,
     ResponseList,
 )
@@ -71,7 +71,7 @@ class _Changes:
         return begun(await call.execute(CreateResponse(new_id(), questionnaire, body.subject, body.answers)))
 
     async def patch(self, call: Call) -> Answer:
-        return answer(await call.execute(PatchResponse(call.id, call.body.answers), merge=call.query.on_conflict == "merge"))
+        return answer(await call.execute(PatchResponse(call.id, call.body.answers), merge=await self._merges(call)))
 
     async def merge(self, call: Call) -> Answer:
         body: MergeRequest = call.body
@@ -85,7 +85,10 @@ class _Changes:
         row = parse_id(call.path["row"])
         if row is None:
             raise Refused(Refusal(NOT_FOUND))
-        return answer(await call.execute(RemoveRow(call.id, row), merge=call.query.on_conflict == "merge"))
+        return answer(await call.execute(RemoveRow(call.id, row), merge=await self._merges(call)))
+
+    async def _merges(self, call: Call) -> bool:
+        return await self._service.merges(call.actor, call.query.on_conflict)
 
     async def submit(self, call: Call) -> Answer:
         return answer(await call.execute(SubmitResponse(call.id)))
@@ -167,7 +170,7 @@ def _editing(changes: _Changes) -> tuple[Endpoint, ...]:
             "Change the answers named, and no others",
             _TAG,
             body=AnswerChanges,
-            query=OnConflict,
+            query=Conflicting,
             answers={200: ResponseView},
             problems=(INVALID_ANSWERS, RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             hot=True,
@@ -226,7 +229,7 @@ def _rows(changes: _Changes) -> tuple[Endpoint, ...]:
             changes.remove_row,
             "Remove a row of a repeating group with all that is in it",
             _TAG,
-            query=OnConflict,
+            query=Conflicting,
             answers={200: ResponseView},
             problems=(RESPONSE_SUBMITTED, RESPONSE_VOIDED, MERGE_CONFLICT),
             guarded=True,

@@ -1,7 +1,7 @@
 """Reads of responses: as they are, as they were, what changed; and judging answers without storing them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from keepwell.domains.questionnaires import QuestionnaireService
 from keepwell.domains.responses.errors import MERGE_CONFLICT
 from keepwell.domains.responses.models import (
     Answers,
+    OnConflict,
     PatchResponse,
     Response,
     ResponseEvent,
@@ -84,12 +85,19 @@ class MergePreview(msgspec.Struct, frozen=True):
     conflicts: tuple[Conflict, ...]
 
 
-class ResponseService:
-    """The responses of a clinic, for doors and other rooms."""
+MergesByDefault = Callable[[Actor], Awaitable[bool]]
+"""Whether an actor's change is merged when nobody says what becomes of it."""
 
-    def __init__(self, kernel: Kernel, questionnaires: QuestionnaireService) -> None:
+
+class ResponseService:
+    """The responses of a clinic, for doors and other rooms. Without `merges_by_default` nothing is merged unasked."""
+
+    def __init__(
+        self, kernel: Kernel, questionnaires: QuestionnaireService, merges_by_default: MergesByDefault | None = None
+    ) -> None:
         self._kernel = kernel
         self._questionnaires = questionnaires
+        self._merges_by_default = merges_by_default
         self.judge = Judge(kernel, questionnaires)
 
     async def get(self, actor: Actor, id: UUID, origin: Origin, action: str = "read") -> Snapshot:
@@ -187,6 +195,12 @@ class ResponseService:
             raise Refused(refusal)
         conflicts: tuple[Conflict, ...] = refusal.disclosed.get("conflicts", ())
         return MergePreview(False, base_version, outcome.version, None, conflicts)  # noqa: FBT003 - as above
+
+    async def merges(self, actor: Actor, on_conflict: OnConflict | None) -> bool:
+        """Whether a change made from an older version is merged. Every door asks here; what the caller says counts."""
+        if on_conflict is not None:
+            return on_conflict == "merge"
+        return self._merges_by_default is not None and await self._merges_by_default(actor)
 
     async def questionnaire(self, actor: Actor, reference: str, origin: Origin) -> UUID:
         """The questionnaire a caller names by id or canonical.
