@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from keepwell.domains.flags import FlagService
+from keepwell.domains.flags import cli as flags_cli
 from keepwell.domains.identity import IdentityService
 from keepwell.domains.identity import cli as identity_cli
 from keepwell.domains.tenants import TenantService
@@ -97,7 +99,7 @@ def worker(
     host: Host = "127.0.0.1",
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
 ) -> None:
-    """One worker process: seals the journal, makes partitions ahead, drops old idempotency keys."""
+    """One worker process: seals the journal, makes partitions ahead, drops what is old, moves roll-outs of feature flags."""
     run_worker(load(), None if port is None else listeners(host, port, 1)[0])
 
 
@@ -219,6 +221,12 @@ async def _tenants() -> AsyncGenerator[TenantService]:
 
 
 @contextlib.asynccontextmanager
+async def _flags() -> AsyncGenerator[FlagService]:
+    async with _parts() as parts:
+        yield parts.rooms.flags
+
+
+@contextlib.asynccontextmanager
 async def _identity() -> AsyncGenerator[IdentityService]:
     async with _parts() as parts:
         yield parts.rooms.identity
@@ -226,6 +234,7 @@ async def _identity() -> AsyncGenerator[IdentityService]:
 
 root.add_typer(tenants_cli.commands(_tenants), name="tenants")
 root.add_typer(identity_cli.commands(_identity), name="users")
+root.add_typer(flags_cli.commands(_flags), name="flags")
 
 
 def _console() -> Console:

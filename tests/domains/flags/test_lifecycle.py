@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keepwell.domains import flags
 from keepwell.domains.flags.models import Changes, Cohort, Flag, Guard, Numbers, Plan, StepRollout, StopRollout
-from keepwell.domains.flags.service import commands
+from keepwell.domains.flags.service import orders
 from keepwell.kernel import fold
 from keepwell.kernel.envelope import Command
 from keepwell.kit.ids import new_id
@@ -31,31 +31,31 @@ def desk() -> Desk:
 
 
 def setting(declared: flags.Declaration = NEW, **changes: Any) -> Command:
-    return commands.setting(TENANT, declared, Changes(**changes))
+    return orders.setting(TENANT, declared, Changes(**changes))
 
 
 def changing(declared: flags.Declaration = NEW, **changes: Any) -> Command:
-    return commands.changing(TENANT, declared, Changes(**changes))
+    return orders.changing(TENANT, declared, Changes(**changes))
 
 
 def kill() -> Command:
-    return commands.killing(TENANT, OLD, "it hurts")
+    return orders.killing(TENANT, OLD, "it hurts")
 
 
 def restore() -> Command:
-    return commands.restoring(TENANT, OLD, "it does not hurt any more")
+    return orders.restoring(TENANT, OLD, "it does not hurt any more")
 
 
 def start(plan: Plan = PLAN) -> Command:
-    return commands.starting(TENANT, NEW, plan)
+    return orders.starting(TENANT, NEW, plan)
 
 
 def stop() -> Command:
-    return commands.stopping(TENANT, NEW, "enough")
+    return orders.stopping(TENANT, NEW, "enough")
 
 
 def step(numbers: Numbers) -> Command:
-    return StepRollout(commands.stopping(TENANT, NEW, "").id, numbers)
+    return StepRollout(orders.stopping(TENANT, NEW, "").id, numbers)
 
 
 def code(refusal: Any) -> str:
@@ -108,10 +108,10 @@ def test_what_cannot_be_is_pointed_at(command: Command, pointers: list[str]):
 def test_a_kill_ends_a_roll_out_and_restoring_does_not_begin_it_again():
     one = desk()
     one.do(start())
-    one.do(commands.killing(TENANT, NEW, "stop"))
+    one.do(orders.killing(TENANT, NEW, "stop"))
     assert (one.state.enabled, one.state.rollout.status) == (False, "stopped")
     assert code(one.do(start())) == "flag-killed"
-    one.do(commands.restoring(TENANT, NEW, "go on"))
+    one.do(orders.restoring(TENANT, NEW, "go on"))
     assert (one.state.enabled, one.state.rollout.status, one.state.setup.basis_points) == (True, "stopped", 100)
     assert one.do(start()) is None
 

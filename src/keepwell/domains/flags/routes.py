@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from keepwell.domains.flags.errors import FLAG_KILLED, INVALID_FLAG, ROLLOUT_NOT_RUNNING, ROLLOUT_RUNNING
 from keepwell.domains.flags.models import Asked, Changes, Cohort, Evaluation, FlagView, Guard, Plan, StaleFlag, Value
-from keepwell.domains.flags.service import FlagService, commands
+from keepwell.domains.flags.service import FlagService, orders
 from keepwell.kernel import Command, Entry
 from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
 from keepwell.kernel.journal import event_name
@@ -168,22 +168,22 @@ class _Flags:
         return Answer(200, await self._service.evaluate(call.actor, call.path["key"], asked, call.origin))
 
     async def put(self, call: Call) -> Answer:
-        return await self._done(call, commands.setting(call.actor.tenant, self._known(call), call.body.changes()))
+        return await self._done(call, orders.setting(call.actor.tenant, self._known(call), call.body.changes()))
 
     async def change(self, call: Call) -> Answer:
-        return await self._done(call, commands.changing(call.actor.tenant, self._known(call), call.body.changes()))
+        return await self._done(call, orders.changing(call.actor.tenant, self._known(call), call.body.changes()))
 
     async def kill(self, call: Call) -> Answer:
-        return await self._done(call, commands.killing(call.actor.tenant, self._known(call), call.body.reason))
+        return await self._done(call, orders.killing(call.actor.tenant, self._known(call), call.body.reason))
 
     async def restore(self, call: Call) -> Answer:
-        return await self._done(call, commands.restoring(call.actor.tenant, self._known(call), call.body.reason))
+        return await self._done(call, orders.restoring(call.actor.tenant, self._known(call), call.body.reason))
 
     async def start(self, call: Call) -> Answer:
-        return await self._done(call, commands.starting(call.actor.tenant, self._known(call), call.body.plan()))
+        return await self._done(call, orders.starting(call.actor.tenant, self._known(call), call.body.plan()))
 
     async def stop(self, call: Call) -> Answer:
-        return await self._done(call, commands.stopping(call.actor.tenant, self._known(call), call.body.reason))
+        return await self._done(call, orders.stopping(call.actor.tenant, self._known(call), call.body.reason))
 
     def _known(self, call: Call) -> Any:
         return self._keeper.known(call.path["key"])

@@ -52,9 +52,11 @@ class FlagService:
             raise Refused(Refusal(NOT_FOUND))
         return await self.evaluator.evaluate(key, asked or asking(actor))
 
-    async def order(self, tenants: Sequence[UUID], command: Callable[[UUID], Command], origin: Origin) -> list[Outcome]:
-        """Has the system carry out a command in each of these clinics."""
-        return await self._kernel.execute([Envelope(command(tenant), operator(tenant), origin) for tenant in tenants])
+    async def order(
+        self, tenants: Sequence[UUID], command: Callable[[UUID], Command], origin: Origin, if_match: int | None = None
+    ) -> list[Outcome]:
+        """What comes of a command that the system carries out in each of these clinics."""
+        return await self._kernel.execute([Envelope(command(tenant), operator(tenant), origin, if_match) for tenant in tenants])
 
     async def steer(self, origin: Origin) -> None:
         """Moves every roll-out whose numbers say so. Raises `Refused` when one could not be looked at; the others were."""
