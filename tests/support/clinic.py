@@ -5,15 +5,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import httpx
 
 from keepwell.domains import questionnaires, responses
+from keepwell.domains.graphql import GraphQLService
+from keepwell.domains.graphql import routes as graphql_routes
 from keepwell.domains.questionnaires import QuestionnaireService
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import ResponseService
 from keepwell.domains.responses import routes as response_routes
 from keepwell.kernel import Actor, Catalog, Kernel, Limits, Refusal, Refused
-from keepwell.kernel.http import Door
+from keepwell.kernel.http import Door, Endpoint
 from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.problems import UNAUTHENTICATED
 from keepwell.kit.ids import new_id
@@ -23,6 +26,7 @@ from tests.support.cluster import DatabaseUrls
 from tests.support.forms import form
 from tests.support.http_server import serving
 
+_asyncpg: Any = asyncpg  # partly typed
 CLINICIAN = ("user/Questionnaire.crus", "user/QuestionnaireResponse.crus")
 PATIENT = ("user/Questionnaire.rs", "patient/QuestionnaireResponse.crus")
 
@@ -38,10 +42,16 @@ class Clinic:
     tenant: Any = field(default_factory=new_id)
     actors: dict[str, Actor] = field(default_factory=dict[str, Actor])
     merges: bool = False
+    legacy: bool = True
+    endpoints: tuple[Endpoint, ...] = ()
 
     async def merges_by_default(self, _: Actor) -> bool:
         """What the flag of this name says here."""
         return self.merges
+
+    async def legacy_graphql(self, _: Actor) -> bool:
+        """What the flag of this name says here."""
+        return self.legacy
 
     def acting(
         self, name: str, scopes: tuple[str, ...] = CLINICIAN, subject: str | None = None, tenant: Any = None
@@ -70,6 +80,16 @@ class Clinic:
     async def patch(self, id_: str, version: int, answers: dict[str, Any], **headers: str) -> httpx.Response:
         return await self.http.patch(f"/v1/responses/{id_}", json={"answers": answers}, headers={**match(version), **headers})
 
+    async def stored(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Rows as the superuser sees them: past row-level security."""
+        connection = await _asyncpg.connect(self.everything)
+        rows = await connection.fetch(sql, *arguments)
+        await connection.close()
+        return [tuple(row) for row in rows]
+
+    async def graphql(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+        return await self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+
     async def post(self, path: str, version: int | None = None, body: Any = None) -> httpx.Response:
         headers = {} if version is None else match(version)
         return await self.http.post(path, headers=headers, **({} if body is None else {"json": body}))
@@ -80,7 +100,7 @@ def match(version: int) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def opened(urls: DatabaseUrls, clock: ManualClock) -> AsyncGenerator[Clinic]:
+async def opened(urls: DatabaseUrls, clock: ManualClock, *, introspection: bool = False) -> AsyncGenerator[Clinic]:
     """A clinic of the test's own, served on a socket."""
     database = Database(PoolSettings(urls.app, largest=4, wait=2.0))
     await database.open()
@@ -96,7 +116,10 @@ async def opened(urls: DatabaseUrls, clock: ManualClock) -> AsyncGenerator[Clini
         clinic = Clinic(kernel, clock, http, urls.superuser)
         service = ResponseService(kernel, forms, clinic.merges_by_default)
         table = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(service))
-        async with serving(Door(kernel, clinic.authenticate, table)) as base:
+        old = GraphQLService(kernel, clinic.legacy_graphql)
+        more = graphql_routes.endpoints(old, table, lambda _: None, introspection=introspection)
+        clinic.endpoints = (*table, *more)
+        async with serving(Door(kernel, clinic.authenticate, clinic.endpoints, shapes=graphql_routes.SHAPES)) as base:
             http.base_url = httpx.URL(base)
             http.headers.update(clinic.acting("clinician"))
             yield clinic

@@ -4,36 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-import asyncpg
-
 from keepwell.kernel.http import Door, Endpoint, Limits, Pages, Socket
-from keepwell.kernel.problems import UNAVAILABLE, Refusal
 from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
 from keepwell.main.health import Readiness
+from keepwell.main.outages import outages
 from keepwell.main.parts import Parts
-from keepwell.main.rooms import PROBLEMS, TAGS
-from keepwell.platform.postgres import DatabaseUnavailable
-
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    ConnectionError,
-    TimeoutError,
-)
-
-
-def outages(error: Exception) -> Refusal | None:
-    """What a caller is told when a part we need is away; None when the exception means something else."""
-    if isinstance(error, DatabaseUnavailable):
-        words = "All database connections are busy." if error.reason == "exhausted" else "The database cannot be reached."
-        return Refusal(UNAVAILABLE, words, retry_after=error.retry_after)
-    if isinstance(error, _LOST):
-        return Refusal(UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
-    return None
+from keepwell.main.rooms import PROBLEMS, SHAPES, TAGS
 
 
 def application(parts: Parts, exposition: Exposition | None = None) -> Door:
@@ -61,5 +38,6 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...],
         outages=outages,
         lifespan=lifespan,
         sockets=sockets,
+        shapes=SHAPES,
         limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes, parts.settings.cors_origins),
     )

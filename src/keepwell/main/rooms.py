@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from keepwell.domains import audit, flags, identity, live, questionnaires, responses, tenants
+from keepwell.domains import audit, flags, graphql, identity, live, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.flags import errors as flag_errors
 from keepwell.domains.flags import routes as flag_routes
+from keepwell.domains.graphql import errors as graphql_errors
+from keepwell.domains.graphql import routes as graphql_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.live import errors as live_errors
@@ -19,10 +21,11 @@ from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.kernel import Kernel, seen
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.envelope import Actor
-from keepwell.kernel.http import Endpoint, Socket
+from keepwell.kernel.http import Endpoint, ErrorShape, Socket
 from keepwell.kernel.problems import ProblemType
 from keepwell.kernel.tally import TallyKind
-from keepwell.main.flags import FLAGS, MERGE_BY_DEFAULT
+from keepwell.main.flags import FLAGS, LEGACY_GRAPHQL, MERGE_BY_DEFAULT
+from keepwell.main.outages import outages
 from keepwell.platform.bus import Bus
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
@@ -34,8 +37,11 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *response_errors.PROBLEMS,
     *live_errors.PROBLEMS,
     *flag_errors.PROBLEMS,
+    *graphql_errors.PROBLEMS,
 )
-TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES)
+SHAPES: dict[str, ErrorShape] = graphql_routes.SHAPES
+"""Where refusals are no problem documents."""
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
 
 
@@ -69,6 +75,8 @@ class Rooms:
         self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.audit = audit.AuditService(kernel)
+        self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
+        self._introspection = settings.graphql_introspection
 
     def authenticate(self, authorization: str) -> Actor:
         """Who an Authorization header speaks for; raises `Refused` when for nobody."""
@@ -76,13 +84,14 @@ class Rooms:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every route of every room."""
+        records = (*questionnaire_routes.endpoints(self.questionnaires), *response_routes.endpoints(self.responses))
         return (
             *identity_routes.endpoints(self.identity),
-            *questionnaire_routes.endpoints(self.questionnaires),
-            *response_routes.endpoints(self.responses),
+            *records,
             *live_routes.endpoints(self.live, self.identity.presented),
             *audit_routes.endpoints(self.audit),
             *flag_routes.endpoints(self.flags),
+            *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
 
     def sockets(self) -> tuple[Socket, ...]:

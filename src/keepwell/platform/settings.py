@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     """A WebSocket on which nothing was said for this long is closed, seconds; a ping is enough."""
     room_messages_per_s: Seconds = 50.0
     """How many messages a WebSocket may send in a second; twice as many at once."""
+
+    graphql_introspection: bool = False
+    """Whether the GraphQL door shows its schema to who asks; `keepwell serve --demo` does."""
     body_limit_bytes: Positive = 1_000_000
     """Largest usual request body, bytes."""
     shutdown_grace_s: Seconds = 10.0

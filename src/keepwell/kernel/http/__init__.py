@@ -1,10 +1,10 @@
 """The HTTP door: a table of endpoints, from which both the server and its OpenAPI document are made."""
 
-from keepwell.kernel.http.app import Door, ErrorShape, Limits
+from keepwell.kernel.http.app import Door, Limits
 from keepwell.kernel.http.body import converted, decode
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, Fixed, answer
 from keepwell.kernel.http.deprecation import Deprecation
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Example, RequestHeader
+from keepwell.kernel.http.endpoint import Authenticator, Endpoint, ErrorShape, Example, RequestHeader, Shape
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
 from keepwell.kernel.http.render import document, problem
@@ -27,6 +27,7 @@ __all__ = [
     "PageLimit",
     "Pages",
     "RequestHeader",
+    "Shape",
     "Socket",
     "SocketCall",
     "answer",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from keepwell.kernel.http.endpoint import Endpoint
+from keepwell.kernel.http.endpoint import Endpoint, Shape
 from keepwell.kernel.http.render import PROBLEM_JSON, document, needs_retry_after
 from keepwell.kernel.problems import Fault, ProblemType, Refusal
 
@@ -36,7 +36,8 @@ class Components:
     def __init__(self, endpoints: Sequence[Endpoint], shown: Iterable[Refusal]) -> None:
         types: list[Any] = [Problem]
         for endpoint in endpoints:
-            types += [kind for kind in (endpoint.body, endpoint.query, *endpoint.answers.values()) if described(kind)]
+            refused = None if endpoint.refused is None else endpoint.refused.kind
+            types += [kind for kind in (endpoint.body, endpoint.query, refused, *endpoint.answers.values()) if described(kind)]
         unique = list(dict.fromkeys(types))
         schemas, self.schemas = msgspec.json.schema_components(unique, ref_template=_SCHEMAS)
         self.examples: dict[str, Any] = {}
@@ -63,17 +64,23 @@ class Components:
         self.examples.setdefault(name, shown)
         return {"$ref": f"#/components/examples/{name}"}
 
-    def refused(self, status: int, kinds: Sequence[ProblemType], path: str) -> dict[str, Any]:
+    def refused(self, endpoint: Endpoint, status: int, kinds: Sequence[ProblemType], path: str) -> dict[str, Any]:
         """A reference to the answer of this status that is one of these problems. `path` is one where they may occur."""
-        examples = {kind.code: self._problem(kind, path) for kind in kinds}
-        codes = {"properties": {"code": {"enum": list(examples)}}}
         headers = {"X-Request-ID": header_ref("X-Request-ID")}
         if all(needs_retry_after(kind) for kind in kinds):
             headers["Retry-After"] = header_ref("Retry-After")
+        shape = endpoint.refused
+        if shape is None:
+            examples = {kind.code: self._problem(kind, path) for kind in kinds}
+            codes = {"properties": {"code": {"enum": list(examples)}}}
+            content = {PROBLEM_JSON: {"schema": {"allOf": [self.of(Problem), codes]}, "examples": examples}}
+        else:
+            examples = {kind.code: self._shaped(kind, shape, path) for kind in kinds}
+            content = {endpoint.media: {"schema": self.of(shape.kind), "examples": examples}}
         response = {
             "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds),
             "headers": headers,
-            "content": {PROBLEM_JSON: {"schema": {"allOf": [self.of(Problem), codes]}, "examples": examples}},
+            "content": content,
         }
         alike = [name for name in self.responses if name.startswith(f"{status}.")]
         name = next((each for each in alike if self.responses[each] == response), f"{status}.{len(alike) + 1}")
@@ -85,6 +92,10 @@ class Components:
             members = document(self._shown.get(kind.code, Refusal(kind)), path, _REQUEST_ID)
             self.examples[kind.code] = {"summary": kind.title, "value": _as_sent(members)}
         return {"$ref": f"#/components/examples/{kind.code}"}
+
+    def _shaped(self, kind: ProblemType, shape: Shape, path: str) -> dict[str, Any]:
+        body = shape.make(self._shown.get(kind.code, Refusal(kind)), path, _REQUEST_ID).body
+        return self.example(f"{kind.code}.{shape.kind.__name__}", msgspec.Raw(body) if isinstance(body, bytes) else body)
 
 
 def _as_sent(value: Any) -> Any:

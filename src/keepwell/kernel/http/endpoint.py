@@ -1,7 +1,7 @@
 """The table of the HTTP door: one `Endpoint` says all about one operation; server and document are both made from it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -45,6 +45,17 @@ class Example(msgspec.Struct, frozen=True):
     problems: tuple[Refusal, ...] = ()
 
 
+ErrorShape = Callable[[Refusal, str, str], Answer]
+"""Makes an answer of a refusal, the path as the caller wrote it, and the request's id."""
+
+
+class Shape(NamedTuple):
+    """What refusals look like where they are no problem documents: `make` makes them, and `kind` is what it makes."""
+
+    make: ErrorShape
+    kind: type[Any]
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """One operation of the HTTP door.
 
@@ -60,7 +71,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     `door` is what journal and access records call the way in. `pairs`: parameters may be repeated and carry modifiers, so the
     handler reads them itself from `Call.pairs`; `query` then only describes them. `streams`: the answer goes on until its caller
     leaves; its body is closed (`aclose`) then, whether it was begun or not. `headers` are read besides the usual ones.
-    `deprecated`: every answer says until when it will be there, and what replaces it.
+    `deprecated`: every answer says until when it will be there, and what replaces it. `refused` is what a refusal looks like
+    where it is no problem document; the door has to know it too (`Door`), since it refuses what has no endpoint.
     `compressed`: its answers may be, because they hold no credential, and no text of people who need no account to write it
     (docs/decisions/0012). None: nobody has decided, and they are not.
     `example` is for the document, which has one wherever something is carried.
@@ -90,6 +102,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     streams: bool = False
     headers: tuple[RequestHeader, ...] = ()
     deprecated: Deprecation | None = None
+    refused: Shape | None = None
     compressed: bool | None = None
     example: Example = Example()
 

@@ -181,7 +181,7 @@ def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[st
     path = _PARAMETER.sub(lambda found: _EXAMPLE_ID if found[1] == "id" else found[1], endpoint.path)
     for status, kinds in sorted(by_status.items()):
         if str(status) not in responses:
-            responses[str(status)] = components.refused(status, kinds, path)
+            responses[str(status)] = components.refused(endpoint, status, kinds, path)
     return responses
 
 
