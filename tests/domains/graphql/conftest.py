@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from keepwell.kernel import Kernel
 from keepwell.kernel.http import Endpoint
 from tests.support.clinic import Clinic, opened
 from tests.support.clock import ManualClock
@@ -16,6 +17,14 @@ from tests.support.cluster import DatabaseUrls
 async def clinic(database_urls: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[Clinic]:
     async with opened(database_urls, manual_clock) as found:
         yield found
+
+
+@pytest.fixture
+async def database_gone(clinic: Clinic) -> Kernel:
+    """The clinic's kernel, with nothing behind it any more."""
+    assert (await clinic.http.get("/v1/responses")).status_code == 200
+    await clinic.kernel.database.close()
+    return clinic.kernel
 
 
 @pytest.fixture
