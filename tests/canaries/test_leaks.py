@@ -144,6 +144,8 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, tmp_path: P
         planter.rows()
         planter.large()
         planter.room()
+        planter.flags()
+        planter.graphql()
         planter.everywhere(document)
         planter.sign_in("admin@demo.test")  # one of the routes was the way out
         planter.garbage()

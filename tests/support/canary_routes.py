@@ -15,6 +15,7 @@ from tests.support.forms import form, item, real_form
 from tests.support.load import PASSWORD
 from tests.support.manners import assert_mannered
 
+_FLAG = "replica-reads"
 _ECHOES = ("instance", "pointer", "linkId")
 """Members of a problem that name what the caller wrote: the address, and the names of fields. Never values."""
 
@@ -207,6 +208,74 @@ class Planter:
         self.send("PUT /v1/questionnaires/{id}", path, json=again, headers={"If-Match": '"3"'}, expected=409)
         self.send("POST /v1/questionnaires/{id}/retire", f"{path}/retire", expected=200)
 
+    def flags(self) -> None:
+        """What administrators write about flags: whom they are for, and why."""
+        secret, path = self.secret, f"/v1/flags/{_FLAG}"
+        cohorts = {secret.text("cohort"): {"subjects": [secret.text("subject of a flag")], "roles": [secret.text("role")]}}
+        setting = {"variants": {"on": True, "off": False}, "cohorts": cohorts, "salt": secret.text("salt")}
+        self.send("PUT /v1/flags/{key}", path, json=setting, headers={"If-Match": '"0"', **self._key()}, expected=200)
+        self.send("PUT /v1/flags/{key}", path, json=setting, headers={"If-Match": '"0"'}, expected=412)
+        wrong = {"variants": {secret.text("variant"): secret.text("value")}, "on": secret.text("name of a variant")}
+        self.send("PATCH /v1/flags/{key}", path, json=wrong, headers={"If-Match": '"1"'}, expected=422)
+        plan = {"steps": [100, 10_000], "hold_s": 60}
+        self.send("POST /v1/flags/{key}/rollout", f"{path}/rollout", json=plan, expected=200)
+        for action in ("rollout/stop", "kill", "restore"):
+            reason = {"reason": secret.text(f"reason to {action}")}
+            self.send(f"POST /v1/flags/{{key}}/{action}", f"{path}/{action}", json=reason, headers=self._key(), expected=200)
+        asked = {"targeting_key": secret.text("targeting key"), "roles": [secret.text("role asked for")]}
+        self.send("POST /v1/flags/{key}/evaluate", f"{path}/evaluate", json=asked, expected=200)
+        for template in ("/v1/flags", "/v1/flags/{key}", "/v1/flags/{key}/history", "/v1/flags/stale"):
+            self.send(f"GET {template}", template.replace("{key}", _FLAG), expected=200)
+
+    def graphql(self) -> None:
+        """Health information as variables, as literals and in names, in documents that are executed and in others."""
+        secret, operation = self.secret, "POST /graphql"
+        questionnaire = self._questionnaire(form(item("a"), item("n", "integer"), url=f"urn:uuid:{uuid4()}"))
+        create = f"""mutation($s: String, $a: JSON) {{ createResponse(questionnaire: "{questionnaire}", subject: $s, answers: $a,
+            idempotency_key: "{secret.text("key in a document")}") {{ id subject answers etag }} }}"""
+        variables = {"s": f"Patient/{secret.text('subject in a variable')}", "a": {"a": secret.text("answer in a variable")}}
+        made = self.send(operation, json={"query": create, "variables": variables}, expected=200).json()["data"]["createResponse"]
+        several = f"""mutation($id: ID!) {{
+            one: patchResponse(id: $id, answers: {{a: "{secret.text("answer in a document")}"}}, if_match: 1) {{ version }}
+            two: patchResponse(id: $id, answers: {{n: "{secret.text("answer of a wrong type")}"}}, if_match: 2) {{ id }}
+            three: patchResponse(id: $id, answers: {{a: "{secret.text("answer of the past")}"}}, if_match: 1) {{ id }}
+            four: voidResponse(id: $id, reason: "{secret.text("reason in a document")}", if_match: 2) {{ status }} }}"""
+        answer = self.send(operation, json={"query": several, "variables": {"id": made["id"]}}, expected=200)
+        errors = answer.json()["errors"]
+        assert [error["path"] for error in errors] == [["two"], ["three"]]
+        self.refusals.append((operation, httpx.Response(422, json={"errors": errors})))
+        looks = f'{{ response(id: "{made["id"]}") {{ answers }} history(id: "{made["id"]}") {{ items {{ changes reason }} }} }}'
+        self.send(operation, json={"query": looks}, expected=200)
+        for query in self._wrong_documents():
+            self.send(operation, json={"query": query}, expected=400)
+        for variables in ({"id": {secret.text("name in a variable"): secret.text("variable")}}, {"id": [[secret.text("list")]]}):
+            body = {"query": "query($id: ID!) { response(id: $id) { id } }", "variables": variables}
+            self.send(operation, json=body, expected=400)
+        body = {"query": "{ a }", "operationName": secret.text("operation"), "extensions": {"x": secret.text("extension")}}
+        self.send(operation, json=body, expected=400)
+        self.send("GET /v1/legacy/usage", expected=200)
+        self.send("GET /docs/graphql-migration", expected=200)
+
+    def _wrong_documents(self) -> Iterator[str]:
+        """Documents that cannot be read, or do not fit the schema, with something in each."""
+        secret = self.secret
+        for document in (
+            '{{ response(id: "{}',
+            "{{ {} ",
+            "{{ {} }}",
+            'mutation {{ {}(a: "x") {{ id }} }}',
+            '{{ response({}: "x") {{ id }} }}',
+            '{{ response(id: {{a: "{}"}}) {{ id }} }}',
+            '{{ responses(limit: "{}") {{ next }} }}',
+            "{{ ...{} }}",
+            "query {}($a: Int) {{ responses {{ next }} }}",
+            "query($a: {}) {{ responses {{ next }} }}",
+            '{{ response(id: "x") @{} {{ id }} }}',
+            "{{ response(id: ${}) {{ id }} }}",
+            "# {}\n{{ nothing }}",
+        ):
+            yield document.format(secret.text(f"document {document}"))
+
     def _questionnaire(self, resource: dict[str, Any]) -> str:
         return self.send("POST /v1/questionnaires", json=resource, headers=self._key(), expected=201).json()["id"]
 
@@ -267,6 +336,7 @@ class Planter:
         for template, methods in document["paths"].items():
             for method, operation in methods.items():
                 path = template.replace("{id}", str(uuid4())).replace("{row}", str(uuid4())).replace("{code}", "not-found")
+                path = path.replace("{key}", _FLAG)
                 yield f"{method.upper()} {template}", path, operation
 
     def everywhere(self, document: dict[str, Any]) -> None:
@@ -276,7 +346,7 @@ class Planter:
             self._parameters(operation, path, described)
             self._headers(operation, path)
             method, template = operation.split(" ")
-            for place in ("{id}", "{row}", "{code}"):
+            for place in ("{id}", "{row}", "{code}", "{key}"):
                 if place in template:
                     odd = template.replace(place, self.named.text("address")).replace("{id}", str(uuid4()))
                     self.send(operation, odd, headers={"If-Match": '"1"'})

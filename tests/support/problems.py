@@ -7,6 +7,15 @@ import httpx
 _MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
 
 
+def assert_refused(answer: httpx.Response, status: int, code: str) -> None:
+    """Holds a refusal of any door to its status and code, in whatever shape it comes."""
+    if "errors" in answer.json() and "type" not in answer.json():
+        assert answer.status_code == status, answer.text
+        assert [error["extensions"]["code"] for error in answer.json()["errors"]] == [code], answer.text
+    else:
+        assert_problem(answer, status, code)
+
+
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """Holds an answer to the shape of RFC 9457 with our members, and returns the document."""
     assert answer.status_code == status, f"{answer.status_code}: {answer.text}"

@@ -6,8 +6,9 @@ child stops too. On its standard output it says one line when it serves. While i
 
 import asyncio
 import contextlib
+import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -24,13 +25,16 @@ StandIn = Callable[[], Awaitable[asyncio.AbstractServer | None]]
 
 
 class Child:
-    """One further process, serving on the socket `listener` (a file descriptor)."""
+    """One further process, serving on the socket `listener` (a file descriptor). `environment` is what it has besides ours."""
 
-    def __init__(self, name: str, listener: int, folder: Path, stand_in: StandIn) -> None:
+    def __init__(
+        self, name: str, listener: int, folder: Path, stand_in: StandIn, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self._listener = listener
         self._folder = folder
         self._stand_in = stand_in
+        self._environment = {**os.environ, **(environment or {})}
         self._standing: asyncio.AbstractServer | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
@@ -81,7 +85,11 @@ class Child:
         command: Sequence[str] = (sys.executable, "-m", "keepwell.main.cli", *options)
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=(self._listener,)
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=(self._listener,),
+                env=self._environment,
             )
         except OSError as error:  # no memory, or no process left, just now
             return error.errno or -1

@@ -27,6 +27,8 @@ from keepwell.platform.settings import ProcessKind, Settings
 
 _CHILD_START_SECONDS = 60.0
 _MARGIN_SECONDS = 5.0
+_INTROSPECTION = "KEEPWELL_GRAPHQL_INTROSPECTION"
+"""What `--demo` may have changed: the children read their settings by themselves."""
 
 
 def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: bool) -> None:
@@ -39,6 +41,8 @@ def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: 
         UnsafeRoleError: requests would run as a role that row-level security does not hold for.
     """
     telemetry.configure(settings.log_level, process="serve")
+    if with_demo:
+        settings = demo.adapted(settings)
     sockets = listeners(host, port, workers)
     with Servers.attach(settings) as servers:
         migrations.upgrade(servers.addresses.owner, attempts=settings.migration_attempts)
@@ -95,7 +99,13 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
     exposition = Exposition(folder if len(sockets) > 1 else None)
     http = server(application(parts, exposition), settings, ready.set, parts.rooms.drain)
     children = [
-        Child(str(number), each.fileno(), folder, partial(http.stand_in, each))
+        Child(
+            str(number),
+            each.fileno(),
+            folder,
+            partial(http.stand_in, each),
+            {_INTROSPECTION: str(settings.graphql_introspection)},
+        )
         for number, each in enumerate(sockets[1:], start=1)
     ]
 

@@ -1,5 +1,5 @@
 """Demo data: a clinic with an administrator, a clinician, a patient and three questionnaires. Safe to make again."""
 
-from keepwell.main.demo.clinic import LOGINS, DemoRefusedError, prepare
+from keepwell.main.demo.clinic import LOGINS, DemoRefusedError, adapted, prepare
 
-__all__ = ["LOGINS", "DemoRefusedError", "prepare"]
+__all__ = ["LOGINS", "DemoRefusedError", "adapted", "prepare"]

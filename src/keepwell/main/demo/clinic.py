@@ -30,6 +30,12 @@ class DemoRefusedError(Exception):
     """The database holds clinics that are not the demo's: demo accounts have a published password and do not belong there."""
 
 
+def adapted(settings: Settings) -> Settings:
+    """The settings of a server with the demo clinic: who tries things out sees the GraphQL schema, unless told otherwise."""
+    said = "graphql_introspection" in settings.model_fields_set
+    return settings if said else settings.model_copy(update={"graphql_introspection": True})
+
+
 async def prepare(settings: Settings, addresses: Addresses) -> None:
     """Makes what is missing of the demo clinic.
 
