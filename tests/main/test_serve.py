@@ -177,7 +177,15 @@ def test_settings_and_help_need_no_server(tmp_path: Path):
     assert "canary-secret" not in told.stdout
     assert re.search(r"KEEPWELL_MASTER_KEY +\(set\)", told.stdout)
     assert re.search(r"KEEPWELL_POOL_WAIT_S +7\.5 +2\.0", told.stdout)
-    for words in (["--version"], ["--help"], ["serve", "--help"], ["db", "--help"], ["audit", "--help"], ["users", "--help"]):
+    for words in (
+        ["--version"],
+        ["--help"],
+        ["serve", "--help"],
+        ["db", "--help"],
+        ["audit", "--help"],
+        ["users", "--help"],
+        ["flags", "--help"],
+    ):
         assert subprocess.run([PROGRAM, *words], capture_output=True, timeout=30, check=True).stdout
     assert not list(tmp_path.iterdir())
 

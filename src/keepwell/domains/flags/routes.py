@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from keepwell.domains.flags.errors import FLAG_KILLED, INVALID_FLAG, ROLLOUT_NOT_RUNNING, ROLLOUT_RUNNING
-from keepwell.domains.flags.models import Asked, Changes, Cohort, Evaluation, FlagView, Guard, Plan, StaleFlag, Value
+from keepwell.domains.flags.models import Asked, Changes, Cohort, Declaration, Evaluation, FlagView, Guard, Plan, StaleFlag, Value
 from keepwell.domains.flags.service import FlagService, orders
 from keepwell.kernel import Command, Entry
 from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
@@ -185,7 +185,7 @@ class _Flags:
     async def stop(self, call: Call) -> Answer:
         return await self._done(call, orders.stopping(call.actor.tenant, self._known(call), call.body.reason))
 
-    def _known(self, call: Call) -> Any:
+    def _known(self, call: Call) -> Declaration:
         return self._keeper.known(call.path["key"])
 
     async def _done(self, call: Call, command: Command) -> Answer:

@@ -61,15 +61,13 @@ class Memory:
         self._clinics: dict[UUID, _Clinic] = {}
         self._asking: dict[UUID, asyncio.Task[None]] = {}
         self._overtaken: set[UUID] = set()
-        self._rests_until = 0.0
         kernel.announcer.watch([KIND], self._changed, self._missed)
 
     async def of(self, tenant: UUID) -> Mapping[str, Flag] | None:
         """What a clinic has set, by key; None: there is no such clinic, or nothing could be learned of it yet."""
         for _ in range(2):  # what is being asked may have been overtaken by a change that the caller knows of
             clinic = self._clinics.get(tenant)
-            now = monotonic()
-            if (clinic is not None and now < clinic.until) or now < self._rests_until:
+            if clinic is not None and monotonic() < clinic.until:
                 break
             await self._ask(tenant)
         clinic = self._clinics.get(tenant)
@@ -99,7 +97,7 @@ class Memory:
             asking.add_done_callback(lambda _: self._asking.pop(tenant, None))
         answered, _ = await asyncio.wait({asking}, timeout=self._freshness.patience)
         if not answered:
-            self._rests_until = monotonic() + self._freshness.rest
+            self._rest(tenant)
 
     async def _learn(self, tenant: UUID) -> None:
         self._overtaken.discard(tenant)
@@ -108,10 +106,19 @@ class Memory:
         try:
             await self._update(tenant, clinic)
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks goes on with what is known
-            self._rests_until = monotonic() + self._freshness.rest
+            self._rest(tenant)
             _log.warning("flags.not-loaded", tenant=tenant, **describe(error))
             return
         clinic.until = 0.0 if tenant in self._overtaken else until
+        self._keep(tenant, clinic)
+
+    def _rest(self, tenant: UUID) -> None:
+        """Leaves the database alone about a clinic for a while."""
+        clinic = self._clinics.get(tenant) or _Clinic()
+        clinic.until = monotonic() + self._freshness.rest
+        self._keep(tenant, clinic)
+
+    def _keep(self, tenant: UUID, clinic: _Clinic) -> None:
         self._clinics[tenant] = clinic
         while len(self._clinics) > _MOST:
             del self._clinics[next(iter(self._clinics))]
