@@ -17,7 +17,7 @@ from keepwell.domains.questionnaires import QuestionnaireService
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import ResponseService
 from keepwell.domains.responses import routes as response_routes
-from keepwell.kernel import Actor, Catalog, Kernel, Limits, Refusal, Refused
+from keepwell.kernel import Actor, Catalog, Kernel, Limits, Refusal, Refused, seen
 from keepwell.kernel.announce import Announcer
 from keepwell.kernel.http import Door
 from keepwell.kernel.keys import KeyRing
@@ -64,7 +64,8 @@ class People:
     def authenticate(self, authorization: str) -> Actor:
         return self.present(authorization)[0]
 
-    async def merges(self, _actor: Actor) -> bool:
+    async def merges(self, actor: Actor) -> bool:
+        seen.note(actor.tenant, "merging", on=self.merging)
         return self.merging
 
     def present(self, authorization: str) -> tuple[Actor, Any]:

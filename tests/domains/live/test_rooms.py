@@ -1,9 +1,12 @@
 """People in one room: each sees the response, every change, and the others."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from keepwell.kernel import seen
+from keepwell.kernel.tally import counts
 from tests.domains.live.conftest import Node, People
 from tests.support.forms import item
 from tests.support.live import following, speaking
@@ -108,6 +111,12 @@ async def test_what_becomes_of_a_stale_change_is_decided_for_all_doors_where_its
         merged = await ann.ask("patch", if_match=1, answers={"b": "mine"})
         assert (merged["data"]["version"], merged["data"]["merged"]) == (3, True)
         assert (await ann.ask("submit", if_match=1))["data"]["code"] == "version-conflict"
+    assert await node.kernel.tally.flush()
+    async with node.kernel.database.connection() as connection, connection.transaction():
+        await connection.execute("SELECT set_config('app.tenant', $1, true)", str(node.people.tenant))
+        found = await counts(connection, seen.OUTCOMES, node.people.clock.now() - timedelta(hours=1))
+    # Both who did not say, over REST and here, saw the flag; who said did not need it.
+    assert [(each.labels, each.amount) for each in found] == [(("merging", seen.ON, seen.OK), 2)]
 
 
 async def test_a_change_sent_twice_under_one_key_is_made_once(node: Node):

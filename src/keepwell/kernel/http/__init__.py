@@ -7,7 +7,7 @@ from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.endpoint import Authenticator, Endpoint, ErrorShape, Example, RequestHeader, Shape
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
-from keepwell.kernel.http.render import document, problem
+from keepwell.kernel.http.render import document, problem, retry_after
 from keepwell.kernel.http.socket import DisconnectedError, Socket, SocketCall
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "decode",
     "document",
     "problem",
+    "retry_after",
 ]

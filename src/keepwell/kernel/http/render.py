@@ -35,17 +35,21 @@ def document(refusal: Refusal, instance: str, request_id: str) -> dict[str, Any]
 
 
 def problem(refusal: Refusal, instance: str, request_id: str) -> Answer:
-    """A refusal as an answer.
-
-    Statuses that mean "later" always say when (`Retry-After`, seconds); 401 names the scheme it wants (RFC 9110, 15.5.2).
-    """
+    """A refusal as an answer. 401 names the scheme it wants (RFC 9110, 15.5.2)."""
     kind = refusal.type
     headers: dict[str, str] = {}
-    if refusal.retry_after is not None or needs_retry_after(kind):
-        headers["retry-after"] = str(max(1, refusal.retry_after or 1))
+    if (after := retry_after(refusal)) is not None:
+        headers["retry-after"] = str(after)
     if kind.status == 401:
         headers["www-authenticate"] = "Bearer"
     return Answer(kind.status, _encode(document(refusal, instance, request_id)), headers, PROBLEM_JSON)
+
+
+def retry_after(refusal: Refusal) -> int | None:
+    """After how many seconds to try again, if that may help. Statuses that mean "later" always say when."""
+    if refusal.retry_after is None and not needs_retry_after(refusal.type):
+        return None
+    return max(1, refusal.retry_after or 1)
 
 
 def needs_retry_after(kind: ProblemType) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 from graphql import GraphQLError
 
 from keepwell.domains.graphql.errors import QUERY_INVALID
-from keepwell.kernel.http import Answer, problem
+from keepwell.kernel.http import Answer, document, problem, retry_after
 from keepwell.kernel.problems import Fault, Refusal
 
 _LOCATIONS = "locations"
@@ -18,24 +18,22 @@ _encode = msgspec.json.Encoder().encode
 def refused(refusal: Refusal, instance: str, request_id: str) -> Answer:
     """The answer of a request that was not executed: status and headers of the problem, in GraphQL's envelope."""
     answer = problem(refusal, instance, request_id)
-    error = error_of(refusal, request_id)
-    return Answer(answer.status, _encode({"errors": [error]}), answer.headers)
+    return Answer(answer.status, _encode({"errors": [error_of(refusal, request_id)]}), answer.headers)
 
 
 def error_of(refusal: Refusal, request_id: str, path: Sequence[str | int] = (), *, replayed: bool = False) -> dict[str, Any]:
     """A refusal as an error: what REST says in a problem stands in `extensions`."""
-    answer = problem(refusal, "", request_id)
-    document = msgspec.json.decode(answer.body if isinstance(answer.body, bytes) else b"{}", type=dict[str, Any])
-    extensions = {name: value for name, value in document.items() if name not in _LEFT_OUT}
-    if "retry-after" in answer.headers:
-        extensions["retry_after"] = int(answer.headers["retry-after"])
+    said = document(refusal, "", request_id)
+    extensions = {name: value for name, value in said.items() if name not in _LEFT_OUT}
+    if (after := retry_after(refusal)) is not None:
+        extensions["retry_after"] = after
     if replayed:
         extensions["idempotency_replayed"] = True
     error: dict[str, Any] = {"message": refusal.type.title, "extensions": extensions}
     if path:
         error["path"] = list(path)
-    if _LOCATIONS in document:
-        error[_LOCATIONS] = document[_LOCATIONS]
+    if _LOCATIONS in said:
+        error[_LOCATIONS] = said[_LOCATIONS]
     return error
 
 

@@ -14,7 +14,7 @@ from keepwell.domains.live.routes.messages import AddARow, Auth, Change, Focus, 
 from keepwell.domains.live.rules import Cursor, encoded, framed
 from keepwell.domains.live.service import LiveService, Member, Room, measures
 from keepwell.domains.responses import newest_row
-from keepwell.kernel import Actor, Envelope, Outcome, Refusal, Refused
+from keepwell.kernel import Actor, Envelope, Outcome, Refusal, Refused, seen
 from keepwell.kernel.http import DisconnectedError, Socket, SocketCall, decode, document
 from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, ProblemType
 
@@ -160,10 +160,13 @@ class _Conversation:
 
     async def _execute(self, member: Member, change: Change) -> Outcome:
         actor, kernel, responses = member.viewer.actor, self._service.kernel, self._service.responses
+        flags = seen.begin()
         merge = isinstance(change, Mergeable) and await responses.merges(actor, change.on_conflict)
         command = change.command(self._call.id)
         envelope = Envelope(command, actor, self._call.origin, change.version, change.idempotency_key, merge)
         [outcome] = await kernel.execute([envelope])
+        failed = outcome.refusal is not None and outcome.refusal.type.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        flags.tell(kernel.tally, failed=failed)
         if outcome.refusal is not None:
             raise Refused(outcome.refusal, replayed=outcome.replayed)
         return outcome
