@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,7 @@ _TAG = "Feature flags"
 _SMALL = 500_000
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 ReasonText = Annotated[str, Meta(min_length=1, max_length=2_000)]
+Listed = TypeVar("Listed", FlagView, StaleFlag)
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
@@ -138,18 +139,10 @@ class _Flags:
         self._keeper = service.keeper
 
     async def page(self, call: Call) -> Answer:
-        part: Part = call.query
-        found = await self._keeper.page(call.actor, call.origin)
-        later = [flag for flag in found if part.cursor is None or flag.key > part.cursor]
-        items = later[: part.limit]
-        return Answer(200, FlagList(items, items[-1].key if len(later) > part.limit else None))
+        return Answer(200, FlagList(*_part(await self._keeper.page(call.actor, call.origin), call.query)))
 
     async def stale(self, call: Call) -> Answer:
-        part: Part = call.query
-        found = await self._keeper.stale(call.actor, call.origin)
-        later = [flag for flag in found if part.cursor is None or flag.key > part.cursor]
-        items = later[: part.limit]
-        return Answer(200, StaleFlags(items, items[-1].key if len(later) > part.limit else None))
+        return Answer(200, StaleFlags(*_part(await self._keeper.stale(call.actor, call.origin), call.query)))
 
     async def show(self, call: Call) -> Answer:
         flag = await self._keeper.show(call.actor, call.path["key"], call.origin)
@@ -191,6 +184,12 @@ class _Flags:
     async def _done(self, call: Call, command: Command) -> Answer:
         outcome = await call.execute(command)
         return Answer(200, self._keeper.shown(outcome), answer(outcome).headers)
+
+
+def _part(flags: list[Listed], part: Part) -> tuple[list[Listed], str | None]:
+    later = [flag for flag in flags if part.cursor is None or flag.key > part.cursor]
+    items = later[: part.limit]
+    return items, items[-1].key if len(later) > part.limit else None
 
 
 def _told(entry: Entry) -> FlagChange:
