@@ -12,7 +12,7 @@ from keepwell.main.app import application
 from keepwell.main.demo import prepare
 from keepwell.main.parts import Parts
 from keepwell.platform.settings import ProcessKind, Settings
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.http_server import serving
 
 PASSWORD = "keepwell-demo-pass"
@@ -20,7 +20,7 @@ PASSWORD = "keepwell-demo-pass"
 
 @pytest.fixture
 def chosen() -> Settings:
-    given: dict[str, Any] = {"_env_file": None, "master_key": base64.b64encode(b"k" * 32).decode(), "valkey_timeout_ms": 1000}
+    given: dict[str, Any] = {"_env_file": None, "master_key": base64.b64encode(MASTER_KEY).decode(), "valkey_timeout_ms": 1000}
     return Settings(**given)
 
 

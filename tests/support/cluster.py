@@ -19,6 +19,8 @@ from keepwell.platform.embedded import EmbeddedServers
 from keepwell.platform.embedded.locks import FileLock, try_exclusive
 
 TEMPLATE = "migrated"
+MASTER_KEY = bytes(range(32))
+"""For all that work on one database after one another: what belongs to no clinic stays there, sealed under this."""
 
 _EMPTY_ALL = """
 DO $$

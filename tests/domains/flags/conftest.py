@@ -25,14 +25,13 @@ from keepwell.platform.bus import Bus
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.valkey import Valkey, ValkeySettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.flags import FLAGS, NEW
 from tests.support.http_server import serving
 
 ORIGIN = Origin("test", "flags-test")
 ADMIN = ("user/*.cruds",)
 CLINICIAN = ("user/Organization.r", "user/QuestionnaireResponse.crus")
-_MASTER = b"flags are tested with this key!!"
 _asyncpg: Any = asyncpg  # partly typed
 
 
@@ -85,7 +84,7 @@ async def opened(
         await valkey.open()
         stack.push_async_callback(valkey.close)
         catalog, bus = Catalog((*tenants.AGGREGATES, *flags.AGGREGATES)), Bus(valkey)
-        kernel = Kernel(database, catalog, KeyRing(_MASTER, clock), clock, Limits(), announcer=Announcer(catalog, bus))
+        kernel = Kernel(database, catalog, KeyRing(MASTER_KEY, clock), clock, Limits(), announcer=Announcer(catalog, bus))
         stack.push_async_callback(kernel.close)
         clinics = TenantService(kernel)
         service = FlagService(kernel, clinics, FLAGS, freshness)

@@ -19,10 +19,9 @@ from keepwell.kernel.problems import UNAVAILABLE
 from keepwell.kit.ids import new_id
 from keepwell.platform.postgres import Database, DatabaseUnavailable, PoolSettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.http_server import serving
 
-MASTER = b"identity tests have this key ok!"
 PASSWORD = "keepwell-demo-pass"
 ORIGIN = Origin("test", "identity-test")
 
@@ -50,7 +49,7 @@ def outages(error: Exception) -> Refusal | None:
 async def make_node(url: str, clock: ManualClock, settings: Settings | None = None) -> Node:
     database = Database(PoolSettings(url, largest=4, wait=1.0, connect_timeout=1.0))
     await database.open()
-    ring = KeyRing(MASTER, clock)
+    ring = KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
     clinics = TenantService(kernel)
     service = IdentityService(kernel, clinics, ring.derive, settings)

@@ -11,7 +11,7 @@ from keepwell.kernel.keys import KeyRing
 from keepwell.kit.ids import new_id
 from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
 
 ORIGIN = Origin("test", "tenants-test")
 
@@ -20,7 +20,7 @@ ORIGIN = Origin("test", "tenants-test")
 async def service(clean_database: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[TenantService]:
     database = Database(PoolSettings(clean_database.app))
     await database.open()
-    kernel = Kernel(database, Catalog(tenants.AGGREGATES), KeyRing(bytes(32), manual_clock), manual_clock, Limits())
+    kernel = Kernel(database, Catalog(tenants.AGGREGATES), KeyRing(MASTER_KEY, manual_clock), manual_clock, Limits())
     yield TenantService(kernel)
     await kernel.close()
     await database.close()
