@@ -88,6 +88,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     story = Story(httpx.get(f"{server.base}/openapi.json").raise_for_status().json())
     form_and_responses(story, clinician)
     people_and_sessions(story, admin, nobody)
+    flags(story, admin)
     server_itself(story, admin, nobody)
     assert not story.bodies() - story.played, "nobody plays these: they could show anything"
 
@@ -106,6 +107,7 @@ def form_and_responses(story: Story, clinician: httpx.Client):
     one = story.play(clinician, f"POST {responses}").json()["id"]
     story.ids[story.told(f"POST {responses}")["id"]] = one
     story.play(clinician, f"POST {responses}/bulk")
+    story.play(clinician, "POST /graphql")
 
     two = story.play(clinician, f"POST {responses}").json()["id"]
     story.play(clinician, f"PATCH {responses}/{{id}}", version=1, id=two)
@@ -138,6 +140,20 @@ def people_and_sessions(story: Story, admin: httpx.Client, nobody: httpx.Client)
     items = [alike(each) for each in admin.get("/v1/users", params={"limit": 1000}).json()["items"]]
     assert alike(story.told("GET /v1/users"))["items"][0] in items
     story.play(admin, "PATCH /v1/users/{id}", version=1, id=user)
+
+
+def flags(story: Story, admin: httpx.Client):
+    key = "merge-by-default"
+    story.play(admin, "POST /v1/flags/{key}/evaluate", key=key)
+    story.play(admin, "PUT /v1/flags/{key}", version=0, key=key)
+    story.play(admin, "GET /v1/flags/{key}", key=key)
+    story.play(admin, "GET /v1/flags/{key}/history", key=key)
+    assert alike(story.told("GET /v1/flags"))["items"][0] in alike(admin.get("/v1/flags").json())["items"]
+    story.play(admin, "PATCH /v1/flags/{key}", version=1, key=key)
+    story.play(admin, "POST /v1/flags/{key}/kill", key=key)
+    story.play(admin, "POST /v1/flags/{key}/restore", key=key)
+    story.play(admin, "POST /v1/flags/{key}/rollout", key=key)
+    story.play(admin, "POST /v1/flags/{key}/rollout/stop", key=key)
 
 
 def server_itself(story: Story, admin: httpx.Client, nobody: httpx.Client):

@@ -13,11 +13,11 @@ from keepwell.domains.responses import PatchResponse, SubmitResponse
 from keepwell.kernel import Envelope, Outcome, Refusal
 from keepwell.kernel.problems import CONFLICT
 from tests.support.cluster import Cluster
-from tests.support.parity.doors import Bulk, Door, Rest, WebSocket
+from tests.support.parity.doors import Bulk, Door, GraphQL, Rest, WebSocket
 from tests.support.parity.scenarios import SCENARIOS, Play
 from tests.support.parity.stage import Evidence, Stage, staged
 
-DOORS: tuple[type[Door], ...] = (Rest, Bulk, WebSocket)
+DOORS: tuple[type[Door], ...] = (Rest, Bulk, GraphQL, WebSocket)
 OTHERS = DOORS[1:]
 
 
@@ -81,7 +81,8 @@ async def test_only_the_audit_tells_the_door(stage: Stage, kind: type[Door]):
 
 def test_every_door_has_nearly_everything():
     """What a door lacks is written down, and little."""
-    assert {kind.__name__: sorted(kind.lacks) for kind in DOORS} == {"Rest": [], "Bulk": [], "WebSocket": ["create"]}
+    lacks = {kind.__name__: sorted(kind.lacks) for kind in DOORS}
+    assert lacks == {"Rest": [], "Bulk": [], "GraphQL": [], "WebSocket": ["create"]}
     assert {need for entry in SCENARIOS.values() for need in entry.needs} == {"create", "merge", "rows"}
 
 

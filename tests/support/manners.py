@@ -4,7 +4,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-PUBLIC = ("/", "/docs", "/openapi.json", "/problems")
+PUBLIC = ("/", "/docs", "/docs/graphql-migration", "/openapi.json", "/problems")
 """Paths whose answers are the same for everybody."""
 
 _ALWAYS = {

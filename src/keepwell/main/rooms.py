@@ -51,6 +51,8 @@ TAGS: Mapping[str, str] = {
     "Questionnaires": "FHIR R4 forms. A draft may change; published, it never does, and takes answers.",
     "Responses": "Answers to one form. Every version is kept; what was submitted can be amended, not edited.",
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
+    "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
+    "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
     "Audit": "Who did and saw what in the clinic.",
     "Health": "Whether this process and its parts work, for load balancers and Prometheus.",
 }

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from keepwell.kernel.envelope import Origin
-from keepwell.kernel.http import Answer
+from keepwell.kernel.http import Answer, Shape
 from keepwell.kernel.http.inside import Inside, Parts
 from keepwell.kernel.http.openapi import document
-from keepwell.kernel.problems import Refused
+from keepwell.kernel.problems import Refusal, Refused
 from keepwell.kit.ids import new_id
 from tests.kernel.http.conftest import ENDPOINTS, USER, Held, Thing
 
@@ -61,8 +61,20 @@ async def test_what_is_wrong_is_refused_as_in_a_request(
 
 
 def test_refusals_of_another_shape_are_described_as_such():
-    odd = msgspec.structs.replace(ENDPOINTS[2], refused=Thing)
-    responses = document([ENDPOINTS[0], odd], "1")["paths"]["/v1/things"]["post"]["responses"]
-    assert responses["422"]["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}
-    usual = document(ENDPOINTS[:1], "1")["paths"]["/v1/things/{id}"]["get"]["responses"]
-    assert list(usual["400"]["content"]) == ["application/problem+json"]
+    def shaped(refusal: Refusal, _instance: str, _request_id: str) -> Answer:
+        return Answer(refusal.type.status, msgspec.json.encode({"name": refusal.code}))
+
+    odd = msgspec.structs.replace(ENDPOINTS[2], refused=Shape(shaped, Thing))
+    made = document([ENDPOINTS[0], odd], "1", {})
+    [refused], [usual] = (contents(made, *place) for place in (("/v1/things", "post", "422"), ("/v1/things/{id}", "get", "400")))
+    assert refused[0] == "application/json"
+    assert refused[1]["schema"] == {"$ref": "#/components/schemas/Thing"}
+    name = refused[1]["examples"]["invalid-body"]["$ref"].rsplit("/", 1)[-1]
+    assert made["components"]["examples"][name] == {"value": {"name": "invalid-body"}}
+    assert usual[0] == "application/problem+json"
+
+
+def contents(document: dict[str, Any], path: str, method: str, status: str) -> list[tuple[str, dict[str, Any]]]:
+    """What a refusal carries, by media type."""
+    name = document["paths"][path][method]["responses"][status]["$ref"].rsplit("/", 1)[-1]
+    return list(document["components"]["responses"][name]["content"].items())

@@ -180,6 +180,67 @@ class Bulk(Door):
         return Told("ok", int(outcome["etag"].strip('"')), replayed, id=UUID(whole["id"]), row=body.get("row"))
 
 
+_TYPES = {
+    "questionnaire": "String!",
+    "subject": "String",
+    "answers": "JSON!",
+    "id": "ID!",
+    "row": "ID!",
+    "group": "String!",
+    "reason": "String!",
+    "on_conflict": "String",
+    "if_match": "IfMatch",
+    "idempotency_key": "String",
+}
+"""The GraphQL types of arguments."""
+
+
+class GraphQL(Door):
+    """One mutation."""
+
+    name = "graphql"
+
+    async def create(self, asked: Asked, questionnaire: str, answers: Json, subject: str | None = None) -> Told:
+        about = {} if subject is None else {"subject": subject}
+        return await self._send(asked, "createResponse", questionnaire=questionnaire, answers=answers, **about)
+
+    async def patch(self, asked: Asked, id_: UUID, answers: Json, *, merge: bool = False) -> Told:
+        on_conflict = "merge" if merge else "refuse"
+        return await self._send(asked, "patchResponse", id=str(id_), answers=answers, on_conflict=on_conflict)
+
+    async def submit(self, asked: Asked, id_: UUID) -> Told:
+        return await self._send(asked, "submitResponse", id=str(id_))
+
+    async def amend(self, asked: Asked, id_: UUID, reason: str, answers: Json) -> Told:
+        return await self._send(asked, "amendResponse", id=str(id_), reason=reason, answers=answers)
+
+    async def void(self, asked: Asked, id_: UUID, reason: str) -> Told:
+        return await self._send(asked, "voidResponse", id=str(id_), reason=reason)
+
+    async def add_row(self, asked: Asked, id_: UUID, group: str, answers: Json) -> Told:
+        wanted = "row version idempotency_replayed response { id }"
+        return await self._send(asked, "addRow", wanted, id=str(id_), group=group, answers=answers)
+
+    async def remove_row(self, asked: Asked, id_: UUID, row: str) -> Told:
+        return await self._send(asked, "removeRow", id=str(id_), row=row)
+
+    async def _send(self, asked: Asked, field: str, wanted: str = "id version idempotency_replayed", **arguments: Any) -> Told:
+        named = {"if_match": asked.if_match, "idempotency_key": asked.key}
+        sent = {**arguments, **{name: value for name, value in named.items() if value is not None}}
+        types = ", ".join(f"${name}: {_TYPES[name]}" for name in sent)
+        passed = ", ".join(f"{name}: ${name}" for name in sent)
+        query = f"mutation ({types}) {{ {field}({passed}) {{ {wanted} }} }}"
+        body = {"query": query, "variables": sent}
+        answer = (await self.stage.http.post("/graphql", json=body, headers=asked.who.headers)).json()
+        if "errors" in answer:
+            [error] = answer["errors"]
+            said = error["extensions"]
+            return of_problem(said, replayed=said.get("idempotency_replayed", False))
+        told = answer["data"][field]
+        id_ = told.get("response", told)["id"]
+        return Told("ok", told["version"], told["idempotency_replayed"], id=UUID(id_), row=told.get("row"))
+
+
 class WebSocket(Door):
     """The room of a response. One connection for each person and response, kept until the end."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -24,11 +25,12 @@ from keepwell.domains.graphql.routes.execution import Execution, Outages
 from keepwell.domains.graphql.routes.schema import make_schema
 from keepwell.domains.graphql.service import GraphQLService
 from keepwell.kernel import Refusal, Refused
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Deprecation, Endpoint, ErrorShape, PageLimit, Shape
+from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Deprecation, Endpoint, ErrorShape, Example, PageLimit, Shape
 from keepwell.kernel.http.inside import Inside
 
 PATH = "/graphql"
 _TAG = "Legacy"
+_ISO_SUNSET = SUNSET.isoformat().replace("+00:00", "Z")
 SHAPES: dict[str, ErrorShape] = {PATH: refused}
 """How refusals are answered here."""
 
@@ -72,6 +74,41 @@ class LegacyUses(msgspec.Struct, frozen=True):
     guide: str
 
 
+_RESPONSE = "01994fa0-37b8-7d1f-9a64-4e5c8b2d0f61"
+_EXAMPLE = Example(
+    {"query": "query One($id: ID!) { response(id: $id) { version answers etag } }", "variables": {"id": _RESPONSE}},
+    {
+        "data": {
+            "response": {
+                "version": 2,
+                "answers": {
+                    "mood": {"system": "https://clinic.example/fhir/CodeSystem/mood", "code": "well", "display": "Well"},
+                    "weight": 71.5,
+                },
+                "etag": '"2"',
+            }
+        },
+        "extensions": {"deprecated": {"sunset": SUNSET, "guide": GUIDE, "replaced_by": {"response": "GET /v1/responses/{id}"}}},
+    },
+    (Refusal(LEGACY_DOOR_CLOSED, extra={"guide": GUIDE}),),
+)
+_USES = LegacyUses(
+    [
+        Use(
+            operation="response",
+            client=UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"),
+            count=1,
+            first_at=SINCE,
+            last_at=SINCE,
+            replaced_by="GET /v1/responses/{id}",
+        )
+    ],
+    None,
+    _ISO_SUNSET,
+    GUIDE,
+)
+
+
 class _Door:
     def __init__(self, service: GraphQLService, endpoints: Iterable[Endpoint], outages: Outages, *, introspection: bool) -> None:
         self._service = service
@@ -96,7 +133,7 @@ async def _usage(service: GraphQLService, call: Call) -> Answer:
     later = [use for use in found if part.cursor is None or _place(use) > part.cursor]
     items = later[: part.limit]
     cursor = _place(items[-1]) if len(later) > part.limit else None
-    return Answer(200, LegacyUses(items, cursor, SUNSET.isoformat().replace("+00:00", "Z"), GUIDE))
+    return Answer(200, LegacyUses(items, cursor, _ISO_SUNSET, GUIDE))
 
 
 def _place(use: Use) -> str:
@@ -130,6 +167,8 @@ def endpoints(
             ),
             idempotent=False,
             door="graphql",
+            compressed=True,
+            example=_EXAMPLE,
             deprecated=Deprecation(SINCE, SUNSET, GUIDE, "/v1/responses"),
         ),
         Endpoint(
@@ -140,6 +179,8 @@ def endpoints(
             _TAG,
             query=Part,
             answers={200: LegacyUses},
+            compressed=True,
+            example=Example(answer=_USES),
         ),
         guide.endpoint(GUIDE),
     )

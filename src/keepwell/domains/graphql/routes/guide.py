@@ -4,7 +4,8 @@ import html
 from collections.abc import Iterable
 
 from keepwell.domains.graphql.models import MUTATIONS, QUERIES, SUNSET, Translation
-from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.kernel.http import Answer, Call, Endpoint, Example, Fixed
+from keepwell.kernel.http.safety import PAGE, PUBLIC
 
 MEDIA = "text/html; charset=utf-8"
 
@@ -32,10 +33,23 @@ def _row(each: Translation) -> str:
     return f'<tr id="{each.field}">' + "".join(f"<td>{html.escape(cell)}" for cell in cells)
 
 
-async def _show(_: Call) -> Answer:
-    return Answer(body=page(), headers={"cache-control": "public, max-age=300"}, content_type=MEDIA)
-
-
 def endpoint(path: str) -> Endpoint:
     """The page's route."""
-    return Endpoint("GET", path, _show, "The way from GraphQL to REST", "Legacy", answers={200: bytes}, public=True, media=MEDIA)
+    content = Fixed(page())
+
+    async def show(_: Call) -> Answer:
+        return Answer(body=content, headers={**PUBLIC, **PAGE, "etag": content.tag}, content_type=MEDIA)
+
+    return Endpoint(
+        "GET",
+        path,
+        show,
+        "The way from GraphQL to REST",
+        "Legacy",
+        answers={200: bytes},
+        public=True,
+        etag=True,
+        compressed=True,
+        media=MEDIA,
+        example=Example(answer="<!doctype html>..."),
+    )

@@ -1,136 +1,35 @@
 """The HTTP door of feature flags."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Meta
 
 from keepwell.domains.flags.errors import FLAG_KILLED, INVALID_FLAG, ROLLOUT_NOT_RUNNING, ROLLOUT_RUNNING
-from keepwell.domains.flags.models import Asked, Changes, Cohort, Declaration, Evaluation, FlagView, Guard, Plan, StaleFlag, Value
+from keepwell.domains.flags.models import Asked, Declaration, Evaluation, FlagView, StaleFlag
+from keepwell.domains.flags.routes import examples
+from keepwell.domains.flags.routes.bodies import (
+    Context,
+    FlagChange,
+    FlagHistory,
+    FlagList,
+    FlagSetting,
+    HistoryPart,
+    Part,
+    Reason,
+    RolloutPlan,
+    StaleFlags,
+)
 from keepwell.domains.flags.service import FlagService, orders
 from keepwell.kernel import Command, Entry
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer
 from keepwell.kernel.journal import event_name
 from keepwell.kernel.problems import NOT_FOUND
 
 _TAG = "Feature flags"
 _SMALL = 500_000
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
-ReasonText = Annotated[str, Meta(min_length=1, max_length=2_000)]
+_NO_ROLLOUT = (INVALID_FLAG, ROLLOUT_RUNNING, FLAG_KILLED)
 Listed = TypeVar("Listed", FlagView, StaleFlag)
-Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-
-
-class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A cohort: people by targeting key, which for accounts is their id, or by role."""
-
-    subjects: tuple[Text, ...] = ()
-    roles: tuple[Text, ...] = ()
-
-
-class FlagSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who gets what: `on` for the cohorts and for `basis_points` of ten thousand others, `off` for the rest.
-
-    With PUT, what is left out is as the program declares it; with PATCH it stays.
-    """
-
-    variants: dict[str, Value] | None = None
-    on: str | None = None
-    off: str | None = None
-    basis_points: int | None = None
-    cohorts: dict[str, People] | None = None
-    salt: str | None = None
-
-    def changes(self) -> Changes:
-        cohorts = self.cohorts
-        people = None if cohorts is None else {name: Cohort(each.subjects, each.roles) for name, each in cohorts.items()}
-        return Changes(self.variants, self.on, self.off, self.basis_points, people, self.salt)
-
-
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a roll-out steps back: too large a share of at least `minimum_sample` requests that saw the flag on failed, and more
-    than `maximum_ratio` times the share of those that saw it off; null: whatever that is.
-    """
-
-    maximum_error_rate: float = 0.05
-    minimum_sample: int = 100
-    maximum_ratio: float | None = 2.0
-
-
-class RolloutPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Steps in basis points, each larger than the one before and held for `hold_s` seconds at least."""
-
-    steps: tuple[int, ...]
-    hold_s: int
-    guard: Limits = Limits()
-
-    def plan(self) -> Plan:
-        guard = Guard(self.guard.maximum_error_rate, self.guard.minimum_sample, self.guard.maximum_ratio)
-        return Plan(self.steps, self.hold_s, guard)
-
-
-class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why."""
-
-    reason: ReasonText
-
-
-class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to evaluate a flag for; nothing: who asks."""
-
-    targeting_key: Text | None = None
-    roles: tuple[Text, ...] = ()
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the list: `cursor` is the key that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: str | None = None
-
-
-class HistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the history: `cursor` is the version that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: Version | None = None
-
-
-class FlagList(msgspec.Struct, frozen=True):
-    """Flags, by key."""
-
-    items: list[FlagView]
-    next: str | None
-
-
-class StaleFlags(msgspec.Struct, frozen=True):
-    """Flags that have outlived what they were for, by key."""
-
-    items: list[StaleFlag]
-    next: str | None
-
-
-class FlagChange(msgspec.Struct, frozen=True):
-    """One version of a flag: who made it, how, and what happened."""
-
-    version: int
-    at: datetime
-    type: str
-    actor: UUID
-    role: str
-    door: str
-    request_id: str
-    event: dict[str, Any]
-
-
-class FlagHistory(msgspec.Struct, frozen=True):
-    """What happened, the oldest first."""
-
-    items: list[FlagChange]
-    next: str | None
 
 
 class _Flags:
@@ -207,7 +106,17 @@ def endpoints(service: FlagService) -> tuple[Endpoint, ...]:
 
 def _reads(flags: _Flags) -> tuple[Endpoint, ...]:
     return (
-        Endpoint("GET", "/v1/flags", flags.page, "List the clinic's feature flags", _TAG, query=Part, answers={200: FlagList}),
+        Endpoint(
+            "GET",
+            "/v1/flags",
+            flags.page,
+            "List the clinic's feature flags",
+            _TAG,
+            query=Part,
+            answers={200: FlagList},
+            compressed=True,
+            example=examples.PAGE,
+        ),
         Endpoint(
             "GET",
             "/v1/flags/stale",
@@ -216,8 +125,20 @@ def _reads(flags: _Flags) -> tuple[Endpoint, ...]:
             _TAG,
             query=Part,
             answers={200: StaleFlags},
+            compressed=True,
+            example=examples.STALE,
         ),
-        Endpoint("GET", "/v1/flags/{key}", flags.show, "Show a flag", _TAG, answers={200: FlagView}, etag=True),
+        Endpoint(
+            "GET",
+            "/v1/flags/{key}",
+            flags.show,
+            "Show a flag",
+            _TAG,
+            answers={200: FlagView},
+            etag=True,
+            compressed=True,
+            example=examples.SHOW,
+        ),
         Endpoint(
             "GET",
             "/v1/flags/{key}/history",
@@ -226,6 +147,8 @@ def _reads(flags: _Flags) -> tuple[Endpoint, ...]:
             _TAG,
             query=HistoryPart,
             answers={200: FlagHistory},
+            compressed=True,
+            example=examples.HISTORY,
         ),
         Endpoint(
             "POST",
@@ -236,14 +159,16 @@ def _reads(flags: _Flags) -> tuple[Endpoint, ...]:
             body=Context,
             answers={200: Evaluation},
             idempotent=False,
+            compressed=True,
+            example=examples.EVALUATE,
         ),
     )
 
 
 def _settings(flags: _Flags) -> tuple[Endpoint, ...]:
     described = (
-        ("PUT", flags.put, "Set all of a flag; what is left out is as the program declares it"),
-        ("PATCH", flags.change, "Change what is named of a flag"),
+        ("PUT", flags.put, "Set all of a flag; what is left out is as the program declares it", examples.PUT),
+        ("PATCH", flags.change, "Change what is named of a flag", examples.PATCH),
     )
     return tuple(
         Endpoint(
@@ -257,17 +182,20 @@ def _settings(flags: _Flags) -> tuple[Endpoint, ...]:
             answers={200: FlagView},
             problems=(INVALID_FLAG, ROLLOUT_RUNNING),
             guarded=True,
+            etag=True,
+            compressed=True,
+            example=example,
         )
-        for method, handler, summary in described
+        for method, handler, summary, example in described
     )
 
 
 def _actions(flags: _Flags) -> tuple[Endpoint, ...]:
     described = (
-        ("kill", flags.kill, "Turn a flag off for everybody, at once", Reason, ()),
-        ("restore", flags.restore, "Take a kill back", Reason, ()),
-        ("rollout", flags.start, "Begin a roll-out in steps", RolloutPlan, (INVALID_FLAG, ROLLOUT_RUNNING, FLAG_KILLED)),
-        ("rollout/stop", flags.stop, "End a roll-out where it is", Reason, (ROLLOUT_NOT_RUNNING, NOT_FOUND)),
+        ("kill", flags.kill, "Turn a flag off for everybody, at once", Reason, (), examples.KILL),
+        ("restore", flags.restore, "Take a kill back", Reason, (), examples.RESTORE),
+        ("rollout", flags.start, "Begin a roll-out in steps", RolloutPlan, _NO_ROLLOUT, examples.START),
+        ("rollout/stop", flags.stop, "End a roll-out where it is", Reason, (ROLLOUT_NOT_RUNNING, NOT_FOUND), examples.STOP),
     )
     return tuple(
         Endpoint(
@@ -279,6 +207,9 @@ def _actions(flags: _Flags) -> tuple[Endpoint, ...]:
             body=body,
             answers={200: FlagView},
             problems=problems,
+            etag=True,
+            compressed=True,
+            example=example,
         )
-        for action, handler, summary, body, problems in described
+        for action, handler, summary, body, problems, example in described
     )
