@@ -1,17 +1,18 @@
 """The HTTP door: a table of endpoints, from which both the server and its OpenAPI document are made."""
 
-from keepwell.kernel.http.app import Door, ErrorShape, Limits
+from keepwell.kernel.http.app import Door, Limits
 from keepwell.kernel.http.body import converted, decode
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, Fixed, answer
 from keepwell.kernel.http.deprecation import Deprecation
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Example, RequestHeader
+from keepwell.kernel.http.endpoint import FORM, Authenticator, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
 from keepwell.kernel.http.pages import Pages
-from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
+from keepwell.kernel.http.query import USUAL_PAGE, PageLimit, parse_pairs
 from keepwell.kernel.http.render import document, problem
 from keepwell.kernel.http.socket import DisconnectedError, Socket, SocketCall
 
 __all__ = [
     "ANONYMOUS",
+    "FORM",
     "USUAL_PAGE",
     "Answer",
     "Authenticator",
@@ -26,6 +27,7 @@ __all__ = [
     "Limits",
     "PageLimit",
     "Pages",
+    "RefusalForm",
     "RequestHeader",
     "Socket",
     "SocketCall",
@@ -33,5 +35,6 @@ __all__ = [
     "converted",
     "decode",
     "document",
+    "parse_pairs",
     "problem",
 ]

@@ -12,7 +12,7 @@ from keepwell.kernel.http import observe
 from keepwell.kernel.http.body import ClientGoneError
 from keepwell.kernel.http.call import Answer
 from keepwell.kernel.http.coding import Coder
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint, Operation
+from keepwell.kernel.http.endpoint import Authenticator, Endpoint, ErrorShape, Operation
 from keepwell.kernel.http.exchange import Exchange, InFlight
 from keepwell.kernel.http.origins import Origins, preflight
 from keepwell.kernel.http.render import problem, send_answer
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
-ErrorShape = Callable[[Refusal, str, str], Answer]
-"""Makes an answer of a refusal, the path as the caller wrote it, and the request's id."""
 CLIENT_GONE = 499
 """The status logged when the caller hung up before an answer; nothing is sent."""
 

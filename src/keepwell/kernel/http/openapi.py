@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keepwell.kernel.http.components import HEADERS, Components, described, header_ref, phrase
-from keepwell.kernel.http.endpoint import Endpoint
+from keepwell.kernel.http.endpoint import FORM, Endpoint
 from keepwell.kernel.http.errors import HEADERS_TOO_LARGE, REQUEST_TIMEOUT
 from keepwell.kernel.problems import (
     BODY_TOO_LARGE,
@@ -108,7 +108,7 @@ def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": components.of(endpoint.body)}
         if example.body is not None:
             content["examples"] = {"usual": components.example(f"{name}.body", example.body)}
-        operation["requestBody"] = {"required": True, "content": {endpoint.takes: content}}
+        operation["requestBody"] = {"required": endpoint.takes != FORM, "content": {endpoint.takes: content}}
     if endpoint.public:
         operation["security"] = []
     if endpoint.deprecated is not None:
@@ -181,7 +181,7 @@ def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[st
     path = _PARAMETER.sub(lambda found: _EXAMPLE_ID if found[1] == "id" else found[1], endpoint.path)
     for status, kinds in sorted(by_status.items()):
         if str(status) not in responses:
-            responses[str(status)] = components.refused(status, kinds, path)
+            responses[str(status)] = components.refused(status, kinds, path, endpoint.refused_as)
     return responses
 
 
