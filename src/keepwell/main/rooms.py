@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from keepwell.domains import audit, identity, live, questionnaires, responses, tenants
+from keepwell.domains import audit, identity, live, participants, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
+from keepwell.domains.participants import errors as participant_errors
+from keepwell.domains.participants import routes as participant_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
@@ -27,6 +29,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *identity_errors.PROBLEMS,
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
+    *participant_errors.PROBLEMS,
     *live_errors.PROBLEMS,
 )
 
@@ -45,7 +48,15 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    return Catalog((*tenants.AGGREGATES, *identity.AGGREGATES, *questionnaires.AGGREGATES, *responses.AGGREGATES))
+    return Catalog(
+        (
+            *tenants.AGGREGATES,
+            *identity.AGGREGATES,
+            *questionnaires.AGGREGATES,
+            *responses.AGGREGATES,
+            *participants.AGGREGATES,
+        )
+    )
 
 
 class Rooms:
@@ -57,6 +68,7 @@ class Rooms:
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         self.responses = responses.ResponseService(kernel, self.questionnaires)
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
+        self.participants = participants.ParticipantService(kernel)
         self.audit = audit.AuditService(kernel)
 
     def authenticate(self, authorization: str) -> Actor:
@@ -70,6 +82,7 @@ class Rooms:
             *questionnaire_routes.endpoints(self.questionnaires),
             *response_routes.endpoints(self.responses),
             *live_routes.endpoints(self.live, self.identity.presented),
+            *participant_routes.endpoints(self.participants),
             *audit_routes.endpoints(self.audit),
         )
 
