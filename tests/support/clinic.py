@@ -7,7 +7,12 @@ from typing import Any
 
 import httpx
 
-from keepwell.domains import questionnaires, responses
+from keepwell.domains import fhir, participants, questionnaires, responses
+from keepwell.domains.audit import AuditService
+from keepwell.domains.fhir import FhirService
+from keepwell.domains.fhir import routes as fhir_routes
+from keepwell.domains.participants import ParticipantService
+from keepwell.domains.participants import routes as participant_routes
 from keepwell.domains.questionnaires import QuestionnaireService
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import ResponseService
@@ -23,7 +28,7 @@ from tests.support.cluster import DatabaseUrls
 from tests.support.forms import form
 from tests.support.http_server import serving
 
-CLINICIAN = ("user/Questionnaire.crus", "user/QuestionnaireResponse.crus")
+CLINICIAN = ("user/Patient.crus", "user/Questionnaire.crus", "user/QuestionnaireResponse.crus")
 PATIENT = ("user/Questionnaire.rs", "patient/QuestionnaireResponse.crus")
 
 
@@ -81,16 +86,22 @@ async def opened(urls: DatabaseUrls, clock: ManualClock) -> AsyncGenerator[Clini
     await database.open()
     kernel = Kernel(
         database,
-        Catalog((*questionnaires.AGGREGATES, *responses.AGGREGATES)),
+        Catalog((*questionnaires.AGGREGATES, *responses.AGGREGATES, *participants.AGGREGATES, *fhir.AGGREGATES)),
         KeyRing(b"rooms are tested with this key!!", clock),
         clock,
         Limits(),
     )
-    forms = QuestionnaireService(kernel)
-    table = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(ResponseService(kernel, forms)))
+    forms, people = QuestionnaireService(kernel), ParticipantService(kernel)
+    answers = ResponseService(kernel, forms)
+    table = (
+        *questionnaire_routes.endpoints(forms),
+        *response_routes.endpoints(answers),
+        *participant_routes.endpoints(people),
+        *fhir_routes.endpoints(FhirService(kernel, forms, answers, people, AuditService(kernel))),
+    )
     async with httpx.AsyncClient(timeout=20) as http:
         clinic = Clinic(kernel, clock, http, urls.superuser)
-        async with serving(Door(kernel, clinic.authenticate, table)) as base:
+        async with serving(Door(kernel, clinic.authenticate, table, shapes=fhir_routes.SHAPES)) as base:
             http.base_url = httpx.URL(base)
             http.headers.update(clinic.acting("clinician"))
             yield clinic

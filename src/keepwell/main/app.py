@@ -12,7 +12,7 @@ from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
 from keepwell.main.health import Readiness
 from keepwell.main.parts import Parts
-from keepwell.main.rooms import PROBLEMS, TAGS
+from keepwell.main.rooms import PROBLEMS, SHAPES, TAGS
 from keepwell.platform.postgres import DatabaseUnavailable
 
 _LOST = (
@@ -60,6 +60,7 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...],
         Pages((*endpoints, *own), PROBLEMS, version("keepwell"), TAGS).endpoints,
         outages=outages,
         lifespan=lifespan,
+        shapes=SHAPES,
         sockets=sockets,
         limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes, parts.settings.cors_origins),
     )

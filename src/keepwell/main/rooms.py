@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from keepwell.domains import audit, identity, live, participants, questionnaires, responses, tenants
+from keepwell.domains import audit, fhir, identity, live, participants, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
+from keepwell.domains.fhir import errors as fhir_errors
+from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.live import errors as live_errors
@@ -18,7 +20,7 @@ from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.kernel import Kernel
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.envelope import Actor
-from keepwell.kernel.http import Endpoint, Socket
+from keepwell.kernel.http import Endpoint, ErrorShape, Socket
 from keepwell.kernel.problems import ProblemType
 from keepwell.platform.bus import Bus
 from keepwell.platform.settings import Settings
@@ -31,7 +33,11 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *response_errors.PROBLEMS,
     *participant_errors.PROBLEMS,
     *live_errors.PROBLEMS,
+    *fhir_errors.PROBLEMS,
 )
+
+SHAPES: Mapping[str, ErrorShape] = fhir_routes.SHAPES
+"""Paths where refusals are told in another way than as problem documents."""
 
 
 TAGS: Mapping[str, str] = {
@@ -55,6 +61,7 @@ def catalog() -> Catalog:
             *questionnaires.AGGREGATES,
             *responses.AGGREGATES,
             *participants.AGGREGATES,
+            *fhir.AGGREGATES,
         )
     )
 
@@ -70,6 +77,7 @@ class Rooms:
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
         self.audit = audit.AuditService(kernel)
+        self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
 
     def authenticate(self, authorization: str) -> Actor:
         """Who an Authorization header speaks for; raises `Refused` when for nobody."""
@@ -84,6 +92,7 @@ class Rooms:
             *live_routes.endpoints(self.live, self.identity.presented),
             *participant_routes.endpoints(self.participants),
             *audit_routes.endpoints(self.audit),
+            *fhir_routes.endpoints(self.fhir),
         )
 
     def sockets(self) -> tuple[Socket, ...]:

@@ -10,7 +10,7 @@ import msgspec
 from keepwell.domains.participants.models import ParticipantEvent, ParticipantView
 from keepwell.domains.participants.rules import changes, participant_id, view
 from keepwell.domains.participants.store import FINDER, external_token
-from keepwell.kernel import Actor, Comparison, Entry, Found, Kernel, Origin, Permission, Read, Search, Snapshot, View, Selection
+from keepwell.kernel import Actor, Comparison, Entry, Found, Kernel, Origin, Permission, Read, Search, Selection, Snapshot, View
 from keepwell.kernel.journal import event_name
 from keepwell.kit.ids import keyed_id, new_id
 

@@ -1,0 +1,218 @@
+"""The routes of one type of resource: made from the table that says what can be done with it."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from keepwell.domains.fhir.errors import MULTIPLE_MATCHES, RESOURCE_ID
+from keepwell.domains.fhir.models import BASE, FHIR_JSON, OperationOutcome, ResourceType
+from keepwell.domains.fhir.routes.exchange import (
+    IF_NONE_EXIST,
+    PREFER,
+    PROVENANCE,
+    REFUSED_AS,
+    answer,
+    answered,
+    caller_of,
+    condition_of,
+    judged_in,
+    seen,
+)
+from keepwell.domains.fhir.rules.parameters import read_query
+from keepwell.domains.fhir.service import Facade
+from keepwell.domains.fhir.service.conditional import condition
+from keepwell.domains.fhir.service.facade import Source
+from keepwell.domains.fhir.service.interactions import create, update
+from keepwell.domains.fhir.service.reading import check_format, read_history, read_one
+from keepwell.domains.fhir.service.searching import search
+from keepwell.domains.participants import INVALID_PARTICIPANT
+from keepwell.domains.questionnaires import (
+    QUESTIONNAIRE_EXISTS,
+    QUESTIONNAIRE_INVALID,
+    QUESTIONNAIRE_PUBLISHED,
+    QUESTIONNAIRE_RETIRED,
+)
+from keepwell.domains.responses import (
+    INVALID_ANSWERS,
+    QUESTIONNAIRE_NOT_PUBLISHED,
+    RESPONSE_INVALID,
+    RESPONSE_NOT_SUBMITTED,
+    RESPONSE_SUBMITTED,
+    RESPONSE_VOIDED,
+)
+from keepwell.kernel import ProblemType
+from keepwell.kernel.http import FORM, Answer, Call, Endpoint
+from keepwell.kernel.problems import CONFLICT, NOT_FOUND, VERSION_CONFLICT
+
+TAG = "FHIR R4"
+_Json = dict[str, Any]
+_CREATING: dict[str, tuple[ProblemType, ...]] = {
+    "Questionnaire": (QUESTIONNAIRE_INVALID, QUESTIONNAIRE_EXISTS),
+    "QuestionnaireResponse": (NOT_FOUND, INVALID_ANSWERS, RESPONSE_INVALID, QUESTIONNAIRE_NOT_PUBLISHED),
+    "Patient": (INVALID_PARTICIPANT, CONFLICT),
+}
+_UPDATING: dict[str, tuple[ProblemType, ...]] = {
+    "Questionnaire": (QUESTIONNAIRE_INVALID, QUESTIONNAIRE_EXISTS, QUESTIONNAIRE_PUBLISHED, QUESTIONNAIRE_RETIRED),
+    "QuestionnaireResponse": (
+        INVALID_ANSWERS,
+        RESPONSE_INVALID,
+        RESPONSE_SUBMITTED,
+        RESPONSE_NOT_SUBMITTED,
+        RESPONSE_VOIDED,
+    ),
+    "Patient": (INVALID_PARTICIPANT,),
+}
+
+
+class FormatOnly(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a read takes: `_format` is `json`."""
+
+    format: str | None = msgspec.field(default=None, name="_format")
+
+
+class HistoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of a history: at most `_count` versions, those below `_before`, made at or after `_since`."""
+
+    count: Annotated[int, Meta(ge=1)] | None = msgspec.field(default=None, name="_count")
+    before: Annotated[int, Meta(ge=1)] | None = msgspec.field(default=None, name="_before")
+    since: str | None = msgspec.field(default=None, name="_since")
+    format: str | None = msgspec.field(default=None, name="_format")
+
+
+def search_parameters(type_: ResourceType) -> type[Any]:
+    """What a search of this type takes, for the document. Parameters may be repeated, and values stand between commas."""
+    names = [one.name for one in type_.parameters] + ["_count", "_sort", "_total", "_summary", "_format", "_cursor"]
+    fields = [(f"p{place}", str | None, msgspec.field(default=None, name=name)) for place, name in enumerate(names)]
+    return msgspec.defstruct(f"{type_.name}Search", fields, frozen=True, forbid_unknown_fields=True)
+
+
+class _Searches:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def search(self, call: Call) -> Answer:
+        caller = caller_of(call)
+        query = read_query(self._source.type, call.pairs, lenient=caller.preferences.lenient)
+        return answer(await search(caller, self._source, query))
+
+
+class _Stored:
+    def __init__(self, facade: Facade) -> None:
+        self._facade = facade
+
+    async def read(self, call: Call) -> Answer:
+        check_format(call.pairs)
+        return seen(await read_one(caller_of(call), self._facade, str(call.id)))
+
+    async def version(self, call: Call) -> Answer:
+        check_format(call.pairs)
+        return seen(await read_one(caller_of(call), self._facade, str(call.id), call.path["vid"]))
+
+    async def history(self, call: Call) -> Answer:
+        return answer(await read_history(caller_of(call), self._facade, str(call.id), call.pairs))
+
+    async def create(self, call: Call) -> Answer:
+        check_format(call.pairs)
+        caller, text = caller_of(call), condition_of(call)
+        meant = None if text is None else condition(self._facade, text)
+        return answered(caller, await create(caller, self._facade, call.body, call.idempotency_key, meant))
+
+    async def update(self, call: Call) -> Answer:
+        check_format(call.pairs)
+        caller = caller_of(call)
+        done = await update(caller, self._facade, call.id, call.body, call.if_match, call.idempotency_key)
+        return answered(caller, done)
+
+    async def judge(self, call: Call) -> Answer:
+        check_format(call.pairs)
+        return answer(await self._facade.judge(caller_of(call), judged_in(call.body, self._facade.type.name)))
+
+
+def searching(source: Source) -> tuple[Endpoint, ...]:
+    """The two ways to search a type."""
+    handlers, type_ = _Searches(source), source.type
+    parameters = search_parameters(type_)
+    shared: _Json = {"tag": TAG, "query": parameters, "pairs": True, "answers": {200: _Json}, **COMMON}
+    path, summary = f"{BASE}/{type_.name}", f"Search {type_.name}"
+    return (
+        Endpoint("GET", path, handlers.search, summary, headers=(PREFER,), **shared),
+        Endpoint(
+            "POST",
+            f"{path}/_search",
+            handlers.search,
+            f"{summary}, with the parameters in a form",
+            body=parameters,
+            takes=FORM,
+            idempotent=False,
+            headers=(PREFER,),
+            **shared,
+        ),
+    )
+
+
+COMMON: _Json = {"door": "fhir", "media": FHIR_JSON, "refused_as": REFUSED_AS}
+"""What all operations of the FHIR interface have in common."""
+
+
+def storing(facade: Facade) -> tuple[Endpoint, ...]:
+    """Everything that can be done with a type that is stored."""
+    handlers, name = _Stored(facade), facade.type.name
+    return (*_reading(handlers, name), *_writing(handlers, name))
+
+
+def _reading(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
+    path = f"{BASE}/{name}"
+    read: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "answers": {200: _Json}, "etag": True, **COMMON}
+    history: _Json = {**read, "query": HistoryParameters, "etag": False}
+    return (
+        Endpoint("GET", f"{path}/{{id}}", handlers.read, f"Read a {name}", **read),
+        Endpoint("GET", f"{path}/{{id}}/_history/{{vid}}", handlers.version, f"Read a version of a {name}", **read),
+        Endpoint(
+            "GET",
+            f"{path}/{{id}}/_history",
+            handlers.history,
+            f"List the versions of a {name}, the newest first",
+            **history,
+        ),
+    )
+
+
+def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
+    path = f"{BASE}/{name}"
+    write: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "body": _Json, "takes": FHIR_JSON, **COMMON}
+    return (
+        Endpoint(
+            "POST",
+            path,
+            handlers.create,
+            f"Create a {name}",
+            answers={201: _Json, 200: _Json},
+            problems=(*_CREATING[name], MULTIPLE_MATCHES),
+            headers=(PREFER, IF_NONE_EXIST),
+            etag=True,
+            **write,
+        ),
+        Endpoint(
+            "PUT",
+            f"{path}/{{id}}",
+            handlers.update,
+            f"Update a {name}",
+            answers={200: _Json},
+            problems=(*_UPDATING[name], RESOURCE_ID, VERSION_CONFLICT),
+            headers=(PREFER, PROVENANCE),
+            guarded=True,
+            etag=True,
+            **write,
+        ),
+        Endpoint(
+            "POST",
+            f"{path}/$validate",
+            handlers.judge,
+            f"Judge a {name} without storing it",
+            answers={200: OperationOutcome},
+            problems=(NOT_FOUND,),
+            idempotent=False,
+            **write,
+        ),
+    )
