@@ -71,10 +71,11 @@ def _faults(details: Details) -> Iterator[Fault]:
 
 def _attributes(attributes: dict[str, str]) -> Iterator[Fault]:
     proper = all(
-        0 < len(name) <= _ATTRIBUTE_NAME and name.isprintable() and len(value) <= _ATTRIBUTE for name, value in attributes.items()
+        0 < len(name) <= _ATTRIBUTE_NAME and name.isprintable() and 0 < len(value) <= _ATTRIBUTE
+        for name, value in attributes.items()
     )
     if not proper or len(attributes) > _ATTRIBUTES:
-        message = f"Use at most {_ATTRIBUTES}, named with up to {_ATTRIBUTE_NAME} and holding up to {_ATTRIBUTE} characters."
+        message = f"Use at most {_ATTRIBUTES}, with names of 1 to {_ATTRIBUTE_NAME} and texts of 1 to {_ATTRIBUTE} characters."
         yield Fault("/attributes", "limit", message)
 
 

@@ -19,6 +19,7 @@ ATTRIBUTE = "urn:keepwell:attribute:"
 TIME_ZONE = "http://hl7.org/fhir/StructureDefinition/timezone"
 _EXTERNAL = external_system(None)
 _Json = dict[str, Any]
+_ABSENT: _Json = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 
 
 def external_id_of(resource: Resource, program: UUID | None = None) -> str | None:
@@ -99,7 +100,8 @@ def _put_name(elements: _Json, state: Participant) -> None:
     first = {name: value for name, value in first.items() if name not in ("given", "_given", "family", "_family", "text")}
     _put(first, "family", state.family_name)
     _put(first, "given", state.given_name and [state.given_name])
-    _put(elements, "name", [name for name in (first, *others) if name])
+    # The next name must not take the place of one that is gone.
+    _put(elements, "name", [first or _ABSENT, *others] if others else [name for name in (first,) if name])
 
 
 def _put_telecom(elements: _Json, system: str, value: str | None) -> None:
