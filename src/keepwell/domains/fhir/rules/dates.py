@@ -90,7 +90,7 @@ def both(one: list[Interval], other: list[Interval]) -> list[Interval]:
 def _merged(found: list[Interval]) -> list[Interval]:
     merged: list[Interval] = []
     for start, end in sorted(found):
-        if merged and start <= merged[-1][1] + _TICK:
+        if merged and start - merged[-1][1] <= _TICK:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))

@@ -17,6 +17,9 @@ _PRIMITIVE = frozenset(
         "Oid", "PositiveInt", "String", "Time", "UnsignedInt", "Uri", "Url", "Uuid",
     )
 )  # fmt: skip
+_WORDS = frozenset(("and", "as", "contains", "div", "false", "implies", "in", "is", "mod", "or", "true", "xor"))
+"""Names that FHIRPath would take for something else."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,11 +37,15 @@ def expression(root: str, pointer: str) -> str:
 
 
 def _step(step: str) -> str:
-    if step.isdigit():
+    if step.isascii() and step.isdigit():
         return f"[{step}]"
     choice = _CHOICE.fullmatch(step)
     if choice is not None and choice[2] in _COMPLEX:
         return f".{choice[1]}.ofType({choice[2]})"
     if choice is not None and choice[2] in _PRIMITIVE:
         return f".{choice[1]}.ofType({choice[2][0].lower()}{choice[2][1:]})"
-    return f".{step}" if _NAME.fullmatch(step) else ".`" + step.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    return (
+        f".{step}"
+        if _NAME.fullmatch(step) and step not in _WORDS
+        else ".`" + step.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    )

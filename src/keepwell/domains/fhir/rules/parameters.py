@@ -21,6 +21,7 @@ USUAL = 100
 UNKNOWN = "There is no such parameter here."
 _MOST_VALUES = 200
 _SPLIT = re.compile(r"(?<!\\)((?:\\\\)*),")
+_TOKEN = re.compile(r"((?:[^\\|]|\\.)*)\|(.*)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\,|$])")
 _ID = Parameter("_id", "token", "The id of the resource")
 _LAST_UPDATED = Parameter("_lastUpdated", "date", "When this version was made")
@@ -178,8 +179,8 @@ def plain(value: str) -> str:
 
 def token(value: str) -> tuple[str | None, str]:
     """The system and code of a token: `system|code`, `|code` for one without system, `code` for any (None)."""
-    found = re.split(r"(?<!\\)\|", value, maxsplit=1)
-    return (None, plain(found[0])) if len(found) == 1 else (plain(found[0]), plain(found[1]))
+    match = _TOKEN.fullmatch(value)
+    return (None, plain(value)) if match is None else (plain(match[1]), plain(match[2]))
 
 
 def wrong(name: str, message: str) -> Refused:
