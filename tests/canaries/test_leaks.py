@@ -11,6 +11,7 @@ import pytest
 import valkey
 
 from keepwell.platform.embedded import client_program
+from tests.support import canary_fhir
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
 from tests.support.chaos import recovered
@@ -144,6 +145,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, tmp_path: P
         planter.rows()
         planter.large()
         planter.room()
+        canary_fhir.plant(planter)
         planter.everywhere(document)
         planter.sign_in("admin@demo.test")  # one of the routes was the way out
         planter.garbage()

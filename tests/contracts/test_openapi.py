@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.support.fhir import refusal
 from tests.support.load import PASSWORD
 from tests.support.problems import assert_problem
 from tests.support.server import Server, running
@@ -72,13 +73,24 @@ def test_each_path_takes_the_methods_the_document_gives_it_and_no_other(server: 
     document: dict[str, Any] = httpx.get(f"{server.base}/openapi.json").raise_for_status().json()
     with httpx.Client(base_url=server.base) as client:
         for template, methods in document["paths"].items():
-            path = template.replace("{id}", str(uuid4())).replace("{row}", str(uuid4())).replace("{code}", "not-found")
+            path = filled(template)
             allowed: set[str] = {method.upper() for method in methods} | {"OPTIONS", *(["HEAD"] if "get" in methods else [])}
             told = client.options(path)
             assert told.status_code == 204
             assert set(told.headers["Allow"].split(", ")) == allowed, template
             for method in {"GET", "PUT", "POST", "PATCH", "DELETE"} - allowed:
-                assert_problem(client.request(method, path), 405, "method-not-allowed")
+                refused = client.request(method, path)
+                if path.startswith("/fhir/"):
+                    assert refusal(refused, 405, "method-not-allowed")
+                else:
+                    assert_problem(refused, 405, "method-not-allowed")
+
+
+def filled(template: str) -> str:
+    """A path that names nothing, but for a problem."""
+    for name, value in (("id", str(uuid4())), ("row", str(uuid4())), ("code", "not-found"), ("vid", "1"), ("event", "x")):
+        template = template.replace(f"{{{name}}}", value)
+    return template
 
 
 def test_bodies_are_closed(server: Server):
@@ -86,7 +98,7 @@ def test_bodies_are_closed(server: Server):
     document: dict[str, Any] = httpx.get(f"{server.base}/openapi.json").raise_for_status().json()
     schemas = document["components"]["schemas"]
     bodies = {
-        path: operation["requestBody"]["content"]["application/json"]["schema"]
+        path: next(iter(operation["requestBody"]["content"].values()))["schema"]
         for path, methods in document["paths"].items()
         for operation in methods.values()
         if "requestBody" in operation
@@ -97,4 +109,6 @@ def test_bodies_are_closed(server: Server):
         if schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("additionalProperties") is not False
     }
     forms = {"/v1/questionnaires", "/v1/questionnaires/{id}", "/v1/questionnaires/$validate"}
-    assert open_ones == forms | {"/v1/responses/$validate"}
+    types = [f"/fhir/R4/{name}" for name in ("Questionnaire", "QuestionnaireResponse", "Patient")]
+    resources = {f"{path}{tail}" for path in types for tail in ("", "/{id}", "/$validate")}
+    assert open_ones == forms | {"/v1/responses/$validate"} | resources | {"/fhir/R4", "/fhir/R4/"}

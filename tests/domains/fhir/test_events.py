@@ -121,7 +121,7 @@ async def test_pages_show_each_event_once(clinic: Clinic, fhir: Fhir, auditor: F
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 WRONG = [
     "entity=x", "entity=Patient/x", f"entity={ID},{ID}", f"entity={ID}&entity={ID}", "agent=x", "date=x", "_sort=_id",
-    "_total=accurate", "_summary=count", "_lastUpdated=2026", "_id=x&date=2026", "_id=x,y",
+    "_total=accurate", "_summary=count", "_lastUpdated=2026", "_count=0", "_id=x&date=2026", "_id=x,y",
 ]  # fmt: skip
 
 

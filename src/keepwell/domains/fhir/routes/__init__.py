@@ -5,7 +5,7 @@ from typing import Any
 
 from keepwell.domains.fhir.models import BASE, FHIR_JSON
 from keepwell.domains.fhir.routes.exchange import PREFER, PROVENANCE, answer, caller_of, refused
-from keepwell.domains.fhir.routes.resources import COMMON, TAG, FormatOnly, searching, storing
+from keepwell.domains.fhir.routes.resources import COMMON, TAG, FormatOnly, resource_of, searching, storing
 from keepwell.domains.fhir.rules.capabilities import capability_statement
 from keepwell.domains.fhir.rules.types import TYPES
 from keepwell.domains.fhir.service import FhirService
@@ -53,7 +53,7 @@ def _whole(handlers: _Whole) -> tuple[Endpoint, ...]:
     read: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "answers": {200: _Json}, **COMMON}
     bundle: _Json = {
         **read,
-        "body": _Json,
+        "body": resource_of("Bundle", type={"enum": ["batch", "transaction"]}),
         "takes": FHIR_JSON,
         "body_limit": _MOST_BYTES,
         "headers": (PREFER, PROVENANCE),

@@ -16,7 +16,6 @@ from keepwell.kernel.problems import INVALID_BODY, INVALID_HEADER
 PREFER = RequestHeader("Prefer", "`return=minimal`, `representation` or `OperationOutcome`; `handling=lenient` or `strict`.")
 IF_NONE_EXIST = RequestHeader("If-None-Exist", "A search: the resource is created only when nothing meets it.")
 PROVENANCE = RequestHeader("X-Provenance", "A Provenance as JSON: its `reason` is why a response is amended or voided.")
-REFUSED_AS = RefusalForm(FHIR_JSON, OperationOutcome)
 _RETURNED = ("minimal", "representation", "OperationOutcome")
 _SEPARATOR = re.compile(r"[;,]")
 _encode = msgspec.json.Encoder().encode
@@ -138,3 +137,7 @@ def refused(refusal: Refusal, path: str, request_id: str) -> Answer:
     type_ = path.removeprefix(BASE).strip("/").partition("/")[0]
     outcome = of_refusal(refusal, type_ if type_.isalpha() else "Bundle", request_id)
     return answer(outcome, problem(refusal, path, request_id).headers, refusal.type.status)
+
+
+REFUSED_AS = RefusalForm(FHIR_JSON, OperationOutcome, refused)
+"""What the document says of refusals."""

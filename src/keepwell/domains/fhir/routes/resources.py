@@ -1,6 +1,6 @@
 """The routes of one type of resource: made from the table that says what can be done with it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -65,10 +65,16 @@ _UPDATING: dict[str, tuple[ProblemType, ...]] = {
 }
 
 
-class FormatOnly(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a read takes: `_format` is `json`."""
+Format = Literal["json", "application/json", "application/fhir+json"]
+_SORTS = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"]
+_VALUE = Annotated[str, Meta(min_length=1)]
+_DATE = Annotated[str, Meta(pattern="^(eq|ne|gt|lt|ge|le|sa|eb|ap)?[0-9]{4}")]
 
-    format: str | None = msgspec.field(default=None, name="_format")
+
+class FormatOnly(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a read takes."""
+
+    format: Format | None = msgspec.field(default=None, name="_format")
 
 
 class HistoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,15 +82,26 @@ class HistoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     count: Annotated[int, Meta(ge=1)] | None = msgspec.field(default=None, name="_count")
     before: Annotated[int, Meta(ge=1)] | None = msgspec.field(default=None, name="_before")
-    since: str | None = msgspec.field(default=None, name="_since")
-    format: str | None = msgspec.field(default=None, name="_format")
+    since: Annotated[str, Meta(pattern="^(eq)?[0-9]{4}")] | None = msgspec.field(default=None, name="_since")
+    format: Format | None = msgspec.field(default=None, name="_format")
 
 
 def search_parameters(type_: ResourceType) -> type[Any]:
     """What a search of this type takes, for the document. Parameters may be repeated, and values stand between commas."""
-    names = [one.name for one in type_.parameters] + ["_count", "_sort", "_total", "_summary", "_format", "_cursor"]
-    fields = [(f"p{place}", str | None, msgspec.field(default=None, name=name)) for place, name in enumerate(names)]
+    kinds: dict[str, Any] = {one.name: _DATE if one.type == "date" else _VALUE for one in type_.parameters}
+    kinds |= {"_count": Annotated[int, Meta(ge=0 if type_.finder else 1)], "_format": Format, "_cursor": _VALUE}
+    if type_.finder is not None:
+        kinds |= {"_sort": _SORTS, "_total": Literal["none", "estimate", "accurate"], "_summary": Literal["count", "false"]}
+    fields = [
+        (f"p{place}", kind | None, msgspec.field(default=None, name=name)) for place, (name, kind) in enumerate(kinds.items())
+    ]
     return msgspec.defstruct(f"{type_.name}Search", fields, frozen=True, forbid_unknown_fields=True)
+
+
+def resource_of(*types: str, **properties: Any) -> Any:
+    """A body that is a resource of one of these types. What else it may hold, FHIR says."""
+    schema = {"properties": {"resourceType": {"enum": list(types)}, **properties}, "required": ["resourceType", *properties]}
+    return Annotated[_Json, Meta(extra_json_schema=schema)]
 
 
 class _Searches:
@@ -180,13 +197,14 @@ def _reading(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
 
 def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
     path = f"{BASE}/{name}"
-    write: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "body": _Json, "takes": FHIR_JSON, **COMMON}
+    write: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "takes": FHIR_JSON, **COMMON}
     return (
         Endpoint(
             "POST",
             path,
             handlers.create,
             f"Create a {name}",
+            body=resource_of(name),
             answers={201: _Json, 200: _Json},
             problems=(*_CREATING[name], MULTIPLE_MATCHES),
             headers=(PREFER, IF_NONE_EXIST),
@@ -198,6 +216,7 @@ def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
             f"{path}/{{id}}",
             handlers.update,
             f"Update a {name}",
+            body=resource_of(name),
             answers={200: _Json},
             problems=(*_UPDATING[name], RESOURCE_ID, VERSION_CONFLICT),
             headers=(PREFER, PROVENANCE),
@@ -210,6 +229,7 @@ def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
             f"{path}/$validate",
             handlers.judge,
             f"Judge a {name} without storing it",
+            body=resource_of(name, "Parameters"),
             answers={200: OperationOutcome},
             problems=(NOT_FOUND,),
             idempotent=False,

@@ -79,7 +79,7 @@ def _fault(fault: Fault, problem: OutcomeCoding, kind: str, root: str) -> Outcom
     details = OutcomeDetails((problem, OutcomeCoding(FAULT, fault.code)), fault.message)
     return OutcomeIssue(
         "error",
-        _BY_FAULT.get(fault.code, kind if kind != "conflict" else "invalid"),
+        _BY_FAULT.get(fault.code, kind),
         details,
         fault.message,
         (expression(root, fault.pointer),),

@@ -78,6 +78,8 @@ class _Reader:
     def _take_count(self, value: str) -> None:
         if not (value.isascii() and value.isdigit()) or len(value) > 9:
             self._fault("_count", "invalid-value", "Send a number of 0 or more.")
+        elif int(value) == 0 and self._type.finder is None:
+            self._fault("_count", "invalid-value", "What is not counted here has no total: send a number of 1 or more.")
         elif int(value) == 0:
             self.query = replace(self.query, counted=True, listed=False)
         else:
