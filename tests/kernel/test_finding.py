@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from keepwell.kernel import Comparison, Condition, Finder, Found, Kernel, Permission, Refused, Search, Selection
+from keepwell.kernel import Comparison, Condition, Finder, Found, Kernel, Operator, Permission, Refused, Search, Selection
 from tests.support.clock import ManualClock
 from tests.support.notes import OTHER_TENANT, TENANT, ChangeNote, CloseNote, actor, envelope, origin, written
 
@@ -106,3 +106,21 @@ async def test_what_is_sealed_opens_in_its_tenant_and_for_its_purpose_only(kerne
     for nonsense in ("", "x", "=", "é", sealed[:-4], sealed[:-1] + ("A" if sealed[-1] != "A" else "B"), "\0"):
         assert await kernel.unseal(TENANT, nonsense, "test") in (None, b"position")
     assert await kernel.unseal(TENANT, sealed[:-6], "test") is None
+
+
+async def test_what_changed_since_is_found_by_its_last_change(kernel: Kernel, manual_clock: ManualClock):
+    one, two, three = await notes(kernel, 3)
+    early = manual_clock.now()
+    late = manual_clock.advance(days=40)
+    await kernel.execute([envelope(ChangeNote(two, {"a": "b"}), if_match=1)])
+
+    async def when(operator: Operator, value: Any) -> list[UUID]:
+        return await find(kernel, ((Comparison("updated_at", operator, value),),))
+
+    assert await when(">=", late) == [two]
+    assert await when(">", early) == [two]
+    assert await when(">", late) == []
+    assert await when(">=", early) == [three, two, one]
+    assert await when("<", late) == await when("<=", early) == await when("=", early) == [three, one]
+    either = ((Comparison("updated_at", ">=", late),), (Comparison("id", "=", one),))
+    assert await find(kernel, either) == [two, one]

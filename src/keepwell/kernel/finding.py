@@ -109,4 +109,10 @@ class _Writer:
     def _comparison(self, one: Comparison) -> str:
         sql = self._finder.columns.get(one.column) or _OWN[one.column]
         place = self.place(one.value)
-        return sql.replace("{}", place) if "{}" in sql else f"{sql} {one.operator} {place}"
+        found = sql.replace("{}", place) if "{}" in sql else f"{sql} {one.operator} {place}"
+        if one.column == "updated_at" and one.operator in (">", ">="):
+            # What changed lately stands at the end of the journal, which has an index by time. The aggregates have none: each
+            # change would have to keep it.
+            entries = f"SELECT j.id FROM journal_entry j WHERE j.tenant_id = current_tenant() AND j.kind = '{self._finder.kind}'"  # noqa: S608 - as above
+            found += f" AND t.id IN ({entries} AND j.at {one.operator} {place})"
+        return found
