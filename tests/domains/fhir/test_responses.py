@@ -17,6 +17,7 @@ ITEMS = (
     item("g", "group", item("x"), repeats=True),
 )
 PATH = "/QuestionnaireResponse"
+TOO_LONG = json.dumps({"reason": [{"text": "x" * 2_001}]})
 
 
 async def published(clinic: Clinic, **elements: Any) -> str:
@@ -148,7 +149,17 @@ async def test_voiding_keeps_the_reason_and_is_the_end(clinic: Clinic, fhir: Fhi
     refusal(again, 409, "response-voided")
 
 
-@pytest.mark.parametrize("sent", ["x", "[]", '{"reason": 7}', "{", '{"reason": [{"text": 5}]}', "\xff"])
+async def test_a_subject_is_the_same_with_this_servers_address_before_it(clinic: Clinic, fhir: Fhir):
+    base = f"{str(clinic.http.base_url).rstrip('/')}/fhir/R4"
+    form, whole = await published(clinic), {"reference": f"{base}/Patient/1"}
+    made = await fhir.post(PATH, answered(form, subject=whole))
+    assert made["subject"] == {"reference": "Patient/1"}
+    assert (await fhir.put({**made, "subject": whole, "language": "de"}, 1))["subject"] == {"reference": "Patient/1"}
+    elsewhere = await fhir.post(PATH, answered(form, subject={"reference": "http://elsewhere.example/fhir/R4/Patient/1"}))
+    assert elsewhere["subject"] == {"reference": "http://elsewhere.example/fhir/R4/Patient/1"}
+
+
+@pytest.mark.parametrize("sent", ["x", "[]", '{"reason": 7}', "{", '{"reason": [{"text": 5}]}', "\xff", TOO_LONG])
 async def test_a_provenance_that_cannot_be_read_is_refused(clinic: Clinic, fhir: Fhir, sent: str):
     done = await finished(clinic, fhir)
     answer = await clinic.http.put(

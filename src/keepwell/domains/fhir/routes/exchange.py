@@ -17,6 +17,7 @@ PREFER = RequestHeader("Prefer", "`return=minimal`, `representation` or `Operati
 IF_NONE_EXIST = RequestHeader("If-None-Exist", "A search: the resource is created only when nothing meets it.")
 PROVENANCE = RequestHeader("X-Provenance", "A Provenance as JSON: its `reason` is why a response is amended or voided.")
 _RETURNED = ("minimal", "representation", "OperationOutcome")
+_LONGEST_REASON = 2_000
 _SEPARATOR = re.compile(r"[;,]")
 _encode = msgspec.json.Encoder().encode
 
@@ -69,6 +70,8 @@ def _reason(call: Call) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(Refusal(INVALID_HEADER, "X-Provenance takes a FHIR R4 Provenance as JSON.")) from None
     words = [text for why in reasons for text in (why.text, *(one.display for one in why.coding)) if text]
+    if words and len(words[0]) > _LONGEST_REASON:
+        raise Refused(Refusal(INVALID_HEADER, f"A reason has at most {_LONGEST_REASON} characters."))
     return words[0] if words else ""
 
 

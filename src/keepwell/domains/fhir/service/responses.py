@@ -99,6 +99,7 @@ class Responses(Facade):
         return new_id()
 
     async def create(self, caller: Caller, resource: Resource, id_: UUID) -> Plan:
+        resource = _local(caller, resource)
         faults = responses.begin_faults(resource)
         reference = resource.get("questionnaire")
         if not isinstance(reference, str) or not reference:
@@ -114,6 +115,7 @@ class Responses(Facade):
         return _plan((command,), definition, reading, faults)
 
     async def update(self, caller: Caller, base: Snapshot, resource: Resource) -> Plan:
+        resource = _local(caller, resource)
         definition = await self._form_of(caller, base.state)
         reading = await self._reading(caller, definition, resource, base)
         commands = responses.update(base, resource, reading, caller.reason)
@@ -132,6 +134,14 @@ class Responses(Facade):
     async def judge(self, caller: Caller, resource: Resource) -> OperationOutcome:
         found = await self._service.judge.resource(caller.actor, resource, caller.origin)
         return of_verdict(self.type.name, found.errors, found.warnings, found.information)
+
+
+def _local(caller: Caller, resource: Resource) -> Resource:
+    """A resource that names its subject, whom compartments go by, without this server's own address."""
+    reference = responses.subject_of(resource)
+    return (
+        resource if reference is None else {**resource, "subject": {**resource["subject"], "reference": caller.local(reference)}}
+    )
 
 
 def _compiled(resource: Resource) -> Definition | None:
