@@ -69,6 +69,18 @@ async def test_references_between_entries_become_addresses(clinic: Clinic, fhir:
     assert (response_entry["etag"], response_entry["lastModified"]) == ('W/"1"', "2026-03-01T12:00:00Z")
 
 
+async def test_relative_references_start_from_the_address_an_entry_had_elsewhere(clinic: Clinic, fhir: Fhir):
+    there, elsewhere = "http://there.example/fhir", "http://elsewhere.example/fhir"
+    link = [{"other": {"reference": "Patient/23"}, "type": "seealso"}]
+    person = post(patient("Doe"), f"{there}/Patient/23")
+    same, other = (post(patient(link=link), f"{root}/Patient/7") for root in (there, elsewhere))
+    first, again = [await run(fhir, same, person, other, idempotency_key="k") for _ in range(2)]
+    linked, doe, apart = (entry["resource"] for entry in first["entry"])
+    assert linked["link"][0]["other"] == {"reference": f"Patient/{doe['id']}"}
+    assert apart["link"] == link
+    assert again == first
+
+
 async def test_a_form_and_the_answers_to_it_can_come_together(fhir: Fhir):
     questionnaire = form(item("a", required=True), url=f"http://example.org/{new_id()}")
     answer = await run(fhir, post(answered(ONE, text("a", "x"), status="completed")), post(questionnaire, ONE))
@@ -172,6 +184,8 @@ async def test_entries_of_a_batch_stand_for_themselves(clinic: Clinic, fhir: Fhi
     outcomes = [entry["response"].get("outcome") for entry in answer["entry"]]
     assert issues(outcomes[1], "invalid-body") == [("Patient.gender", "structure")]
     assert issues(outcomes[2], "version-conflict") == [("", "")]
+    assert issues(outcomes[6], "invalid-body") == [("Bundle.entry[6].request", "structure")]
+    assert issues(outcomes[8], "invalid-body") == [("Bundle.entry[8]", "structure")]
     assert issues(outcomes[3], "response-invalid") == [("QuestionnaireResponse", "required")]
     assert (await fhir.get(f"/QuestionnaireResponse/{made['id']}"))["meta"]["versionId"] == "1"
     assert len(await fhir.found("/Patient")) == 2
@@ -231,14 +245,18 @@ WRONG: list[tuple[Json, str]] = [
     ({"resourceType": "Bundle", "type": "searchset"}, "Bundle.type"),
     ({"resourceType": "Bundle", "type": "batch", "entry": 7}, "Bundle.entry"),
     ({"resourceType": "Bundle", "type": "batch", "entry": [{}] * 1001}, "Bundle.entry"),
-    (bundle({"resource": {}}), "Bundle.entry[0].resource.request"),
-    (bundle(get("")), "Bundle.entry[0].resource.request.url"),
-    (bundle({"request": {"method": "OPTIONS", "url": "Patient"}}), "Bundle.entry[0].resource.request.method"),
-    (bundle({"request": {"method": "POST", "url": "Patient"}}), "Bundle.entry[0].resource.resource"),
-    (bundle(post(patient(), ifModifiedSince="2026-01-01T00:00:00Z")), "Bundle.entry[0].resource.request.ifModifiedSince"),
-    (bundle({**post(patient()), "search": {"mode": "match"}}), "Bundle.entry[0].resource.search"),
-    (bundle(put({**patient(), "id": str(new_id())}, ifMatch="x")), "Bundle.entry[0].resource.request.ifMatch"),
-    (bundle(put({**patient(), "id": str(new_id())}, ifNoneExist="family=x")), "Bundle.entry[0].resource.request.ifNoneExist"),
+    (bundle({"resource": {}}), "Bundle.entry[0].request"),
+    (bundle(get("")), "Bundle.entry[0].request.url"),
+    (bundle({"request": {"method": "OPTIONS", "url": "Patient"}}), "Bundle.entry[0].request.method"),
+    (bundle({"request": {"method": {}, "url": "Patient"}}), "Bundle.entry[0].request.method"),
+    (bundle({"request": {"method": "POST", "url": "Patient"}}), "Bundle.entry[0].resource"),
+    (bundle(post(patient(), ifModifiedSince="2026-01-01T00:00:00Z")), "Bundle.entry[0].request.ifModifiedSince"),
+    (bundle(post(patient(), "Doe")), "Bundle.entry[0].fullUrl"),
+    (bundle(post(patient(), ONE), post(patient(), ONE)), "Bundle.entry[1].fullUrl"),
+    (bundle(post(patient(), ifNoneExist=7)), "Bundle.entry[0].request.ifNoneExist"),
+    (bundle({**post(patient()), "search": {"mode": "match"}}), "Bundle.entry[0].search"),
+    (bundle(put({**patient(), "id": str(new_id())}, ifMatch="x")), "Bundle.entry[0].request.ifMatch"),
+    (bundle(put({**patient(), "id": str(new_id())}, ifNoneExist="family=x")), "Bundle.entry[0].request.ifNoneExist"),
 ]
 
 

@@ -292,6 +292,8 @@ async def test_form_and_subject_stay_what_they_are(clinic: Clinic, fhir: Fhir):
     ):
         answer = await fhir.send("PUT", f"{PATH}/{made['id']}", {**made, **change}, if_match='W/"1"')
         assert refusal(answer, 422, "invalid-body") == [(f"QuestionnaireResponse.{place}", "fixed")]
+    answer = await fhir.send("PUT", f"{PATH}/{made['id']}", {**made, "questionnaire": {}}, if_match='W/"1"')
+    assert ("QuestionnaireResponse.questionnaire", "fixed") in refusal(answer, 422, "invalid-body")
     url = form.partition("|")[0]
     assert (await fhir.put({**made, "questionnaire": url}, 1))["meta"]["versionId"] == "1"
 

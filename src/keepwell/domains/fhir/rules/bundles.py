@@ -20,6 +20,8 @@ _KNOWN = {
     "request": {"method", "url", "ifMatch", "ifNoneExist", "ifNoneMatch", "id", "extension"},
 }
 _ORDER = {"POST": 0, "PUT": 1, "GET": 2}
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+")
+_OF_A_SERVER = re.compile(r"(https?://.+/)[A-Z][A-Za-z]*/[A-Za-z0-9.-]{1,64}")
 
 
 class Target(NamedTuple):
@@ -47,6 +49,12 @@ class Entry(NamedTuple):
     @property
     def pointer(self) -> str:
         return f"/entry/{self.place}"
+
+    @property
+    def root(self) -> str:
+        """The address that relative references in its resource start from; empty when its own is not one of a server."""
+        match = _OF_A_SERVER.fullmatch(self.full_url or "")
+        return "" if match is None else match[1]
 
 
 def entries_of(bundle: Resource) -> tuple[bool, list[Entry | Refused]]:
@@ -79,7 +87,7 @@ def _entry(place: int, entry: Any) -> Entry | Refused:
     try:
         return _read(place, entry)
     except Refused as refused:
-        return refused
+        return Refused(located(refused.refusal, f"/entry/{place}", ""))
 
 
 def _read(place: int, entry: Any) -> Entry:
@@ -87,7 +95,7 @@ def _read(place: int, entry: Any) -> Entry:
     method, url = request.get("method"), request.get("url")
     if method in ("DELETE", "PATCH", "HEAD"):
         raise Refused(Refusal(METHOD_NOT_ALLOWED))
-    if method not in _ORDER:
+    if not isinstance(method, str) or method not in _ORDER:
         raise _wrong("/request/method", "not-allowed", "This must be POST, PUT or GET.")
     if not isinstance(url, str) or not url:
         raise _wrong("/request/url", "required", "A request needs the address it is for.")
@@ -95,10 +103,10 @@ def _read(place: int, entry: Any) -> Entry:
     if (method == "GET") != (resource is None) or not isinstance(resource, dict | None):
         raise _wrong("/resource", "required", "POST and PUT come with a resource, GET without.")
     full_url, condition = entry.get("fullUrl"), request.get("ifNoneExist")
-    if not all(text is None or isinstance(text, str) for text in (full_url, condition)):
-        raise _wrong("/fullUrl", "wrong-type", "An address is a text.")
-    if condition is not None and method != "POST":
-        raise _wrong("/request/ifNoneExist", "not-allowed", "Only a creation is conditional.")
+    if full_url is not None and not (isinstance(full_url, str) and _ABSOLUTE.fullmatch(full_url)):
+        raise _wrong("/fullUrl", "invalid-value", "Send an absolute address, such as urn:uuid: and a UUID.")
+    if condition is not None and (not isinstance(condition, str) or method != "POST"):
+        raise _wrong("/request/ifNoneExist", "not-allowed", "Only a creation is conditional, on a search as text.")
     if_match, if_none_match = _version(request, "ifMatch"), _version(request, "ifNoneMatch")
     return Entry(place, method, url, cast("Resource | None", resource), full_url, if_match, if_none_match, condition)
 
@@ -147,25 +155,25 @@ def target(url: str, base: str) -> Target:
             raise Refused(Refusal(NOT_FOUND))
 
 
-def resolved(value: Any, names: Mapping[str, str]) -> Any:
+def resolved(value: Any, names: Mapping[str, str], root: str) -> Any:
     """A resource in which whatever names another entry says where that is from now on; texts that people wrote stay."""
     if isinstance(value, dict):
         return {
-            name: one if name in ("valueString", "div") else resolved(one, names)
+            name: one if name in ("valueString", "div") else resolved(one, names, root)
             for name, one in cast("dict[str, Any]", value).items()
         }
     if isinstance(value, list):
-        return [resolved(one, names) for one in cast("list[Any]", value)]
-    return names.get(value, value) if isinstance(value, str) else value
+        return [resolved(one, names, root) for one in cast("list[Any]", value)]
+    return names.get(value) or names.get(root + value, value) if isinstance(value, str) else value
 
 
-def named_in(value: Any, names: Container[str]) -> set[str]:
+def named_in(value: Any, names: Container[str], root: str) -> set[str]:
     """The names of entries that stand in a resource."""
     if isinstance(value, dict):
-        return set[str]().union(*(named_in(one, names) for one in cast("dict[str, Any]", value).values()))
+        return set[str]().union(*(named_in(one, names, root) for one in cast("dict[str, Any]", value).values()))
     if isinstance(value, list):
-        return set[str]().union(*(named_in(one, names) for one in cast("list[Any]", value)))
-    return {value} if isinstance(value, str) and value in names else set()
+        return set[str]().union(*(named_in(one, names, root) for one in cast("list[Any]", value)))
+    return {name for name in (value, root + value) if name in names} if isinstance(value, str) else set()
 
 
 def dangling(value: Any, pointer: str = "") -> Iterator[str]:
@@ -180,12 +188,15 @@ def dangling(value: Any, pointer: str = "") -> Iterator[str]:
             yield from dangling(one, f"{pointer}/{place}")
 
 
-def located(refusal: Refusal, entry: str) -> Refusal:
-    """A refusal of one entry as one of the whole Bundle: its faults, or itself, at the entry's place."""
+def located(refusal: Refusal, entry: str, within: str = "/resource") -> Refusal:
+    """A refusal of one entry as one of the whole Bundle: its faults, or itself, at the entry's place.
+
+    `within` is what of the entry its faults lead into.
+    """
     faults = tuple(
         fault
         if fault.pointer.startswith("?")
-        else Fault(f"{entry}/resource{fault.pointer}", fault.code, fault.message, fault.linkId)
+        else Fault(f"{entry}{within}{fault.pointer}", fault.code, fault.message, fault.linkId)
         for fault in refusal.faults
     )
     own = (Fault(entry, refusal.code, refusal.detail or refusal.type.title),)

@@ -122,11 +122,11 @@ def update_faults(base: Snapshot, resource: Resource) -> list[Fault]:
     return faults
 
 
-def _names(state: Response) -> set[str]:
+def _names(state: Response) -> tuple[str, ...]:
     """All that the form of a response may be called."""
     form = str(state.questionnaire)
-    canonical = () if state.canonical is None else (state.canonical, state.canonical.rpartition("|")[0])
-    return {form, f"Questionnaire/{form}", *canonical}
+    canonical = () if state.canonical is None else (state.canonical, state.canonical.partition("|")[0])
+    return (form, f"Questionnaire/{form}", *canonical)
 
 
 def create(questionnaire: Any, resource: Resource, reading: Reading) -> CreateResponse:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from keepwell.domains.fhir.models import Resource
-from keepwell.domains.fhir.rules.bundles import Entry, entries_of, in_order, located, status_line, target
+from keepwell.domains.fhir.rules.bundles import Entry, entries_of, in_order, status_line, target
 from keepwell.domains.fhir.rules.outcomes import of_refusal, said
 from keepwell.domains.fhir.rules.resources import instant
 from keepwell.domains.fhir.service.caller import Caller
@@ -44,9 +44,9 @@ async def run(
 async def _together(
     caller: Caller, kernel: Kernel, sources: Mapping[str, Source], entries: list[Entry | Refused], key: str | None
 ) -> tuple[_Answers, bool]:
-    for place, one in enumerate(entries):
+    for one in entries:
         if isinstance(one, Refused):
-            raise Refused(located(one.refusal, f"/entry/{place}"))
+            raise one
     ordered = in_order([one for one in entries if isinstance(one, Entry)])
     writes = [entry for entry in ordered if entry.method != "GET"]
     for _ in range(ATTEMPTS):

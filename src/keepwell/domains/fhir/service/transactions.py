@@ -96,7 +96,7 @@ class Transaction:
         writes.sort(key=lambda write: (write.entry.method, write.facade.type.name != "Questionnaire"))
         _check_apart(writes)
         self._name(writes)
-        if self._key is not None and any(named_in(write.entry.resource, self._names) for write in writes):
+        if self._key is not None and any(self._named_in(write) for write in writes):
             writes = await self._known_again(writes)
         steps = [await self._step(write) for write in writes if not write.matched]
         outcomes = await self._execute(steps)
@@ -125,13 +125,16 @@ class Transaction:
     def _name(self, writes: Sequence[_Write]) -> None:
         self._names |= {write.entry.full_url: write.name for write in writes if write.entry.full_url is not None}
 
+    def _named_in(self, write: _Write) -> set[str]:
+        return named_in(write.entry.resource, self._names, write.entry.root)
+
     async def _known_again(self, writes: Sequence[_Write]) -> list[_Write]:
         """Under a key, what was created the first time has its id already: what refers to it would else be another request."""
         found = {write.entry.place: write for write in writes}
         open_ = [write for write in writes if write.entry.method == "POST" and not write.matched]
         while open_:
             waiting = {write.entry.full_url for write in open_}
-            ready = [write for write in open_ if not named_in(write.entry.resource, self._names) & waiting] or open_[:1]
+            ready = [write for write in open_ if not self._named_in(write) & waiting] or open_[:1]
             for write in ready:
                 plan = await _of(write.entry, self._plan(write))
                 earlier = await replayed(self._caller, write.facade, plan, self._own_key(write) or "") if plan.commands else None
@@ -149,7 +152,7 @@ class Transaction:
         return _Step(write, plan, [*claim, *enveloped(self._caller, plan, self._own_key(write))])
 
     async def _plan(self, write: _Write) -> Plan:
-        resource: Resource = resolved(write.entry.resource, self._names)
+        resource: Resource = resolved(write.entry.resource, self._names, write.entry.root)
         faults = [Fault(pointer, "unresolved", "Nothing in this Bundle is called so.") for pointer in dangling(resource)]
         if faults:
             raise Refused(Refusal(INVALID_BODY, faults=tuple(faults)))
@@ -196,11 +199,13 @@ async def _of(entry: Entry, work: Awaitable[_Found]) -> _Found:
 
 def _check_apart(writes: Sequence[_Write]) -> None:
     """Raises:
-    Refused: `invalid-body` when two entries are about the same resource.
+    Refused: `invalid-body` when two entries are about the same resource, or are called the same.
     """
-    seen: set[tuple[str, UUID]] = set()
+    seen: set[tuple[str, UUID] | str | None] = set()
     for write in writes:
-        if not write.matched and (write.facade.type.name, write.id) in seen:
-            fault = Fault(f"{write.entry.pointer}/request/url", "named-twice", "Another entry is about the same resource.")
-            raise Refused(Refusal(INVALID_BODY, faults=(fault,)))
-        seen.add((write.facade.type.name, write.id))
+        about = None if write.matched else (write.facade.type.name, write.id)
+        for one, place in ((about, "request/url"), (write.entry.full_url, "fullUrl")):
+            if one is not None and one in seen:
+                fault = Fault(f"{write.entry.pointer}/{place}", "named-twice", "Another entry is about the same resource.")
+                raise Refused(Refusal(INVALID_BODY, faults=(fault,)))
+            seen.add(one)
