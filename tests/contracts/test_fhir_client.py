@@ -9,7 +9,7 @@ import requests
 from fhirclient.models import bundle, capabilitystatement, patient, questionnaire, questionnaireresponse
 from fhirclient.server import FHIRNotFoundException, FHIRServer
 
-from tests.contract.conftest import STRANGER
+from tests.contracts.conftest import STRANGER
 from tests.support.load import CLINICIAN, PASSWORD
 from tests.support.server import Server
 

@@ -201,8 +201,8 @@ class ResponseView(msgspec.Struct, frozen=True):
 class ResponseChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one version changed, for whoever has the version before: with it they have this one.
 
-    `change` is the name of the event. In `answers` None stands for what was cleared or went. `rows` are the rows of questions as
-    they are from now on; rows of groups were added at the end (`rows_added`), or taken away (`rows_removed`).
+    `change` is the name of the event. In `answers` and `elements` None stands for what was cleared or went. `rows` are rows as
+    they are from now on, by address; of groups, one alone was added at the end (`rows_added`), or taken away (`rows_removed`).
     """
 
     version: int
@@ -212,6 +212,7 @@ class ResponseChange(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: Rows = {}
     rows_added: Rows = {}
     rows_removed: Rows = {}
+    elements: Elements = {}
     reason: str | None = None
 
 

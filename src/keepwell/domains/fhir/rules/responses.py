@@ -159,12 +159,10 @@ def update(base: Snapshot, resource: Resource, reading: Reading, reason: str) ->
     if status == AMENDED:
         return (AmendResponse(base.id, reason, *change),)
     patch = PatchResponse(base.id, *change)
-    follows: tuple[Command, ...] = ()
-    if status == COMPLETED and state.status == IN_PROGRESS:
-        follows = (SubmitResponse(base.id),)
-    elif status == VOIDED:
-        follows = (VoidResponse(base.id, reason),)
-    return follows if follows and change.empty else (patch, *follows)
+    if status not in (COMPLETED, VOIDED) or (status == state.status and not change.empty):
+        return (patch,)
+    last = SubmitResponse(base.id) if status == COMPLETED else VoidResponse(base.id, reason)
+    return (last,) if change.empty else (patch, last)
 
 
 def seed(resource: Resource, base: Snapshot | None) -> bytes:

@@ -141,9 +141,10 @@ def change_of(version: int, event: ResponseEvent) -> ResponseChange:
     told = ResponseChange(version, event_name(event), IN_PROGRESS)
     match event:
         case ResponseCreated():
-            told = replace(told, answers=event.answers, rows=event.rows)
+            told = replace(told, answers=event.answers, rows=event.rows, elements=event.elements)
         case AnswersChanged():
-            told = replace(told, answers={**dict.fromkeys(event.replaced), **event.answers}, rows=event.answer_rows)
+            answers = {**dict.fromkeys(event.replaced), **event.answers}
+            told = replace(told, answers=answers, rows=event.answer_rows, elements=event.elements)
         case RowAdded():
             told = replace(told, answers=event.answers, rows=event.answer_rows, rows_added={event.group: (event.row,)})
         case RowRemoved():
@@ -151,8 +152,8 @@ def change_of(version: int, event: ResponseEvent) -> ResponseChange:
         case ResponseSubmitted():
             told = replace(told, status=COMPLETED)
         case ResponseAmended():
-            rows, reason = event.answer_rows, event.reason
-            told = replace(told, status=AMENDED, answers=event.answers, rows=rows, rows_added=event.rows, reason=reason)
+            told = replace(told, status=AMENDED, answers=event.answers, rows=event.answer_rows, rows_added=event.rows)
+            told = replace(told, elements=event.elements, reason=event.reason)
         case ResponseVoided():
             told = replace(told, status=VOIDED, reason=event.reason)
     return told
