@@ -11,7 +11,7 @@ import pytest
 
 from keepwell.domains.responses import PatchResponse, SubmitResponse
 from keepwell.kernel import Envelope, Outcome, Refusal
-from keepwell.kernel.problems import CONFLICT
+from keepwell.kernel.problems import VERSION_CONFLICT
 from tests.support.cluster import Cluster
 from tests.support.parity.doors import Bulk, Door, Fhir, Rest, WebSocket
 from tests.support.parity.scenarios import SCENARIOS, Play
@@ -146,7 +146,7 @@ async def test_a_door_with_an_error_of_its_own_is_noticed(stage: Stage, kind: ty
     async def otherwise(envelopes: Sequence[Envelope], **options: Any) -> list[Outcome]:
         outcomes = await execute(envelopes, **options)
         return [
-            msgspec.structs.replace(outcome, refusal=Refusal(CONFLICT))
+            msgspec.structs.replace(outcome, refusal=Refusal(VERSION_CONFLICT))
             if outcome.refusal is not None and each.origin.door == kind.name and isinstance(each.command, SubmitResponse)
             else outcome
             for each, outcome in zip(envelopes, outcomes, strict=True)

@@ -145,7 +145,7 @@ class Planter:
     def room(self) -> None:
         """Answers given in a live room, somebody at an item, somebody who follows; and what makes no sense there."""
         secret, named = self.secret, self.named
-        questionnaire = self._questionnaire(form(item("a"), item("b"), url=f"urn:uuid:{uuid4()}"))
+        questionnaire = self.questionnaire(form(item("a"), item("b"), url=f"urn:uuid:{uuid4()}"))
         body = {"questionnaire": questionnaire, "answers": {"a": secret.text("answer before the room")}}
         path = f"/v1/responses/{self.send('POST /v1/responses', json=body, expected=201).json()['id']}"
         address = f"{self._base.replace('http', 'ws', 1)}{path}/room"

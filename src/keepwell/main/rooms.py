@@ -45,6 +45,8 @@ TAGS: Mapping[str, str] = {
     "Users": "The accounts of a clinic: an administrator makes, changes and disables them.",
     "Questionnaires": "FHIR R4 forms. A draft may change; published, it never does, and takes answers.",
     "Responses": "Answers to one form. Every version is kept; what was submitted can be amended, not edited.",
+    "Participants": "The people a clinic knows. They are registered as FHIR Patients.",
+    "FHIR R4": "The same forms, responses, participants and audit as FHIR resources: see the project's docs/fhir.md.",
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
     "Audit": "Who did and saw what in the clinic.",
     "Health": "Whether this process and its parts work, for load balancers and Prometheus.",

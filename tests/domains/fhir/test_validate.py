@@ -62,6 +62,9 @@ async def test_a_questionnaire_is_judged_with_warnings(fhir: Fhir):
 
 async def test_a_patient_is_judged_by_structure_and_by_the_rules_of_participants(fhir: Fhir):
     assert faults(await judged(fhir, patient(gender="f"))) == [("Patient.gender", "structure")]
+    known = patient(identifier=[{"system": "urn:keepwell:external-id", "value": "A-1"}])
+    await fhir.post("/Patient", known)
+    assert faults(await judged(fhir, known)) == []
     assert faults(await judged(fhir, patient("x" * 501))) == [("Patient.name[0].family", "invalid-value")]
 
 

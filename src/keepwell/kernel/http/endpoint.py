@@ -35,7 +35,7 @@ class RequestHeader(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """What the document shows of an operation: a body that can be sent, and what the first of its successes carries.
+    """What the document shows of an operation: a body that can be sent, and what its first success carries, or any like it.
 
     `problems` are refusals whose documents hold more than every problem does.
     """

@@ -163,14 +163,13 @@ def _header(name: str, pattern: str, description: str) -> dict[str, Any]:
 
 def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[str, Any]:
     responses: dict[str, Any] = {}
-    example = endpoint.example.answer
+    example, first = endpoint.example.answer, next(iter(endpoint.answers.values()), None)
     for status, kind in endpoint.answers.items():
         response: dict[str, Any] = {"description": phrase(status), "headers": _success_headers(endpoint, status)}
         if kind is not None:
             content: dict[str, Any] = {"schema": components.of(kind) if described(kind) else {"type": "string"}}
-            if example is not None:
+            if example is not None and kind is first:
                 content["examples"] = {"usual": components.example(f"{name}.answer", example)}
-                example = None
             response["content"] = {endpoint.media: content}
         responses[str(status)] = response
     if endpoint.etag and not endpoint.writes:

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from keepwell.domains.fhir.errors import MULTIPLE_MATCHES, RESOURCE_ID
 from keepwell.domains.fhir.models import BASE, FHIR_JSON, OperationOutcome, ResourceType
+from keepwell.domains.fhir.routes.examples import SHOWN, Shown
 from keepwell.domains.fhir.routes.exchange import (
     IF_NONE_EXIST,
     PREFER,
@@ -42,7 +43,7 @@ from keepwell.domains.responses import (
     RESPONSE_VOIDED,
 )
 from keepwell.kernel import ProblemType
-from keepwell.kernel.http import FORM, Answer, Call, Endpoint
+from keepwell.kernel.http import FORM, Answer, Call, Endpoint, Example
 from keepwell.kernel.problems import CONFLICT, NOT_FOUND, VERSION_CONFLICT
 
 TAG = "FHIR R4"
@@ -52,6 +53,8 @@ _CREATING: dict[str, tuple[ProblemType, ...]] = {
     "QuestionnaireResponse": (NOT_FOUND, INVALID_ANSWERS, RESPONSE_INVALID, QUESTIONNAIRE_NOT_PUBLISHED),
     "Patient": (INVALID_PARTICIPANT, CONFLICT),
 }
+"""What may come of creating one."""
+
 _UPDATING: dict[str, tuple[ProblemType, ...]] = {
     "Questionnaire": (QUESTIONNAIRE_INVALID, QUESTIONNAIRE_EXISTS, QUESTIONNAIRE_PUBLISHED, QUESTIONNAIRE_RETIRED),
     "QuestionnaireResponse": (
@@ -63,7 +66,10 @@ _UPDATING: dict[str, tuple[ProblemType, ...]] = {
     ),
     "Patient": (INVALID_PARTICIPANT,),
 }
+"""What may come of updating one."""
 
+WRITING = (MULTIPLE_MATCHES, *dict.fromkeys(kind for kinds in (*_CREATING.values(), *_UPDATING.values()) for kind in kinds))
+"""What may come of writing anything."""
 
 Format = Literal["json", "application/json", "application/fhir+json"]
 _SORTS = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"]
@@ -146,14 +152,22 @@ class _Stored:
         return answer(await self._facade.judge(caller_of(call), judged_in(call.body, self._facade.type.name)))
 
 
-def searching(source: Source) -> tuple[Endpoint, ...]:
-    """The two ways to search a type."""
+def searching(source: Source, found: Example, form: Example, *, compressed: bool) -> tuple[Endpoint, ...]:
+    """The two ways to search a type; `form` is an example of the second."""
     handlers, type_ = _Searches(source), source.type
     parameters = search_parameters(type_)
-    shared: _Json = {"tag": TAG, "query": parameters, "pairs": True, "answers": {200: _Json}, **COMMON}
+    shared: _Json = {
+        "tag": TAG,
+        "query": parameters,
+        "pairs": True,
+        "answers": {200: _Json},
+        "headers": (PREFER,),
+        "compressed": compressed,
+        **COMMON,
+    }
     path, summary = f"{BASE}/{type_.name}", f"Search {type_.name}"
     return (
-        Endpoint("GET", path, handlers.search, summary, headers=(PREFER,), **shared),
+        Endpoint("GET", path, handlers.search, summary, example=found, **shared),
         Endpoint(
             "POST",
             f"{path}/_search",
@@ -162,7 +176,7 @@ def searching(source: Source) -> tuple[Endpoint, ...]:
             body=parameters,
             takes=FORM,
             idempotent=False,
-            headers=(PREFER,),
+            example=form,
             **shared,
         ),
     )
@@ -174,30 +188,37 @@ COMMON: _Json = {"door": "fhir", "media": FHIR_JSON, "refused_as": REFUSED_AS}
 
 def storing(facade: Facade) -> tuple[Endpoint, ...]:
     """Everything that can be done with a type that is stored."""
-    handlers, name = _Stored(facade), facade.type.name
-    return (*_reading(handlers, name), *_writing(handlers, name))
-
-
-def _reading(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
-    path = f"{BASE}/{name}"
-    read: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "answers": {200: _Json}, "etag": True, **COMMON}
-    history: _Json = {**read, "query": HistoryParameters, "etag": False}
+    handlers, name, shown = _Stored(facade), facade.type.name, SHOWN[facade.type.name]
     return (
-        Endpoint("GET", f"{path}/{{id}}", handlers.read, f"Read a {name}", **read),
-        Endpoint("GET", f"{path}/{{id}}/_history/{{vid}}", handlers.version, f"Read a version of a {name}", **read),
+        *searching(facade, shown.search, shown.form, compressed=True),
+        *_reading(handlers, name, shown),
+        *_writing(handlers, name, shown),
+    )
+
+
+def _reading(handlers: _Stored, name: str, shown: Shown) -> tuple[Endpoint, ...]:
+    path = f"{BASE}/{name}"
+    common: _Json = {"tag": TAG, "pairs": True, "answers": {200: _Json}, "compressed": True, **COMMON}
+    read: _Json = {**common, "query": FormatOnly, "etag": True}
+    past = f"{path}/{{id}}/_history/{{vid}}"
+    return (
+        Endpoint("GET", f"{path}/{{id}}", handlers.read, f"Read a {name}", example=shown.read, **read),
+        Endpoint("GET", past, handlers.version, f"Read a version of a {name}", example=shown.past, **read),
         Endpoint(
             "GET",
             f"{path}/{{id}}/_history",
             handlers.history,
             f"List the versions of a {name}, the newest first",
-            **history,
+            query=HistoryParameters,
+            example=shown.history,
+            **common,
         ),
     )
 
 
-def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
+def _writing(handlers: _Stored, name: str, shown: Shown) -> tuple[Endpoint, ...]:
     path = f"{BASE}/{name}"
-    write: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "takes": FHIR_JSON, **COMMON}
+    write: _Json = {"tag": TAG, "query": FormatOnly, "pairs": True, "takes": FHIR_JSON, "compressed": True, **COMMON}
     return (
         Endpoint(
             "POST",
@@ -209,6 +230,7 @@ def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
             problems=(*_CREATING[name], MULTIPLE_MATCHES),
             headers=(PREFER, IF_NONE_EXIST),
             etag=True,
+            example=shown.create,
             **write,
         ),
         Endpoint(
@@ -222,6 +244,7 @@ def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
             headers=(PREFER, PROVENANCE),
             guarded=True,
             etag=True,
+            example=shown.update,
             **write,
         ),
         Endpoint(
@@ -233,6 +256,7 @@ def _writing(handlers: _Stored, name: str) -> tuple[Endpoint, ...]:
             answers={200: OperationOutcome},
             problems=(NOT_FOUND,),
             idempotent=False,
+            example=shown.judge,
             **write,
         ),
     )

@@ -22,6 +22,7 @@ from keepwell.domains.participants import (
 from keepwell.kernel import Command, Condition, Envelope, Fault, Kernel, Refusal, Refused, Snapshot
 from keepwell.kernel.problems import INVALID_BODY
 from keepwell.kit.fhir.tokens import identifier_token
+from keepwell.kit.ids import new_id
 
 _NOTHING = Details()
 
@@ -70,7 +71,7 @@ class Patients(Facade):
         return ChangeParticipant(id_, _NOTHING)
 
     async def judge(self, caller: Caller, resource: Resource) -> OperationOutcome:
-        plan = await self.create(caller, resource, await self.fresh_id(caller, resource))
+        plan = await self.create(caller, resource, new_id())
         [command] = plan.commands
         [outcome] = await self.kernel.execute([Envelope(command, caller.actor, caller.origin)], dry_run=True)
         if outcome.refusal is not None and outcome.refusal.type != INVALID_PARTICIPANT:

@@ -1,45 +1,17 @@
 """The HTTP door of participants."""
 
-from typing import Annotated
-from uuid import UUID
-
-import msgspec
-from msgspec import Meta
-
 from keepwell.domains.participants.models import ParticipantView
-from keepwell.domains.participants.service import ParticipantHistoryItem, ParticipantService, told
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, PageLimit
+from keepwell.domains.participants.routes import examples
+from keepwell.domains.participants.routes.bodies import (
+    ParticipantFilter,
+    ParticipantHistory,
+    ParticipantHistoryPart,
+    ParticipantList,
+)
+from keepwell.domains.participants.service import ParticipantService, told
+from keepwell.kernel.http import Answer, Call, Endpoint
 
 _TAG = "Participants"
-
-
-class ParticipantFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which participants, and which part of the list."""
-
-    external_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    limit: PageLimit = USUAL_PAGE
-    cursor: UUID | None = None
-
-
-class ParticipantHistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the history: `cursor` is the version that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-
-
-class ParticipantList(msgspec.Struct, frozen=True):
-    """Participants in a lasting order."""
-
-    items: list[ParticipantView]
-    next: str | None
-
-
-class ParticipantHistory(msgspec.Struct, frozen=True):
-    """What happened, the oldest first."""
-
-    items: list[ParticipantHistoryItem]
-    next: str | None
 
 
 class _Participants:
@@ -76,6 +48,8 @@ def endpoints(service: ParticipantService) -> tuple[Endpoint, ...]:
             _TAG,
             query=ParticipantFilter,
             answers={200: ParticipantList},
+            compressed=True,
+            example=examples.PAGE,
         ),
         Endpoint(
             "GET",
@@ -85,6 +59,8 @@ def endpoints(service: ParticipantService) -> tuple[Endpoint, ...]:
             _TAG,
             answers={200: ParticipantView},
             etag=True,
+            compressed=True,
+            example=examples.SHOW,
         ),
         Endpoint(
             "GET",
@@ -94,5 +70,7 @@ def endpoints(service: ParticipantService) -> tuple[Endpoint, ...]:
             _TAG,
             query=ParticipantHistoryPart,
             answers={200: ParticipantHistory},
+            compressed=True,
+            example=examples.HISTORY,
         ),
     )
