@@ -5,6 +5,7 @@ import httpx
 from keepwell.main.app import application
 from keepwell.main.parts import Parts
 from tests.main.conftest import log_in
+from tests.support.problems import code_of
 
 CONTRACT = {
     ("POST", "/v1/auth/login"),
@@ -58,7 +59,7 @@ async def test_every_route_that_is_not_public_wants_credentials(parts: Parts, ht
         path = endpoint.path.replace("{id}", "01890a5d-ac96-774b-bcce-b302099a8057").replace("{", "").replace("}", "")
         if not endpoint.public:
             answer = await http.request(endpoint.method, path, json={})
-            assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), path
+            assert (answer.status_code, code_of(answer.json())) == (401, "unauthenticated"), path
 
 
 async def test_the_demo_can_be_used_at_once(demo: None, http: httpx.AsyncClient):

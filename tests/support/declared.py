@@ -8,6 +8,7 @@ from keepwell.domains.fhir.models import FHIR_JSON
 from keepwell.kernel.http import Door
 from keepwell.kernel.http.openapi import problems_of
 from keepwell.kernel.http.render import PROBLEM_JSON
+from tests.support.problems import code_of
 
 _PROBLEM = (b"content-type", PROBLEM_JSON.encode())
 _FHIR = (b"content-type", FHIR_JSON.encode())
@@ -43,8 +44,7 @@ class Declared:
 
     def _look(self, scope: Any, problem: bytes) -> None:
         operation = ("GET" if scope["method"] == "HEAD" else scope["method"], scope["keepwell.exchange"].route)
-        document = msgspec.json.decode(problem)
-        code = document["code"] if "code" in document else document["issue"][0]["details"]["coding"][0]["code"]
+        code = code_of(msgspec.json.decode(problem))
         if operation in self._declared and code not in self._declared[operation]:
             self.surprises.append(f"{code} of {' '.join(operation)}")
 

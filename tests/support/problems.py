@@ -7,6 +7,11 @@ import httpx
 _MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
 
 
+def code_of(document: dict[str, Any]) -> str:
+    """The code of an error, in a problem document or an OperationOutcome."""
+    return document["code"] if "code" in document else document["issue"][0]["details"]["coding"][0]["code"]
+
+
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """Holds an answer to the shape of RFC 9457 with our members, and returns the document."""
     assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
