@@ -6,13 +6,17 @@ Ids, instants and tokens differ each time; nothing else may.
 import json
 import re
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import httpx
 
+from keepwell.kernel.http import FORM
 from tests.support.server import Server
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+HOST = "https://clinic.example"
+"""Where the server of the examples is."""
 _ONCE = {"access_token", "refresh_token", "expires_in", "took_ms", "request_id"}
 
 
@@ -28,29 +32,38 @@ class Story:
         self, client: httpx.Client, operation: str, query: str = "", version: int | None = None, **path: str
     ) -> httpx.Response:
         """Sends what is shown, and holds the answer against what is shown."""
+        answer = self.send(client, operation, query, version, **path)
+        if answer.content:
+            told = json.loads(answer.text.replace(str(client.base_url).rstrip("/"), HOST))
+            assert alike(told) == alike(self.told(operation)), operation
+        return answer
+
+    def send(
+        self, client: httpx.Client, operation: str, query: str = "", version: int | None = None, **path: str
+    ) -> httpx.Response:
+        """Sends what is shown, and gets the first status of success."""
         method, template = operation.split(" ")
         described = self._document["paths"][template][method.lower()]
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         content = None
         if "requestBody" in described:
-            content = self._here(json.dumps(self._example(described["requestBody"])))
-            headers["Content-Type"] = "application/json"
-        address = template.format(**path) + query
-        answer = client.request(method, address, content=content, headers=headers)
+            content = self.here(json.dumps(self._example(described["requestBody"])))
+            [headers["Content-Type"]] = described["requestBody"]["content"]
+            if headers["Content-Type"] == FORM:
+                content = urlencode(json.loads(content))
+        answer = client.request(method, template.format(**path) + query, content=content, headers=headers)
         status = next(status for status in described["responses"] if int(status) < 300)
         assert answer.status_code == int(status), f"{operation}: {answer.status_code} {answer.text}"
         self.played.add(operation)
-        if answer.content:
-            assert alike(answer.json()) == alike(self._example(described["responses"][status])), operation
         return answer
 
     def bodies(self) -> set[str]:
-        """Every operation under /v1 that takes a body."""
+        """Every operation of the rooms that takes a body."""
         return {
             f"{method.upper()} {path}"
             for path, methods in self._document["paths"].items()
             for method, operation in methods.items()
-            if "requestBody" in operation and path.startswith("/v1/")
+            if "requestBody" in operation and path.startswith(("/v1/", "/fhir/"))
         }
 
     def told(self, operation: str) -> Any:
@@ -66,7 +79,8 @@ class Story:
             place = place[step]
         return place["value"]
 
-    def _here(self, text: str) -> str:
+    def here(self, text: str) -> str:
+        """A text of the examples with the ids that things have here."""
         for shown, real in self.ids.items():
             text = text.replace(shown, real)
         return text
@@ -88,6 +102,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     story = Story(httpx.get(f"{server.base}/openapi.json").raise_for_status().json())
     form_and_responses(story, clinician)
     people_and_sessions(story, admin, nobody)
+    in_fhir(story, clinician, admin)
     flags(story, admin)
     server_itself(story, admin, nobody)
     assert not story.bodies() - story.played, "nobody plays these: they could show anything"
@@ -140,6 +155,34 @@ def people_and_sessions(story: Story, admin: httpx.Client, nobody: httpx.Client)
     items = [alike(each) for each in admin.get("/v1/users", params={"limit": 1000}).json()["items"]]
     assert alike(story.told("GET /v1/users"))["items"][0] in items
     story.play(admin, "PATCH /v1/users/{id}", version=1, id=user)
+
+
+def in_fhir(story: Story, clinician: httpx.Client, admin: httpx.Client):
+    story.play(clinician, "GET /fhir/R4/metadata")
+    for type_ in ("Questionnaire", "Patient", "QuestionnaireResponse"):
+        path = f"/fhir/R4/{type_}"
+        story.play(clinician, f"POST {path}/$validate")
+        one = story.play(clinician, f"POST {path}").json()["id"]
+        story.ids[story.told(f"POST {path}")["id"]] = one
+        story.play(clinician, f"PUT {path}/{{id}}", version=1, id=one)
+        story.play(clinician, f"GET {path}/{{id}}", id=one)
+        story.play(clinician, f"GET {path}/{{id}}/_history/{{vid}}", id=one, vid="1")
+        story.play(clinician, f"GET {path}/{{id}}/_history", "?_count=100", id=one)
+        story.play(clinician, f"POST {path}/_search")
+        shown = story.told(f"GET {path}")["link"][0]["url"]
+        story.play(clinician, f"GET {path}", "?" + story.here(shown.partition("?")[2]))
+        if type_ == "Patient":
+            story.play(clinician, "GET /v1/participants", "?external_id=E-7")
+            story.play(clinician, "GET /v1/participants/{id}", id=one)
+            story.play(clinician, "GET /v1/participants/{id}/history", "?cursor=1", id=one)
+    story.play(clinician, "POST /fhir/R4")
+    story.play(clinician, "POST /fhir/R4/")
+    shown = story.told("GET /fhir/R4/AuditEvent/{event}")
+    found = story.send(admin, "POST /fhir/R4/AuditEvent/_search").json()["entry"]
+    [event] = [one["resource"] for one in found if one["resource"]["subtype"][0]["code"] == "responses.patch"]
+    story.ids[shown["id"]] = event["id"]
+    assert alike(event) == alike(json.loads(story.here(json.dumps(shown))))
+    assert admin.get(f"/fhir/R4/AuditEvent/{event['id']}").json() == event
 
 
 def flags(story: Story, admin: httpx.Client):

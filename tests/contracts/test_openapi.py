@@ -72,8 +72,7 @@ def test_each_path_takes_the_methods_the_document_gives_it_and_no_other(server: 
     document: dict[str, Any] = httpx.get(f"{server.base}/openapi.json").raise_for_status().json()
     with httpx.Client(base_url=server.base) as client:
         for template, methods in document["paths"].items():
-            path = template.replace("{id}", str(uuid4())).replace("{row}", str(uuid4())).replace("{code}", "not-found")
-            path = path.replace("{key}", "merge-by-default")
+            path = filled(template)
             allowed: set[str] = {method.upper() for method in methods} | {"OPTIONS", *(["HEAD"] if "get" in methods else [])}
             told = client.options(path)
             assert told.status_code == 204
@@ -82,12 +81,20 @@ def test_each_path_takes_the_methods_the_document_gives_it_and_no_other(server: 
                 assert_refused(client.request(method, path), 405, "method-not-allowed")
 
 
+def filled(template: str) -> str:
+    """A path that names nothing, but for a problem and a flag."""
+    places = {"id": str(uuid4()), "row": str(uuid4()), "code": "not-found", "vid": "1", "event": "x", "key": "merge-by-default"}
+    for name, value in places.items():
+        template = template.replace(f"{{{name}}}", value)
+    return template
+
+
 def test_bodies_are_closed(server: Server):
     """Every shape a body can have forbids what it does not name, but for FHIR resources, which have rules of their own."""
     document: dict[str, Any] = httpx.get(f"{server.base}/openapi.json").raise_for_status().json()
     schemas = document["components"]["schemas"]
     bodies = {
-        path: operation["requestBody"]["content"]["application/json"]["schema"]
+        path: next(iter(operation["requestBody"]["content"].values()))["schema"]
         for path, methods in document["paths"].items()
         for operation in methods.values()
         if "requestBody" in operation
@@ -98,4 +105,6 @@ def test_bodies_are_closed(server: Server):
         if schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("additionalProperties") is not False
     }
     forms = {"/v1/questionnaires", "/v1/questionnaires/{id}", "/v1/questionnaires/$validate"}
-    assert open_ones == forms | {"/v1/responses/$validate"}
+    types = [f"/fhir/R4/{name}" for name in ("Questionnaire", "QuestionnaireResponse", "Patient")]
+    resources = {f"{path}{tail}" for path in types for tail in ("", "/{id}", "/$validate")}
+    assert open_ones == forms | {"/v1/responses/$validate"} | resources | {"/fhir/R4", "/fhir/R4/"}

@@ -11,13 +11,13 @@ import pytest
 
 from keepwell.domains.responses import PatchResponse, SubmitResponse
 from keepwell.kernel import Envelope, Outcome, Refusal
-from keepwell.kernel.problems import CONFLICT
+from keepwell.kernel.problems import VERSION_CONFLICT
 from tests.support.cluster import Cluster
-from tests.support.parity.doors import Bulk, Door, GraphQL, Rest, WebSocket
+from tests.support.parity.doors import Bulk, Door, Fhir, GraphQL, Rest, WebSocket
 from tests.support.parity.scenarios import SCENARIOS, Play
 from tests.support.parity.stage import Evidence, Stage, staged
 
-DOORS: tuple[type[Door], ...] = (Rest, Bulk, GraphQL, WebSocket)
+DOORS: tuple[type[Door], ...] = (Rest, Bulk, WebSocket, Fhir, GraphQL)
 OTHERS = DOORS[1:]
 
 
@@ -59,6 +59,8 @@ async def hold(stage: Stage, kind: type[Door], names: Sequence[str] = tuple(SCEN
         if kind.enters and SCENARIOS[name].unseen:
             parts = parts[:2]
             assert outcomes(found) == outcomes(left), f"{kind.__name__} leaves other refusals in {name}"
+        if kind.rehearses and SCENARIOS[name].unknown:
+            parts = parts[:2]
         for part in parts:
             assert getattr(found, part) == getattr(left, part), f"{kind.__name__} leaves other {part} in {name}"
 
@@ -81,8 +83,13 @@ async def test_only_the_audit_tells_the_door(stage: Stage, kind: type[Door]):
 
 def test_every_door_has_nearly_everything():
     """What a door lacks is written down, and little."""
-    lacks = {kind.__name__: sorted(kind.lacks) for kind in DOORS}
-    assert lacks == {"Rest": [], "Bulk": [], "GraphQL": [], "WebSocket": ["create"]}
+    assert {kind.__name__: sorted(kind.lacks) for kind in DOORS} == {
+        "Rest": [],
+        "Bulk": [],
+        "WebSocket": ["create"],
+        "Fhir": ["merge", "rows"],
+        "GraphQL": [],
+    }
     assert {need for entry in SCENARIOS.values() for need in entry.needs} == {"create", "merge", "rows"}
 
 
@@ -140,7 +147,7 @@ async def test_a_door_with_an_error_of_its_own_is_noticed(stage: Stage, kind: ty
     async def otherwise(envelopes: Sequence[Envelope], **options: Any) -> list[Outcome]:
         outcomes = await execute(envelopes, **options)
         return [
-            msgspec.structs.replace(outcome, refusal=Refusal(CONFLICT))
+            msgspec.structs.replace(outcome, refusal=Refusal(VERSION_CONFLICT))
             if outcome.refusal is not None and each.origin.door == kind.name and isinstance(each.command, SubmitResponse)
             else outcome
             for each, outcome in zip(envelopes, outcomes, strict=True)

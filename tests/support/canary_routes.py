@@ -15,9 +15,12 @@ from tests.support.forms import form, item, real_form
 from tests.support.load import PASSWORD
 from tests.support.manners import assert_mannered
 
-_FLAG = "replica-reads"
-_ECHOES = ("instance", "pointer", "linkId")
-"""Members of a problem that name what the caller wrote: the address, and the names of fields. Never values."""
+FLAG = "replica-reads"
+_ECHOES = ("instance", "pointer", "linkId", "expression")
+"""Members of a refusal that name what the caller wrote: the address, and the names of fields. Never values."""
+
+_PLACES = {"{id}": "", "{row}": "", "{code}": "not-found", "{vid}": "1", "{event}": "nothing", "{key}": FLAG}
+"""Parameters of paths, and what stands there for nothing; empty: a fresh id."""
 
 
 class Planter:
@@ -67,7 +70,7 @@ class Planter:
             "role": "patient",
             "password": secret.text("password"),
         }
-        made = self.send("POST /v1/users", json=person, headers=self._key(), expected=201).json()
+        made = self.send("POST /v1/users", json=person, headers=self.key(), expected=201).json()
         self.send("POST /v1/users", json=person, expected=409)
         path = f"/v1/users/{made['id']}"
         change = {"json": {"name": secret.text("new name")}}
@@ -103,14 +106,14 @@ class Planter:
     def every_type(self) -> None:
         """Answers of every type, given, changed, cleared, submitted, amended, looked at."""
         secret = self.secret
-        questionnaire = self._questionnaire({**real_form("bit-of-everything"), "url": f"urn:uuid:{uuid4()}", "status": "active"})
+        questionnaire = self.questionnaire({**real_form("bit-of-everything"), "url": f"urn:uuid:{uuid4()}", "status": "active"})
         subject = f"Patient/{secret.text('subject')}"
         body = {"questionnaire": questionnaire, "subject": subject, "answers": self._answers()}
-        made = self.send("POST /v1/responses", json=body, headers=self._key(), expected=201).json()
+        made = self.send("POST /v1/responses", json=body, headers=self.key(), expected=201).json()
         path, version = f"/v1/responses/{made['id']}", 1
         passing = {"Item-text": secret.text("answer cleared later"), "Item-quantity": {"value": 1, "unit": secret.text("unit")}}
         for answers in (passing, {"Item-text": None}, self._answers()):
-            headers = {"If-Match": f'"{version}"', **self._key()}
+            headers = {"If-Match": f'"{version}"', **self.key()}
             self.send("PATCH /v1/responses/{id}", path, json={"answers": answers}, headers=headers, expected=200)
             version += 1
         self.send("PATCH /v1/responses/{id}", path, json={"answers": self._answers()}, headers={"If-Match": '"1"'}, expected=412)
@@ -121,20 +124,18 @@ class Planter:
         match = {"If-Match": f'"{version + 1}"'}
         self.send("PATCH /v1/responses/{id}", path, json={"answers": self._answers()}, headers=match, expected=409)
         amendment = {"reason": secret.text("reason"), "answers": {"Item-string": secret.text("amended answer")}}
-        self.send(
-            "POST /v1/responses/{id}/amend", f"{path}/amend", json=amendment, headers={**match, **self._key()}, expected=200
-        )
+        self.send("POST /v1/responses/{id}/amend", f"{path}/amend", json=amendment, headers={**match, **self.key()}, expected=200)
         self._looks(path, subject)
 
     def rows(self) -> None:
         """Answers inside repeating groups."""
         secret = self.secret
         family = item("family", "group", item("who"), item("what", "text"), repeats=True)
-        made = self._questionnaire(form(family, item("name", text=secret.text("text of an item")), url=f"urn:uuid:{uuid4()}"))
+        made = self.questionnaire(form(family, item("name", text=secret.text("text of an item")), url=f"urn:uuid:{uuid4()}"))
         response = self.send("POST /v1/responses", json={"questionnaire": made}, expected=201).json()["id"]
         path, operation = f"/v1/responses/{response}/rows", "POST /v1/responses/{id}/rows"
         row = {"group": "family", "answers": {"who": secret.text("relative"), "what": secret.text("disease")}}
-        added = self.send(operation, path, json=row, headers={"If-Match": '"1"', **self._key()}, expected=201).json()
+        added = self.send(operation, path, json=row, headers={"If-Match": '"1"', **self.key()}, expected=201).json()
         self.send(operation, path, json={**row, "group": "name"}, headers={"If-Match": '"2"'}, expected=422)
         address = f"family[{added['id']}].who"
         change = {"json": {"answers": {address: secret.text("changed relative")}}, "headers": {"If-Match": '"2"'}}
@@ -145,7 +146,7 @@ class Planter:
     def room(self) -> None:
         """Answers given in a live room, somebody at an item, somebody who follows; and what makes no sense there."""
         secret, named = self.secret, self.named
-        questionnaire = self._questionnaire(form(item("a"), item("b"), url=f"urn:uuid:{uuid4()}"))
+        questionnaire = self.questionnaire(form(item("a"), item("b"), url=f"urn:uuid:{uuid4()}"))
         body = {"questionnaire": questionnaire, "answers": {"a": secret.text("answer before the room")}}
         path = f"/v1/responses/{self.send('POST /v1/responses', json=body, expected=201).json()['id']}"
         address = f"{self._base.replace('http', 'ws', 1)}{path}/room"
@@ -178,7 +179,7 @@ class Planter:
 
     def large(self) -> None:
         """A response that is large and read often: what a cache is for."""
-        questionnaire = self._questionnaire(form(item("a", "text"), url=f"urn:uuid:{uuid4()}"))
+        questionnaire = self.questionnaire(form(item("a", "text"), url=f"urn:uuid:{uuid4()}"))
         body = {"questionnaire": questionnaire, "subject": f"Patient/{self.secret.text('subject of much')}"}
         path = f"/v1/responses/{self.send('POST /v1/responses', json=body, expected=201).json()['id']}"
         for version in range(1, 9):
@@ -192,7 +193,7 @@ class Planter:
         """Drafts, good and bad. What a form is called is known to everybody; what it asks need not be."""
         secret = self.secret
         draft = form(item("a", text=secret.text("question")), url=f"urn:uuid:{uuid4()}", status="draft", version="1")
-        made = self._questionnaire(draft)
+        made = self.questionnaire(draft)
         path, match = f"/v1/questionnaires/{made}", {"If-Match": '"1"'}
         self.send("POST /v1/questionnaires", json=draft, expected=409)
         again = {**draft, "description": secret.text("description")}
@@ -208,76 +209,9 @@ class Planter:
         self.send("PUT /v1/questionnaires/{id}", path, json=again, headers={"If-Match": '"3"'}, expected=409)
         self.send("POST /v1/questionnaires/{id}/retire", f"{path}/retire", expected=200)
 
-    def flags(self) -> None:
-        """What administrators write about flags: whom they are for, and why."""
-        secret, path = self.secret, f"/v1/flags/{_FLAG}"
-        cohorts = {secret.text("cohort"): {"subjects": [secret.text("subject of a flag")], "roles": [secret.text("role")]}}
-        setting = {"variants": {"on": True, "off": False}, "cohorts": cohorts, "salt": secret.text("salt")}
-        self.send("PUT /v1/flags/{key}", path, json=setting, headers={"If-Match": '"0"', **self._key()}, expected=200)
-        self.send("PUT /v1/flags/{key}", path, json=setting, headers={"If-Match": '"0"'}, expected=412)
-        wrong = {"variants": {secret.text("variant"): secret.text("value")}, "on": secret.text("name of a variant")}
-        self.send("PATCH /v1/flags/{key}", path, json=wrong, headers={"If-Match": '"1"'}, expected=422)
-        plan = {"steps": [100, 10_000], "hold_s": 60}
-        self.send("POST /v1/flags/{key}/rollout", f"{path}/rollout", json=plan, expected=200)
-        for action in ("rollout/stop", "kill", "restore"):
-            reason = {"reason": secret.text(f"reason to {action}")}
-            self.send(f"POST /v1/flags/{{key}}/{action}", f"{path}/{action}", json=reason, headers=self._key(), expected=200)
-        asked = {"targeting_key": secret.text("targeting key"), "roles": [secret.text("role asked for")]}
-        self.send("POST /v1/flags/{key}/evaluate", f"{path}/evaluate", json=asked, expected=200)
-        for template in ("/v1/flags", "/v1/flags/{key}", "/v1/flags/{key}/history", "/v1/flags/stale"):
-            self.send(f"GET {template}", template.replace("{key}", _FLAG), expected=200)
-
-    def graphql(self) -> None:
-        """Health information as variables, as literals and in names, in documents that are executed and in others."""
-        secret, operation = self.secret, "POST /graphql"
-        questionnaire = self._questionnaire(form(item("a"), item("n", "integer"), url=f"urn:uuid:{uuid4()}"))
-        create = f"""mutation($s: String, $a: JSON) {{ createResponse(questionnaire: "{questionnaire}", subject: $s, answers: $a,
-            idempotency_key: "{secret.text("key in a document")}") {{ id subject answers etag }} }}"""
-        variables = {"s": f"Patient/{secret.text('subject in a variable')}", "a": {"a": secret.text("answer in a variable")}}
-        made = self.send(operation, json={"query": create, "variables": variables}, expected=200).json()["data"]["createResponse"]
-        several = f"""mutation($id: ID!) {{
-            one: patchResponse(id: $id, answers: {{a: "{secret.text("answer in a document")}"}}, if_match: 1) {{ version }}
-            two: patchResponse(id: $id, answers: {{n: "{secret.text("answer of a wrong type")}"}}, if_match: 2) {{ id }}
-            three: patchResponse(id: $id, answers: {{a: "{secret.text("answer of the past")}"}}, if_match: 1) {{ id }}
-            four: voidResponse(id: $id, reason: "{secret.text("reason in a document")}", if_match: 2) {{ status }} }}"""
-        answer = self.send(operation, json={"query": several, "variables": {"id": made["id"]}}, expected=200)
-        errors = answer.json()["errors"]
-        assert [error["path"] for error in errors] == [["two"], ["three"]]
-        self.refusals.append((operation, httpx.Response(422, json={"errors": errors})))
-        looks = f'{{ response(id: "{made["id"]}") {{ answers }} history(id: "{made["id"]}") {{ items {{ changes reason }} }} }}'
-        self.send(operation, json={"query": looks}, expected=200)
-        for query in self._wrong_documents():
-            self.send(operation, json={"query": query}, expected=400)
-        for variables in ({"id": {secret.text("name in a variable"): secret.text("variable")}}, {"id": [[secret.text("list")]]}):
-            body = {"query": "query($id: ID!) { response(id: $id) { id } }", "variables": variables}
-            self.send(operation, json=body, expected=400)
-        body = {"query": "{ a }", "operationName": secret.text("operation"), "extensions": {"x": secret.text("extension")}}
-        self.send(operation, json=body, expected=400)
-        self.send("GET /v1/legacy/usage", expected=200)
-        self.send("GET /docs/graphql-migration", expected=200)
-
-    def _wrong_documents(self) -> Iterator[str]:
-        """Documents that cannot be read, or do not fit the schema, with something in each."""
-        secret = self.secret
-        for document in (
-            '{{ response(id: "{}',
-            "{{ {} ",
-            "{{ {} }}",
-            'mutation {{ {}(a: "x") {{ id }} }}',
-            '{{ response({}: "x") {{ id }} }}',
-            '{{ response(id: {{a: "{}"}}) {{ id }} }}',
-            '{{ responses(limit: "{}") {{ next }} }}',
-            "{{ ...{} }}",
-            "query {}($a: Int) {{ responses {{ next }} }}",
-            "query($a: {}) {{ responses {{ next }} }}",
-            '{{ response(id: "x") @{} {{ id }} }}',
-            "{{ response(id: ${}) {{ id }} }}",
-            "# {}\n{{ nothing }}",
-        ):
-            yield document.format(secret.text(f"document {document}"))
-
-    def _questionnaire(self, resource: dict[str, Any]) -> str:
-        return self.send("POST /v1/questionnaires", json=resource, headers=self._key(), expected=201).json()["id"]
+    def questionnaire(self, resource: dict[str, Any]) -> str:
+        """The id of a questionnaire just stored."""
+        return self.send("POST /v1/questionnaires", json=resource, headers=self.key(), expected=201).json()["id"]
 
     def _looks(self, path: str, subject: str) -> None:
         self.send("GET /v1/responses/{id}", path, expected=200)
@@ -321,12 +255,13 @@ class Planter:
             {f"root[{named.text('row id')}].Item-string": secret.text("answer in no row")},
         ):
             body = {"answers": wrong}
-            self.send("PATCH /v1/responses/{id}", path, json=body, headers={**match, **self._key()}, expected=422)
+            self.send("PATCH /v1/responses/{id}", path, json=body, headers={**match, **self.key()}, expected=422)
             body |= {"questionnaire": questionnaire}
             self.send("POST /v1/responses", json=body, expected=422)
             self.send("POST /v1/responses/$validate", json=body, expected=200)
 
-    def _key(self) -> dict[str, str]:
+    def key(self) -> dict[str, str]:
+        """An idempotency key of its own."""
         return {"Idempotency-Key": self.secret.text("idempotency key")}
 
     # -- where they do not belong -------------------------------------------------------------------------------------
@@ -335,8 +270,9 @@ class Planter:
         """Each operation of the document, with a path that names nothing."""
         for template, methods in document["paths"].items():
             for method, operation in methods.items():
-                path = template.replace("{id}", str(uuid4())).replace("{row}", str(uuid4())).replace("{code}", "not-found")
-                path = path.replace("{key}", _FLAG)
+                path = template
+                for place, value in _PLACES.items():
+                    path = path.replace(place, value or str(uuid4()))
                 yield f"{method.upper()} {template}", path, operation
 
     def everywhere(self, document: dict[str, Any]) -> None:
@@ -346,9 +282,9 @@ class Planter:
             self._parameters(operation, path, described)
             self._headers(operation, path)
             method, template = operation.split(" ")
-            for place in ("{id}", "{row}", "{code}", "{key}"):
+            for place in _PLACES:
                 if place in template:
-                    odd = template.replace(place, self.named.text("address")).replace("{id}", str(uuid4()))
+                    odd = template.replace(place, self.named.text("address")).replace("{id}", str(uuid4())).replace("{vid}", "1")
                     self.send(operation, odd, headers={"If-Match": '"1"'})
             self.send(operation, f"{path}/{self.named.text('address below')}")
             self._http.request("PUT" if method != "PUT" else "PATCH", path, json={"x": self.secret.text("wrong method")})

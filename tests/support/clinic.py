@@ -8,9 +8,14 @@ from typing import Any
 import asyncpg
 import httpx
 
-from keepwell.domains import questionnaires, responses
+from keepwell.domains import fhir, participants, questionnaires, responses
+from keepwell.domains.audit import AuditService
+from keepwell.domains.fhir import FhirService
+from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.graphql import GraphQLService
 from keepwell.domains.graphql import routes as graphql_routes
+from keepwell.domains.participants import ParticipantService
+from keepwell.domains.participants import routes as participant_routes
 from keepwell.domains.questionnaires import QuestionnaireService
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import ResponseService
@@ -27,7 +32,7 @@ from tests.support.forms import form
 from tests.support.http_server import serving
 
 _asyncpg: Any = asyncpg  # partly typed
-CLINICIAN = ("user/Questionnaire.crus", "user/QuestionnaireResponse.crus")
+CLINICIAN = ("user/Patient.crus", "user/Questionnaire.crus", "user/QuestionnaireResponse.crus")
 PATIENT = ("user/Questionnaire.rs", "patient/QuestionnaireResponse.crus")
 
 
@@ -106,20 +111,25 @@ async def opened(urls: DatabaseUrls, clock: ManualClock, *, introspection: bool 
     await database.open()
     kernel = Kernel(
         database,
-        Catalog((*questionnaires.AGGREGATES, *responses.AGGREGATES)),
+        Catalog((*questionnaires.AGGREGATES, *responses.AGGREGATES, *participants.AGGREGATES, *fhir.AGGREGATES)),
         KeyRing(b"rooms are tested with this key!!", clock),
         clock,
         Limits(),
     )
-    forms = QuestionnaireService(kernel)
+    forms, people = QuestionnaireService(kernel), ParticipantService(kernel)
     async with httpx.AsyncClient(timeout=20) as http:
         clinic = Clinic(kernel, clock, http, urls.superuser)
-        service = ResponseService(kernel, forms, clinic.merges_by_default)
-        table = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(service))
+        answers = ResponseService(kernel, forms, clinic.merges_by_default)
+        records = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(answers))
         old = GraphQLService(kernel, clinic.legacy_graphql)
-        more = graphql_routes.endpoints(old, table, lambda _: None, introspection=introspection)
-        clinic.endpoints = (*table, *more)
-        async with serving(Door(kernel, clinic.authenticate, clinic.endpoints, shapes=graphql_routes.SHAPES)) as base:
+        clinic.endpoints = (
+            *records,
+            *participant_routes.endpoints(people),
+            *fhir_routes.endpoints(FhirService(kernel, forms, answers, people, AuditService(kernel))),
+            *graphql_routes.endpoints(old, records, lambda _: None, introspection=introspection),
+        )
+        shapes = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
+        async with serving(Door(kernel, clinic.authenticate, clinic.endpoints, shapes=shapes)) as base:
             http.base_url = httpx.URL(base)
             http.headers.update(clinic.acting("clinician"))
             yield clinic

@@ -4,11 +4,14 @@ from typing import Any
 
 import msgspec
 
+from keepwell.domains.fhir.models import FHIR_JSON
 from keepwell.kernel.http import Door
 from keepwell.kernel.http.openapi import problems_of
 from keepwell.kernel.http.render import PROBLEM_JSON
+from tests.support.problems import code_of
 
 _PROBLEM = (b"content-type", PROBLEM_JSON.encode())
+_FHIR = (b"content-type", FHIR_JSON.encode())
 
 
 class Declared:
@@ -30,7 +33,7 @@ class Declared:
 
         async def noting(message: Any) -> None:
             nonlocal refused
-            refused = refused or _PROBLEM in message.get("headers", ())
+            refused = refused or _PROBLEM in message.get("headers", ()) or _refused_in_fhir(message)
             if refused:
                 problem.extend(message.get("body", b""))
             await send(message)
@@ -41,6 +44,10 @@ class Declared:
 
     def _look(self, scope: Any, problem: bytes) -> None:
         operation = ("GET" if scope["method"] == "HEAD" else scope["method"], scope["keepwell.exchange"].route)
-        code = msgspec.json.decode(problem)["code"]
+        code = code_of(msgspec.json.decode(problem))
         if operation in self._declared and code not in self._declared[operation]:
             self.surprises.append(f"{code} of {' '.join(operation)}")
+
+
+def _refused_in_fhir(message: Any) -> bool:
+    return message.get("status", 200) >= 400 and _FHIR in message["headers"]

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def applied(view: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """The response, as `status`, `answers`, `rows` and `version`, after a change told of it."""
+    """The response, as `status`, `answers`, `rows`, `elements` and `version`, after a change told of it."""
     assert change["version"] == view["version"] + 1, "a change is made to the version before it"
     rows: dict[str, list[str]] = {address: list(ids) for address, ids in view["rows"].items()}
     before = {row for ids in rows.values() for row in ids}
@@ -16,7 +16,9 @@ def applied(view: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
         rows[address] = [row for row in rows[address] if row not in ids]
     gone = [f"[{row}]." for row in before - {row for ids in rows.values() for row in ids}]
     answers = {**view["answers"], **change.get("answers", {})}
-    return {
+    elements = {**view.get("elements", {}), **change.get("elements", {})}
+    told = {name: value for name, value in elements.items() if value is not None}
+    return ({"elements": told} if told else {}) | {
         "version": change["version"],
         "status": change["status"],
         "answers": {address: value for address, value in answers.items() if value is not None and not inside(address, gone)},

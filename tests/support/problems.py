@@ -7,13 +7,22 @@ import httpx
 _MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
 
 
+def code_of(document: dict[str, Any]) -> str:
+    """The code of an error, in a problem document, an OperationOutcome or the errors of GraphQL."""
+    if "code" in document:
+        return document["code"]
+    if "errors" in document:
+        [error] = document["errors"]
+        return error["extensions"]["code"]
+    return document["issue"][0]["details"]["coding"][0]["code"]
+
+
 def assert_refused(answer: httpx.Response, status: int, code: str) -> None:
     """Holds a refusal of any door to its status and code, in whatever shape it comes."""
-    if "errors" in answer.json() and "type" not in answer.json():
-        assert answer.status_code == status, answer.text
-        assert [error["extensions"]["code"] for error in answer.json()["errors"]] == [code], answer.text
-    else:
+    if answer.headers["Content-Type"] == "application/problem+json":
         assert_problem(answer, status, code)
+    else:
+        assert (answer.status_code, code_of(answer.json())) == (status, code), answer.text
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from keepwell.kernel.aggregate import Aggregate, Catalog, CommandType, Decision, Lookup, Merge
 from keepwell.kernel.envelope import Actor, Command, Context, Envelope, Origin, Outcome, Reference, Snapshot
+from keepwell.kernel.finding import Comparison, Condition, Finder, Found, Operator, Selection
 from keepwell.kernel.journal import Entry, fold
 from keepwell.kernel.permissions import Permission
 from keepwell.kernel.problems import Fault, ProblemType, Refusal, Refused
@@ -13,17 +14,22 @@ __all__ = [
     "Catalog",
     "Command",
     "CommandType",
+    "Comparison",
+    "Condition",
     "Context",
     "Decision",
     "Entry",
     "Envelope",
     "Fault",
+    "Finder",
     "Follow",
     "Followed",
+    "Found",
     "Kernel",
     "Limits",
     "Lookup",
     "Merge",
+    "Operator",
     "Origin",
     "Outcome",
     "Permission",
@@ -34,6 +40,7 @@ __all__ = [
     "Refused",
     "Rehearsal",
     "Search",
+    "Selection",
     "Snapshot",
     "Versions",
     "View",

@@ -21,7 +21,7 @@ from keepwell.kernel.keys import TenantKeys
 from keepwell.kernel.permissions import Permission, grant
 from keepwell.kernel.preconditions import compartment_kept, existence, mergeable, version_matched
 from keepwell.kernel.problems import (
-    CONFLICT,
+    ABORTED,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
     UNAUTHENTICATED,
@@ -174,8 +174,8 @@ class Plan:
 
     def _aborted(self, admitted: Admitted) -> Outcome:
         """What comes of a command that would have been carried out, were it not for another one of its list."""
-        self._record(admitted, CONFLICT.code, 0)
-        return _refused(admitted, Refusal(CONFLICT, "Another operation of this atomic call was refused."))
+        self._record(admitted, ABORTED.code, 0)
+        return _refused(admitted, ABORTED)
 
     def state_rows(self) -> list[StateRow]:
         """The aggregates to store, sealed; each once, however many commands changed it."""

@@ -142,3 +142,6 @@ SHARED: tuple[ProblemType, ...] = (
     UNAVAILABLE,
     OUTCOME_UNKNOWN,
 )
+
+ABORTED = Refusal(CONFLICT, "Another operation of this atomic call was refused.")
+"""What comes of a command that would have been carried out, were it not for another one of its list."""

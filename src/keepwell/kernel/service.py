@@ -1,6 +1,7 @@
-"""The kernel's front door: `execute`, `read`, `history`, `search`, `record`. Every change and every read goes through here."""
+"""The kernel's front door: `execute`, `read`, `history`, `search`, `find`, `record`. Every change and read goes through here."""
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from keepwell.kernel import metrics
+from keepwell.kernel import finding, metrics
 from keepwell.kernel.admission import Admitted, admit
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.announce import Announcer
@@ -18,10 +19,11 @@ from keepwell.kernel.codec import Codec
 from keepwell.kernel.derived import DerivedCache
 from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
 from keepwell.kernel.execute import Executor, Parcel
+from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
-from keepwell.kernel.keys import KeyRing
+from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
 from keepwell.kernel.permissions import Grant, Permission, grant
 from keepwell.kernel.plan import Environment, access_record
@@ -33,11 +35,12 @@ from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Versions, Wanted
 from keepwell.kernel.tally import Tally
 from keepwell.kit.time import Clock
+from keepwell.platform.crypto import UnreadableError
 from keepwell.platform.postgres import Database
 from keepwell.platform.replicas import Replicas
 from keepwell.platform.telemetry import describe
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 _LONG = 64
 _MOST_LONG = 8
 _NEWEST = 2**31 - 1
@@ -233,7 +236,7 @@ class Kernel:
         granted = await self._granted(read, read.permission, read.kind, read.id, read.action)
         return await self._looker.history(read, own_compartment_only=granted.own_compartment_only, most=most)
 
-    async def search(self, search: Search, query: Callable[[Any], Awaitable[Found]]) -> Found:
+    async def search(self, search: Search, query: Callable[[Any], Awaitable[Result]]) -> Result:
         """What `query` finds when given a connection that sees the actor's clinic only. Recorded; raises as `read` does.
 
         `query` reads the room's own tables, and may be run twice. When `compartment_of` gives one, it must filter by it.
@@ -244,6 +247,22 @@ class Kernel:
     def allows(self, actor: Actor, permission: Permission) -> bool:
         """Whether an actor may do this to anything at all, be it only in its own compartment."""
         return grant(actor.scopes, permission) is not None
+
+    async def find(self, search: Search, finder: Finder, wanted: Selection) -> list[Found]:
+        """What is wanted among all that the actor may see. Recorded as one search; raises as `read` does."""
+
+        async def query(connection: Any) -> list[Found]:
+            return await finding.find(connection, finder, wanted, self.compartment_of(search.actor, search.permission))
+
+        return await self.search(search, query)
+
+    async def count(self, search: Search, finder: Finder, conditions: tuple[Condition, ...]) -> int:
+        """How many `find` would find without a limit. As `find`."""
+
+        async def query(connection: Any) -> int:
+            return await finding.count(connection, finder, conditions, self.compartment_of(search.actor, search.permission))
+
+        return await self.search(search, query)
 
     def compartment_of(self, actor: Actor, permission: Permission) -> bytes | None:
         """The blind index that a search by `actor` must be held to; None when the whole clinic is open to it."""
@@ -262,8 +281,31 @@ class Kernel:
 
     async def open_keys(self, tenant: UUID) -> None:
         """Opens (or makes) a tenant's keys, so that `blind` can be used."""
-        async with self.database.connection() as connection:
-            await self.ring.get(connection, tenant)
+        await self._opened(tenant)
+
+    async def blinding(self, tenant: UUID) -> Callable[[str], bytes]:
+        """The tenant's blind index function, its keys opened first where need be."""
+        return (await self._opened(tenant)).blind
+
+    async def seal(self, tenant: UUID, text: bytes, purpose: str) -> str:
+        """A text that callers carry for us and cannot read, to be used in this tenant for this purpose only: URL-safe."""
+        sealed = (await self._opened(tenant)).seal(text, "token", purpose, "")
+        return base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
+
+    async def unseal(self, tenant: UUID, sealed: str, purpose: str) -> bytes | None:
+        """What was sealed; None when it was not, or not here, or not for this."""
+        keys = await self._opened(tenant)
+        try:
+            return keys.open(base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4)), "token", purpose, "")
+        except (ValueError, UnreadableError):
+            return None
+
+    async def _opened(self, tenant: UUID) -> TenantKeys:
+        keys = self.ring.cached(tenant)
+        if keys is None:
+            async with self.database.connection() as connection:
+                keys = await self.ring.get(connection, tenant)
+        return keys
 
     def blind(self, tenant: UUID) -> Callable[[str], bytes]:
         """The tenant's blind index function. Its keys must be open, which any command or read of the tenant sees to.

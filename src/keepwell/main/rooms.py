@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from keepwell.domains import audit, flags, graphql, identity, live, questionnaires, responses, tenants
+from keepwell.domains import audit, fhir, flags, graphql, identity, live, participants, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
+from keepwell.domains.fhir import errors as fhir_errors
+from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.flags import errors as flag_errors
 from keepwell.domains.flags import routes as flag_routes
 from keepwell.domains.graphql import errors as graphql_errors
@@ -13,6 +15,8 @@ from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
+from keepwell.domains.participants import errors as participant_errors
+from keepwell.domains.participants import routes as participant_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
@@ -35,14 +39,17 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *identity_errors.PROBLEMS,
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
+    *participant_errors.PROBLEMS,
     *live_errors.PROBLEMS,
+    *fhir_errors.PROBLEMS,
     *flag_errors.PROBLEMS,
     *graphql_errors.PROBLEMS,
 )
-SHAPES: dict[str, ErrorShape] = graphql_routes.SHAPES
-"""Where refusals are no problem documents."""
 TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
+
+SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
+"""Paths where refusals are told in another way than as problem documents."""
 
 
 TAGS: Mapping[str, str] = {
@@ -50,6 +57,8 @@ TAGS: Mapping[str, str] = {
     "Users": "The accounts of a clinic: an administrator makes, changes and disables them.",
     "Questionnaires": "FHIR R4 forms. A draft may change; published, it never does, and takes answers.",
     "Responses": "Answers to one form. Every version is kept; what was submitted can be amended, not edited.",
+    "Participants": "The people a clinic knows. They are registered as FHIR Patients.",
+    "FHIR R4": "The same forms, responses, participants and audit as FHIR resources: see the project's docs/fhir.md.",
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
@@ -61,7 +70,7 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    rooms = (tenants, identity, questionnaires, responses, flags)
+    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags)
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 
@@ -76,7 +85,9 @@ class Rooms:
         merges_by_default = partial(self.flags.is_on, MERGE_BY_DEFAULT.key)
         self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
+        self.participants = participants.ParticipantService(kernel)
         self.audit = audit.AuditService(kernel)
+        self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
         self._introspection = settings.graphql_introspection
 
@@ -91,7 +102,9 @@ class Rooms:
             *identity_routes.endpoints(self.identity),
             *records,
             *live_routes.endpoints(self.live, self.identity.presented),
+            *participant_routes.endpoints(self.participants),
             *audit_routes.endpoints(self.audit),
+            *fhir_routes.endpoints(self.fhir),
             *flag_routes.endpoints(self.flags),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )

@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keepwell.domains.responses import Response, ResponseEvent, change_of
+from keepwell.domains.responses import PatchResponse, Response, ResponseEvent, change_of
 from keepwell.domains.responses.rules.evolution import evolve
 from keepwell.kernel.envelope import Snapshot
 from keepwell.kernel.journal import event_name, fold
@@ -53,7 +53,9 @@ ANYTHING = st.recursive(
 )
 ANSWERS = st.dictionaries(LINKS, FITTING | ANYTHING, max_size=4)
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["patch", "row", "inner", "in-row", "remove", "submit", "amend"]), ANSWERS, st.integers(0, 5)),
+    st.tuples(
+        st.sampled_from(["patch", "row", "inner", "in-row", "remove", "whole", "submit", "amend"]), ANSWERS, st.integers(0, 5)
+    ),
     max_size=25,
 )
 
@@ -63,12 +65,16 @@ def step(sheet: Sheet, action: str, answers: dict[str, Any], pick: int) -> Refus
     rows = [(container, row) for container, ids in sheet.rows.items() for row in ids]
     container, row = rows[pick % len(rows)] if rows else ("g", str(new_id()))
     inside = f"{container}[{row}]."
+    named = (str(new_id()), *sheet.rows.get("g", ())[pick % 2 :])
     moves: dict[str, Callable[[], Refusal | None]] = {
         "patch": lambda: sheet.change(answers),
         "row": lambda: sheet.refused_row("g", {"in": "2026"} if pick % 2 else {}),
         "inner": lambda: sheet.refused_row(f"{inside}h", {"deep": True}),
         "in-row": lambda: sheet.change({f"{inside}in": None if pick % 2 else "2026-01"}),
         "remove": lambda: sheet.remove_row(row),
+        "whole": lambda: sheet.desk.do(
+            PatchResponse(sheet.id, {}, {"g": named}, {"author": None if pick % 2 else {"display": "A"}})
+        ),
         "submit": sheet.submit,
         "amend": lambda: sheet.amend(answers),
     }
@@ -106,7 +112,7 @@ def shown(desk: Desk, state: Response, version: int) -> dict[str, Any]:
     """A response as a client has it."""
     snapshot = Snapshot("response", RESPONSE, version, state, START, START, b"")
     view = msgspec.json.decode(msgspec.json.encode(desk.aggregate.view(snapshot)))
-    return {name: view[name] for name in ("version", "status", "answers", "rows")}
+    return {name: view[name] for name in ("version", "status", "answers", "rows", "elements") if name in view}
 
 
 @settings(max_examples=300)

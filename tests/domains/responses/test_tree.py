@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keepwell.domains.questionnaires import Definition, Item, compile_form
 from keepwell.domains.responses.models import Answers, Rows
-from keepwell.domains.responses.rules import answers_of, items_of
+from keepwell.domains.responses.rules import items_of, read_items
 from keepwell.domains.responses.rules.addresses import prefix
 from keepwell.domains.responses.rules.tree import locate
 from keepwell.kit.ids import new_id
@@ -78,7 +78,9 @@ def no_id(_ordinal: int) -> str:
 
 
 def back(definition: Definition, tree: Any) -> tuple[Answers, Rows]:
-    return answers_of(definition, tree, no_id)
+    found = read_items(definition, tree or None, no_id)
+    assert found.faults == ()
+    return found.answers, found.rows
 
 
 @pytest.mark.parametrize("name", ["mixed", *REAL_FORMS])
@@ -148,32 +150,6 @@ def test_rows_without_anything_are_there_or_left_out():
     rows = {"g": (g,), f"g[{g}].h": (h,)}
     assert items_of(definition, {}, rows) == [{"id": g, "linkId": "g", "item": [{"id": h, "linkId": "h"}]}]
     assert items_of(definition, {}, rows, empty_rows=False) == []
-
-
-def test_rows_that_bring_no_id_get_one():
-    definition, given = compile_form(MIXED), iter(["first", "second", "third"])
-    twice = str(new_id())
-    tree = [
-        {"linkId": "g", "item": [{"linkId": "x", "answer": [{"valueUri": "urn:a"}]}]},
-        {"linkId": "g", "id": "not a uuid", "item": [{"linkId": "x", "answer": [{"valueUri": "urn:b"}]}]},
-        {"linkId": "g", "id": twice},
-        {"linkId": "g", "id": twice},
-    ]
-    answers, rows = answers_of(definition, tree, lambda _ordinal: next(given))
-    assert rows == {"g": ("first", "second", twice, "third")}
-    assert answers == {"g[first].x": "urn:a", "g[second].x": "urn:b"}
-
-
-NONSENSE: list[Any] = [
-    None, 7, "x", {}, [None, 3, []], [{"linkId": 5}], [{"linkId": "nobody"}], [{"linkId": "x"}],
-    [{"linkId": "a", "answer": 7}], [{"linkId": "a", "answer": [{}]}], [{"linkId": "g", "item": 7}],
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("tree", NONSENSE)
-def test_what_is_no_tree_is_passed_over(tree: Any):
-    answers, _ = answers_of(compile_form(MIXED), tree, lambda _ordinal: str(new_id()))
-    assert answers == {}
 
 
 @settings(max_examples=60, deadline=None)

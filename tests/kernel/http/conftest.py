@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from keepwell.kernel.envelope import Actor
-from keepwell.kernel.http import Answer, Call, Door, Endpoint, Example, Limits, Pages
+from keepwell.kernel.http import FORM, Answer, Call, Door, Endpoint, Example, Limits, Pages, RefusalForm
 from keepwell.kernel.problems import OVERLOADED, UNAUTHENTICATED, Fault, ProblemType, Refusal, Refused
 from keepwell.kit.ids import new_id
 from tests.support.http_server import serving
@@ -46,6 +46,10 @@ class Filter(msgspec.Struct, forbid_unknown_fields=True):
 class Echo(msgspec.Struct):
     id: UUID
     text: str
+
+
+class Trouble(msgspec.Struct):
+    what: str
 
 
 class OutageError(Exception):
@@ -103,6 +107,16 @@ async def origin(call: Call) -> Answer:
     return Answer(body=msgspec.json.encode([call.origin, call.actor, dict(call.headers)]))
 
 
+async def pairs(call: Call) -> Answer:
+    return Answer(body=msgspec.json.encode([call.base, *call.pairs]))
+
+
+def shaped(refusal: Refusal, instance: str, request_id: str) -> Answer:
+    assert instance.startswith("/odd")
+    assert request_id
+    return Answer(refusal.type.status, Trouble(refusal.code), {}, "application/odd+json")
+
+
 class Held:
     """Lets a test hold a request inside its handler. It sits where a kernel would; these routes use none."""
 
@@ -139,6 +153,20 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/fail/{how}", fail, "Fail", "Faults", problems=(TEAPOT,), answers={204: None}, public=True),
     Endpoint("GET", "/v1/slow", slow, "Wait", "Faults", answers={200: dict[str, Any]}, public=True),
     Endpoint("GET", "/v1/origin", origin, "Origin", "Faults", answers={200: list[Any]}, public=True),
+    Endpoint(
+        "POST",
+        "/odd/things",
+        pairs,
+        "Ask by form",
+        "Odd",
+        body=Filter,
+        takes=FORM,
+        query=Filter,
+        pairs=True,
+        answers={200: list[Any]},
+        idempotent=False,
+        refused_as=RefusalForm("application/odd+json", Trouble, shaped),
+    ),
     Endpoint("GET", "/alive", alive, "Alive", "Faults", answers={200: dict[str, Any]}, public=True, vital=True),
 )
 
@@ -155,7 +183,9 @@ def pages() -> Pages:
 
 @pytest.fixture
 async def base(held: Held, pages: Pages) -> AsyncIterator[str]:
-    door = Door(cast("Any", held), authenticate, pages.endpoints, outages=outages, limits=Limits(in_flight=3))
+    door = Door(
+        cast("Any", held), authenticate, pages.endpoints, outages=outages, shapes={"/odd": shaped}, limits=Limits(in_flight=3)
+    )
     async with serving(door) as address:
         yield address
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from keepwell.kernel.envelope import Origin
-from keepwell.kernel.http import Answer, Shape
+from keepwell.kernel.http import Answer, RefusalForm
 from keepwell.kernel.http.inside import Inside, Parts
 from keepwell.kernel.http.openapi import document
 from keepwell.kernel.problems import Refusal, Refused
@@ -64,13 +64,13 @@ def test_refusals_of_another_shape_are_described_as_such():
     def shaped(refusal: Refusal, _instance: str, _request_id: str) -> Answer:
         return Answer(refusal.type.status, msgspec.json.encode({"name": refusal.code}))
 
-    odd = msgspec.structs.replace(ENDPOINTS[2], refused=Shape(shaped, Thing))
+    odd = msgspec.structs.replace(ENDPOINTS[2], refused_as=RefusalForm("application/json", Thing, shaped))
     made = document([ENDPOINTS[0], odd], "1", {})
     [refused], [usual] = (contents(made, *place) for place in (("/v1/things", "post", "422"), ("/v1/things/{id}", "get", "400")))
     assert refused[0] == "application/json"
     assert refused[1]["schema"] == {"$ref": "#/components/schemas/Thing"}
     name = refused[1]["examples"]["invalid-body"]["$ref"].rsplit("/", 1)[-1]
-    assert made["components"]["examples"][name] == {"value": {"name": "invalid-body"}}
+    assert made["components"]["examples"][name] == {"summary": "The body has wrong fields", "value": {"name": "invalid-body"}}
     assert usual[0] == "application/problem+json"
 
 

@@ -140,3 +140,16 @@ async def test_document_and_page_are_served_and_load_nothing_from_elsewhere(http
     anchors = set(re.findall(r'href="#([^"]+)"', page.text))
     assert "problem-teapot" in anchors
     assert all(f'id="{anchor}"' in page.text for anchor in anchors)
+
+
+def test_refusals_of_another_shape_are_described_as_they_are_made(pages: Pages):
+    operation = pages.document["paths"]["/odd/things"]["post"]
+    refused = pages.document["components"]["responses"][operation["responses"]["415"]["$ref"].rpartition("/")[2]]
+    content = refused["content"]["application/odd+json"]
+    assert content["schema"] == {"$ref": "#/components/schemas/Trouble"}
+    example = pages.document["components"]["examples"]["unsupported-media-type.Trouble"]
+    assert example["value"] == {"what": "unsupported-media-type"}
+    assert content["examples"].keys() == {"unsupported-media-type"}
+    assert operation["requestBody"]["content"].keys() == {"application/x-www-form-urlencoded"}
+    assert operation["requestBody"]["required"] is False
+    assert "Trouble" in pages.document["components"]["schemas"]

@@ -240,3 +240,28 @@ async def test_beyond_the_limit_only_vital_routes_answer(base: str, held: Held):
 async def test_ids_are_made_in_order(http: httpx.AsyncClient):
     before = str(new_id())
     assert (await http.get("/alive")).headers["x-request-id"] > before
+
+
+async def test_a_form_is_read_like_a_query_string(user: httpx.AsyncClient):
+    form = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
+    answer = await user.post("/odd/things?a=1&a=2", content="b=%C3%A9&b=x+y", headers=form)
+    base = str(user.base_url).rstrip("/")
+    assert answer.json() == [base, ["a", "1"], ["a", "2"], ["b", "\u00e9"], ["b", "x y"]]
+    assert (await user.post("/odd/things")).json() == [base]
+    odd = await user.post("/odd/things", content="a=b", headers={**form, "host": "<script>"})
+    assert odd.json() == ["", ["a", "b"]]
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}, {"content-type": "text/plain"}])
+async def test_what_is_no_form_is_refused_in_the_shape_of_its_path(user: httpx.AsyncClient, headers: dict[str, str]):
+    answer = await user.post("/odd/things", content="a=b", headers=headers)
+    assert (answer.status_code, answer.json()) == (415, {"what": "unsupported-media-type"})
+    assert answer.headers["content-type"] == "application/odd+json"
+    assert (await user.get("/odd/nowhere")).json() == {"what": "not-found"}
+    assert (await user.get("/oddly")).headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("content", [b"a=%ff", b"a=\xff", b"a=%00", b"&".join(b"a=%d" % n for n in range(200))])
+async def test_a_form_that_cannot_be_read_is_refused(user: httpx.AsyncClient, content: bytes):
+    answer = await user.post("/odd/things", content=content, headers={"content-type": "application/x-www-form-urlencoded"})
+    assert (answer.status_code, answer.json()) == (400, {"what": "invalid-parameter"})

@@ -1,5 +1,6 @@
 """The doors, each behind the same few words: what a scenario says goes through any of them, and what comes back is put alike."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -9,9 +10,10 @@ from uuid import UUID
 import httpx
 
 from tests.support.live import Speaker, speaking
-from tests.support.parity.stage import Person, Stage
+from tests.support.parity.stage import FORM, Person, Stage
 
 Json = dict[str, Any]
+_FHIR = "/fhir/R4/QuestionnaireResponse"
 
 
 class Told(NamedTuple):
@@ -50,7 +52,10 @@ class Door(ABC):
     lacks: frozenset[str] = frozenset()
     """The actions that this door does not have: a scenario that needs one is not played through it."""
     enters = False
-    """One comes in before one asks for anything: who may not see the response is refused then, once."""
+    """One is shown the response before one asks for anything: who may not see it is refused then, and asks for no more."""
+
+    rehearses = False
+    """What cannot even be said as a command here is only rehearsed, to tell what comes first: that is what the audit says."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -178,6 +183,85 @@ class Bulk(Door):
         body = outcome["body"]
         whole = body.get("response", body)
         return Told("ok", int(outcome["etag"].strip('"')), replayed, id=UUID(whole["id"]), row=body.get("row"))
+
+
+class Fhir(Door):
+    """FHIR R4: whoever changes something sends the whole of it, as it was at the version named but for what they change."""
+
+    name = "fhir"
+    lacks = frozenset({"merge", "rows"})
+    enters = True
+    rehearses = True
+
+    async def create(self, asked: Asked, questionnaire: str, answers: Json, subject: str | None = None) -> Told:
+        about = {} if subject is None else {"subject": {"reference": subject}}
+        resource = {"resourceType": "QuestionnaireResponse", "status": "in-progress", "questionnaire": questionnaire, **about}
+        return await self._send(asked, "POST", "", with_answers(resource, answers))
+
+    async def patch(self, asked: Asked, id_: UUID, answers: Json, *, merge: bool = False) -> Told:
+        return await self._put(asked, id_, answers)
+
+    async def submit(self, asked: Asked, id_: UUID) -> Told:
+        return await self._put(asked, id_, {}, status="completed")
+
+    async def amend(self, asked: Asked, id_: UUID, reason: str, answers: Json) -> Told:
+        return await self._put(asked, id_, answers, reason, status="amended")
+
+    async def void(self, asked: Asked, id_: UUID, reason: str) -> Told:
+        return await self._put(asked, id_, {}, reason, status="entered-in-error")
+
+    async def add_row(self, asked: Asked, id_: UUID, group: str, answers: Json) -> Told:
+        raise NotImplementedError
+
+    async def remove_row(self, asked: Asked, id_: UUID, row: str) -> Told:
+        raise NotImplementedError
+
+    async def _put(self, asked: Asked, id_: UUID, answers: Json, reason: str = "", **elements: str) -> Told:
+        resource = with_answers({**await self._known(id_, asked.if_match), **elements}, answers)
+        why = {"x-provenance": json.dumps({"resourceType": "Provenance", "reason": [{"text": reason}]})} if reason else {}
+        return await self._send(asked, "PUT", f"/{id_}", resource, **why)
+
+    async def _known(self, id_: UUID, version: int | None) -> Json:
+        """The response as it was at a version, or else is; of one that nobody has, somebody made it up."""
+        for path in ([f"/{id_}/_history/{version}"] if version else []) + [f"/{id_}"]:
+            answer = await self.stage.http.get(f"{_FHIR}{path}", headers=self.stage.people["clinician"].headers)
+            if answer.is_success:
+                return answer.json()
+        return {"resourceType": "QuestionnaireResponse", "id": str(id_), "status": "in-progress"}
+
+    async def _send(self, asked: Asked, method: str, path: str, resource: Json, **headers: str) -> Told:
+        headers |= asked.who.headers
+        if asked.if_match is not None:
+            headers["if-match"] = f'W/"{asked.if_match}"'
+        if asked.key is not None:
+            headers["idempotency-key"] = asked.key
+        answer = await self.stage.http.request(method, f"{_FHIR}{path}", headers=headers, json=resource)
+        replayed = answer.headers.get("idempotency-replayed") == "true"
+        if answer.is_error:
+            return of_outcome(answer.json(), replayed=replayed)
+        version = int(answer.headers["etag"].removeprefix("W/").strip('"'))
+        return Told("ok", version, replayed, id=UUID(answer.json()["id"]))
+
+
+def with_answers(resource: Json, answers: Json) -> Json:
+    """A QuestionnaireResponse that gives these answers too, those that are None no more; all in the order of the form."""
+    items = {one["linkId"]: one for one in resource.get("item", [])}
+    for name, value in answers.items():
+        key = "valueInteger" if isinstance(value, int) else "valueString"
+        items[name] = {"linkId": name, **({} if value is None else {"answer": [{key: value}]})}
+    order = [one["linkId"] for one in FORM["item"]]
+    found = sorted(items.values(), key=lambda one: order.index(one["linkId"]) if one["linkId"] in order else len(order))
+    return {**resource, "item": found} if found else {name: value for name, value in resource.items() if name != "item"}
+
+
+def of_outcome(outcome: Json, *, replayed: bool) -> Told:
+    """An OperationOutcome in place of a problem document."""
+    told = {one["url"]: one for one in outcome["extension"]}
+    codings = [[coding["code"] for coding in issue["details"]["coding"]] for issue in outcome["issue"]]
+    link_ids = [next((one["valueString"] for one in issue.get("extension", ())), None) for issue in outcome["issue"]]
+    faults = frozenset((codes[1], link_id) for codes, link_id in zip(codings, link_ids, strict=True) if codes[1:])
+    current = told.get("urn:keepwell:current-version", {}).get("valueInteger")
+    return Told(codings[0][0], None, replayed, faults, current)
 
 
 _TYPES = {

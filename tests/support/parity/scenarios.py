@@ -40,22 +40,26 @@ Scenario = Callable[[Play], Awaitable[None]]
 
 
 class Entry(NamedTuple):
-    """A row of the table: the actions a door needs, what is done, and whether somebody asks who may not even see the response."""
+    """A row of the table: the actions a door needs, and what is done.
+
+    `unseen`: somebody asks who may not even see the response. `unknown`: an item is answered that the form does not have.
+    """
 
     needs: frozenset[str]
     act: Scenario
     unseen: bool
+    unknown: bool
 
 
 SCENARIOS: dict[str, Entry] = {}
 """By name."""
 
 
-def scenario(*needs: str, unseen: bool = False) -> Callable[[Scenario], Scenario]:
+def scenario(*needs: str, unseen: bool = False, unknown: bool = False) -> Callable[[Scenario], Scenario]:
     """Enters a scenario into the table, under the name of its function."""
 
     def enter(play: Scenario) -> Scenario:
-        SCENARIOS[play.__name__] = Entry(frozenset(needs), play, unseen)
+        SCENARIOS[play.__name__] = Entry(frozenset(needs), play, unseen, unknown)
         return play
 
     return enter
@@ -69,7 +73,7 @@ async def create(play: Play) -> None:
     play.note(await door.create(play.by("patient"), form, GIVEN))
 
 
-@scenario("create")
+@scenario("create", unknown=True)
 async def create_badly(play: Play) -> None:
     door, form = play.door, play.stage.questionnaire
     play.note(await door.create(play.by("clinician"), form, {"nobody": "x"}))
@@ -88,7 +92,7 @@ async def patch(play: Play) -> None:
     play.note(await play.door.patch(play.by("clinician", 3), id_, {"note": None}))
 
 
-@scenario()
+@scenario(unknown=True)
 async def patch_badly(play: Play) -> None:
     id_ = await play.begun()
     play.note(await play.door.patch(play.by("clinician", 1), id_, {"age": "old"}))

@@ -1,5 +1,11 @@
 """Questionnaires: FHIR R4 forms, checked when they come in, fixed for ever once published, compiled for those who answer them."""
 
+from keepwell.domains.questionnaires.errors import (
+    QUESTIONNAIRE_EXISTS,
+    QUESTIONNAIRE_INVALID,
+    QUESTIONNAIRE_PUBLISHED,
+    QUESTIONNAIRE_RETIRED,
+)
 from keepwell.domains.questionnaires.models import (
     CreateQuestionnaire,
     Definition,
@@ -14,7 +20,7 @@ from keepwell.domains.questionnaires.models import (
 )
 from keepwell.domains.questionnaires.rules import PRIMITIVES, canonical, compile_form, element_faults, escape, lifecycle, verdict
 from keepwell.domains.questionnaires.service import RESOURCE, Judgement, QuestionnaireService
-from keepwell.domains.questionnaires.store import LOOKUP
+from keepwell.domains.questionnaires.store import FINDER, LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
 from keepwell.kernel.permissions import Permission
 
@@ -59,7 +65,12 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
+    "FINDER",
     "PRIMITIVES",
+    "QUESTIONNAIRE_EXISTS",
+    "QUESTIONNAIRE_INVALID",
+    "QUESTIONNAIRE_PUBLISHED",
+    "QUESTIONNAIRE_RETIRED",
     "CreateQuestionnaire",
     "Definition",
     "Item",

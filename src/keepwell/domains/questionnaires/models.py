@@ -97,6 +97,7 @@ class Item(msgspec.Struct, frozen=True):
     children: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     rows: bool = False
+    definition: str | None = None
 
     @property
     def answerable(self) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from keepwell.domains.questionnaires.errors import QUESTIONNAIRE_INVALID
 from keepwell.domains.questionnaires.models import CreateQuestionnaire, Definition, QuestionnaireSummary
 from keepwell.domains.questionnaires.rules import verdict
-from keepwell.domains.questionnaires.store import page, resolve
+from keepwell.domains.questionnaires.store import named, page, resolve
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View
 from keepwell.kernel.problems import Fault
 from keepwell.kit.ids import new_id, parse_id
@@ -68,6 +68,15 @@ class QuestionnaireService:
 
         async def query(connection: Any) -> UUID | None:
             return await resolve(connection, url, version or None)
+
+        return await self._kernel.search(Search("questionnaire", actor, origin, _READ, "resolve"), query)
+
+    async def named(self, actor: Actor, canonical: str, origin: Origin) -> list[UUID]:
+        """Every questionnaire that `url|version` or url names. Raises as `get` does."""
+        url, _, version = canonical.rpartition("|") if "|" in canonical else (canonical, "", "")
+
+        async def query(connection: Any) -> list[UUID]:
+            return await named(connection, url, version or None)
 
         return await self._kernel.search(Search("questionnaire", actor, origin, _READ, "resolve"), query)
 

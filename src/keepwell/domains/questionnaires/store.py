@@ -5,6 +5,7 @@ from uuid import UUID
 
 from keepwell.domains.questionnaires.errors import QUESTIONNAIRE_EXISTS
 from keepwell.domains.questionnaires.models import Questionnaire, QuestionnaireSummary
+from keepwell.kernel import Finder
 from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Snapshot
 
@@ -13,6 +14,9 @@ SELECT id, url, version, status, title, created_at, updated_at FROM questionnair
 WHERE tenant_id = current_tenant() AND ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR url = $2)
     AND ($3::uuid IS NULL OR id < $3)
 ORDER BY id DESC LIMIT $4
+"""
+_NAMED = """
+SELECT id FROM questionnaire WHERE tenant_id = current_tenant() AND url = $1 AND ($2::text IS NULL OR version = $2) ORDER BY id
 """
 _RESOLVE = """
 SELECT id FROM questionnaire
@@ -42,6 +46,20 @@ LOOKUP = Lookup(
 )
 
 
+FINDER = Finder(
+    kind="questionnaire",
+    table="questionnaire",
+    columns={
+        "url": "t.url",
+        "version": "t.version",
+        "status": "t.status",
+        "title": "starts_with(lower(t.title), {})",
+        "title-exact": "t.title",
+        "title-contains": "position({} IN lower(t.title)) > 0",
+    },
+)
+
+
 async def page(
     connection: Any, status: str | None, url: str | None, before: UUID | None, limit: int
 ) -> list[QuestionnaireSummary]:
@@ -53,3 +71,8 @@ async def page(
 async def resolve(connection: Any, url: str, version: str | None) -> UUID | None:
     """The questionnaire a canonical names; without a version the one published last."""
     return await connection.fetchval(_RESOLVE, url, version)
+
+
+async def named(connection: Any, url: str, version: str | None) -> list[UUID]:
+    """All questionnaires a canonical names; without a version all with this url."""
+    return [row["id"] for row in await connection.fetch(_NAMED, url, version)]

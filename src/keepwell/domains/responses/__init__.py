@@ -1,10 +1,24 @@
 """Responses: answers to published questionnaires, every version of them kept."""
 
+from keepwell.domains.responses.errors import (
+    INVALID_ANSWERS,
+    QUESTIONNAIRE_NOT_PUBLISHED,
+    RESPONSE_INVALID,
+    RESPONSE_NOT_SUBMITTED,
+    RESPONSE_SUBMITTED,
+    RESPONSE_VOIDED,
+)
 from keepwell.domains.responses.models import (
+    AMENDED,
+    COMPLETED,
+    IN_PROGRESS,
+    VOIDED,
     AddRow,
     AmendResponse,
     Answers,
+    AnswersChanged,
     CreateResponse,
+    Elements,
     GetResponse,
     OnConflict,
     PatchResponse,
@@ -16,10 +30,19 @@ from keepwell.domains.responses.models import (
     SubmitResponse,
     VoidResponse,
 )
-from keepwell.domains.responses.rules import evolution, lifecycle, shortcomings
+from keepwell.domains.responses.rules import (
+    Reading,
+    evolution,
+    in_tree,
+    items_of,
+    lifecycle,
+    read_items,
+    replacement,
+    shortcomings,
+)
 from keepwell.domains.responses.rules.evolution import change_of, newest_row
-from keepwell.domains.responses.service import KIND, RESOURCE, ResponseService
-from keepwell.domains.responses.store import LOOKUP
+from keepwell.domains.responses.service import KIND, RESOURCE, ResponseService, ResponseVerdict
+from keepwell.domains.responses.store import FINDER, LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
 from keepwell.kernel.permissions import Permission
 
@@ -104,24 +127,43 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
+    "AMENDED",
+    "COMPLETED",
+    "FINDER",
+    "INVALID_ANSWERS",
+    "IN_PROGRESS",
     "KIND",
+    "QUESTIONNAIRE_NOT_PUBLISHED",
     "RESOURCE",
+    "RESPONSE_INVALID",
+    "RESPONSE_NOT_SUBMITTED",
+    "RESPONSE_SUBMITTED",
+    "RESPONSE_VOIDED",
+    "VOIDED",
     "AddRow",
     "AmendResponse",
     "Answers",
+    "AnswersChanged",
     "CreateResponse",
+    "Elements",
     "GetResponse",
     "OnConflict",
     "PatchResponse",
+    "Reading",
     "RemoveRow",
     "Response",
     "ResponseChange",
     "ResponseEvent",
     "ResponseService",
+    "ResponseVerdict",
     "Rows",
     "SubmitResponse",
     "VoidResponse",
     "change_of",
+    "in_tree",
+    "items_of",
     "newest_row",
+    "read_items",
+    "replacement",
     "shortcomings",
 ]

@@ -24,6 +24,9 @@ OnConflict = Literal["refuse", "merge"]
 Rows = dict[str, tuple[str, ...]]
 """Row ids by address of the item that has them: of a group in the order they were added, of a question in that of its answers."""
 
+Elements = dict[str, Any]
+"""What else a FHIR QuestionnaireResponse says, such as its author, by the name of the element. As a change, None takes away."""
+
 
 class Response(msgspec.Struct, frozen=True):
     """Answers to one questionnaire. `canonical` and `questionnaire_version` are what the questionnaire said of itself.
@@ -39,20 +42,33 @@ class Response(msgspec.Struct, frozen=True):
     subject: str | None = None
     canonical: str | None = None
     questionnaire_version: str | None = None
+    elements: Elements = {}
 
 
 class CreateResponse(Command, frozen=True):
-    """Begins a response to a published questionnaire."""
+    """Begins a response to a published questionnaire. `submitted`: and declares it complete at once.
+
+    `rows` are those of the items it names; those of other groups begin where answers name them.
+    """
 
     questionnaire: UUID
     subject: str | None = None
     answers: Answers = msgspec.field(default_factory=dict[str, Any])
+    rows: Rows = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+    elements: Elements = msgspec.field(default_factory=dict[str, Any])
+    submitted: bool = False
 
 
 class PatchResponse(Command, frozen=True):
-    """Changes the answers it names and no others."""
+    """Changes the answers it names and no others.
+
+    `rows` are those of the items it names as they are to be: a row not among them goes with all in it, one that is not there
+    begins. Those of a question are named together with its answers. `elements` change like answers.
+    """
 
     answers: Answers
+    rows: Rows = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+    elements: Elements = msgspec.field(default_factory=dict[str, Any])
 
 
 class GetResponse(Command, frozen=True):
@@ -77,10 +93,12 @@ class SubmitResponse(Command, frozen=True):
 
 
 class AmendResponse(Command, frozen=True):
-    """Corrects a submitted response; the version before stays readable."""
+    """Corrects a submitted response; the version before stays readable. `rows` and `elements` are as in `PatchResponse`."""
 
     reason: str
     answers: Answers
+    rows: Rows = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+    elements: Elements = msgspec.field(default_factory=dict[str, Any])
 
 
 class VoidResponse(Command, frozen=True):
@@ -98,14 +116,16 @@ class ResponseCreated(msgspec.Struct, frozen=True, tag="created", omit_defaults=
     subject: str | None = None
     canonical: str | None = None
     questionnaire_version: str | None = None
+    elements: Elements = {}
 
 
 class AnswersChanged(msgspec.Struct, frozen=True, tag="changed", omit_defaults=True):
     """These answers were given or, with None, cleared.
 
-    `answer_rows` are the rows of the questions among them that have rows, as they are from now on; what stands in rows that
-    are not among them any more goes. `replaced` and `replaced_rows` are what was there before, None and empty where nothing
-    was. `behind`: how many versions had come since the one that this change was made from; it was merged into them.
+    `answer_rows` are the rows of the questions among them that have rows, and of groups that were given others, as they are
+    from now on; what stands in rows that are not among them any more goes. `replaced`, `replaced_rows` and `replaced_elements`
+    are what was there before, None and empty where nothing was. `behind`: how many versions had come since the one that this
+    change was made from; it was merged into them.
     """
 
     answers: Answers
@@ -113,6 +133,8 @@ class AnswersChanged(msgspec.Struct, frozen=True, tag="changed", omit_defaults=T
     replaced: Answers = {}
     replaced_rows: Rows = {}
     behind: int = 0
+    elements: Elements = {}
+    replaced_elements: Elements = {}
 
 
 class RowAdded(msgspec.Struct, frozen=True, tag="row-added", omit_defaults=True):
@@ -145,6 +167,7 @@ class ResponseAmended(msgspec.Struct, frozen=True, tag="amended", omit_defaults=
     answers: Answers
     rows: Rows = {}
     answer_rows: Rows = {}
+    elements: Elements = {}
 
 
 class ResponseVoided(msgspec.Struct, frozen=True, tag="voided"):
@@ -157,7 +180,7 @@ ResponseEvent = ResponseCreated | AnswersChanged | RowAdded | RowRemoved | Respo
 
 
 class ResponseView(msgspec.Struct, frozen=True):
-    """A response as callers see it.
+    """A response as callers see it. `elements` only where something was said that only FHIR has a place for.
 
     Only where a change was merged: `merged`, and in `cleared` the answers that apply no more since, and were taken out.
     """
@@ -173,6 +196,7 @@ class ResponseView(msgspec.Struct, frozen=True):
     rows: Rows
     created_at: datetime
     updated_at: datetime
+    elements: Elements | msgspec.UnsetType = msgspec.UNSET
     merged: bool | msgspec.UnsetType = msgspec.UNSET
     cleared: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
@@ -180,8 +204,8 @@ class ResponseView(msgspec.Struct, frozen=True):
 class ResponseChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one version changed, for whoever has the version before: with it they have this one.
 
-    `change` is the name of the event. In `answers` None stands for what was cleared or went. `rows` are the rows of questions as
-    they are from now on; rows of groups were added at the end (`rows_added`), or taken away (`rows_removed`).
+    `change` is the name of the event. In `answers` and `elements` None stands for what was cleared or went. `rows` are rows as
+    they are from now on, by address; of groups, one alone was added at the end (`rows_added`), or taken away (`rows_removed`).
     """
 
     version: int
@@ -191,6 +215,7 @@ class ResponseChange(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: Rows = {}
     rows_added: Rows = {}
     rows_removed: Rows = {}
+    elements: Elements = {}
     reason: str | None = None
 
 

@@ -1,11 +1,16 @@
-"""Where responses are found: by questionnaire, by the person they are about, by status."""
+"""Where responses are found: by questionnaire, by the person they are about, by status, identifier and time."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from keepwell.domains.responses.models import Response
+from keepwell.kernel import Finder
 from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Snapshot
+from keepwell.kit.fhir.temporal import span
+from keepwell.kit.fhir.tokens import identifier_token
 
 _PAGE = """
 SELECT id FROM response
@@ -16,15 +21,51 @@ ORDER BY id DESC LIMIT $6
 """
 
 
-def _row(snapshot: Snapshot, blind: Any) -> tuple[Any, ...]:
+def _row(snapshot: Snapshot, blind: Callable[[str], bytes]) -> tuple[Any, ...]:
     state: Response = snapshot.state
-    return (state.questionnaire, None if state.subject is None else blind(state.subject), state.status)
+    subject = None if state.subject is None else blind(state.subject)
+    return (state.questionnaire, subject, state.status, *_identifier(state, blind), *_authored(state))
+
+
+def _identifier(state: Response, blind: Callable[[str], bytes]) -> tuple[bytes | None, bytes | None]:
+    identifier = cast("dict[str, Any]", state.elements.get("identifier", {}))
+    value = identifier.get("value")
+    if value is None:
+        return None, None
+    return blind(identifier_token(identifier.get("system", ""), value)), blind(identifier_token(None, value))
+
+
+def _authored(state: Response) -> tuple[datetime | None, datetime | None]:
+    return span(state.elements.get("authored", "")) or (None, None)
 
 
 LOOKUP = Lookup(
     table="response",
-    columns={"questionnaire_id": "uuid", "subject_index": "bytea", "status": "text"},
+    columns={
+        "questionnaire_id": "uuid",
+        "subject_index": "bytea",
+        "status": "text",
+        "identifier_index": "bytea",
+        "identifier_value_index": "bytea",
+        "authored_first": "timestamptz",
+        "authored_last": "timestamptz",
+    },
     row=_row,
+)
+
+FINDER = Finder(
+    kind="response",
+    table="response",
+    columns={
+        "questionnaire": "t.questionnaire_id",
+        "subject": "t.subject_index",
+        "status": "t.status",
+        "identifier": "t.identifier_index",
+        "identifier-value": "t.identifier_value_index",
+        # Without word of the sender it was authored when it changed last.
+        "authored-first": "coalesce(t.authored_first, g.updated_at)",
+        "authored-last": "coalesce(t.authored_last, g.updated_at)",
+    },
 )
 
 

@@ -4,14 +4,15 @@ from keepwell.kernel.http.app import Door, Limits
 from keepwell.kernel.http.body import converted, decode
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, Fixed, answer
 from keepwell.kernel.http.deprecation import Deprecation
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint, ErrorShape, Example, RequestHeader, Shape
+from keepwell.kernel.http.endpoint import FORM, Authenticator, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
 from keepwell.kernel.http.pages import Pages
-from keepwell.kernel.http.query import USUAL_PAGE, PageLimit
+from keepwell.kernel.http.query import USUAL_PAGE, PageLimit, parse_pairs
 from keepwell.kernel.http.render import document, problem, retry_after
 from keepwell.kernel.http.socket import DisconnectedError, Socket, SocketCall
 
 __all__ = [
     "ANONYMOUS",
+    "FORM",
     "USUAL_PAGE",
     "Answer",
     "Authenticator",
@@ -26,14 +27,15 @@ __all__ = [
     "Limits",
     "PageLimit",
     "Pages",
+    "RefusalForm",
     "RequestHeader",
-    "Shape",
     "Socket",
     "SocketCall",
     "answer",
     "converted",
     "decode",
     "document",
+    "parse_pairs",
     "problem",
     "retry_after",
 ]

@@ -76,6 +76,17 @@ def check_media_type(headers: Mapping[bytes, bytes]) -> None:
         raise Refused(Refusal(UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is not supported on requests."))
 
 
+def check_form_type(headers: Mapping[bytes, bytes]) -> None:
+    """Raises:
+    Refused: `unsupported-media-type` unless the body is announced as a form.
+    """
+    media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media != b"application/x-www-form-urlencoded":
+        raise Refused(Refusal(UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/x-www-form-urlencoded."))
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise Refused(Refusal(UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is not supported on requests."))
+
+
 def decode(body: bytes, decoder: msgspec.json.Decoder[Any], *, parts: bool = False) -> Any:
     """The struct a JSON body stands for.
 

@@ -1,5 +1,6 @@
 """One request as a handler sees it, and the answer a handler gives."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from keepwell.kit.ids import NIL
 if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
 
+_AUTHORITY = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 ANONYMOUS = Actor(tenant=NIL, id=NIL, role="anonymous", scopes=())
 """Who calls a public route: nobody, in no clinic, allowed nothing."""
 
@@ -23,8 +25,9 @@ class Call:
 
     `id` is the `{id}` of the path (`NIL` on paths without one), `path` every path parameter as text.
     `query` and `body` are instances of the structs the endpoint declares, `pairs` the parameters as sent where it reads them
-    itself. `tags_known` are the entity tags of what the caller already has, as if strong: the door itself turns a match into 304.
-    `usual_limit` is the bytes most bodies may have. `abort` ends the connection without waiting for anything to get through.
+    itself, and those of a form in the body after them. `tags_known` are the entity tags of what the caller already has, as if
+    strong: the door itself turns a match into 304. `usual_limit` is the bytes most bodies may have. `secure`: it came encrypted.
+    `abort` ends the connection without waiting for anything to get through.
     """
 
     __slots__ = (
@@ -40,6 +43,7 @@ class Call:
         "path",
         "query",
         "raw_headers",
+        "secure",
         "tags_known",
         "usual_limit",
     )
@@ -66,11 +70,20 @@ class Call:
         self.idempotency_key: str | None = None
         self.usual_limit = 0
         self.abort: Callable[[], None] = lambda: None
+        self.secure = False
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The request headers by lower-case name."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.raw_headers.items()}
+
+    @property
+    def base(self) -> str:
+        """The scheme and authority that the caller addressed, such as `https://clinic.example`; empty where it named none."""
+        host = self.raw_headers.get(b"host", b"")
+        if not _AUTHORITY.fullmatch(host):
+            return ""
+        return f"{'https' if self.secure else 'http'}://{host.decode('ascii')}"
 
     def envelope(self, command: Command, *, merge: bool = False) -> Envelope:
         return Envelope(command, self.actor, self.origin, self.if_match, self.idempotency_key, merge)

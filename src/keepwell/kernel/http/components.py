@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from keepwell.kernel.http.endpoint import Endpoint, Shape
-from keepwell.kernel.http.render import PROBLEM_JSON, document, needs_retry_after
+from keepwell.kernel.http.endpoint import Endpoint, RefusalForm
+from keepwell.kernel.http.render import PROBLEM_JSON, needs_retry_after, problem
 from keepwell.kernel.problems import Fault, ProblemType, Refusal
 
 _SCHEMAS = "#/components/schemas/{name}"
@@ -27,6 +27,9 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     errors: list[Fault] = []
 
 
+_AS_PROBLEM = RefusalForm(PROBLEM_JSON, Problem, problem)
+
+
 class Components:
     """The shared parts of one document, each under its own name.
 
@@ -36,8 +39,8 @@ class Components:
     def __init__(self, endpoints: Sequence[Endpoint], shown: Iterable[Refusal]) -> None:
         types: list[Any] = [Problem]
         for endpoint in endpoints:
-            refused = None if endpoint.refused is None else endpoint.refused.kind
-            types += [kind for kind in (endpoint.body, endpoint.query, refused, *endpoint.answers.values()) if described(kind)]
+            refused = () if endpoint.refused_as is None else (endpoint.refused_as.shape,)
+            types += [kind for kind in (endpoint.body, endpoint.query, *endpoint.answers.values(), *refused) if described(kind)]
         unique = list(dict.fromkeys(types))
         schemas, self.schemas = msgspec.json.schema_components(unique, ref_template=_SCHEMAS)
         self.examples: dict[str, Any] = {}
@@ -64,38 +67,33 @@ class Components:
         self.examples.setdefault(name, shown)
         return {"$ref": f"#/components/examples/{name}"}
 
-    def refused(self, endpoint: Endpoint, status: int, kinds: Sequence[ProblemType], path: str) -> dict[str, Any]:
+    def refused(self, status: int, kinds: Sequence[ProblemType], path: str, form: RefusalForm | None = None) -> dict[str, Any]:
         """A reference to the answer of this status that is one of these problems. `path` is one where they may occur."""
+        form = form or _AS_PROBLEM
+        examples = {kind.code: self._refusal(form, kind, path) for kind in kinds}
+        schema = self.of(form.shape)
+        if form is _AS_PROBLEM:
+            schema = {"allOf": [schema, {"properties": {"code": {"enum": list(examples)}}}]}
         headers = {"X-Request-ID": header_ref("X-Request-ID")}
         if all(needs_retry_after(kind) for kind in kinds):
             headers["Retry-After"] = header_ref("Retry-After")
-        shape = endpoint.refused
-        if shape is None:
-            examples = {kind.code: self._problem(kind, path) for kind in kinds}
-            codes = {"properties": {"code": {"enum": list(examples)}}}
-            content = {PROBLEM_JSON: {"schema": {"allOf": [self.of(Problem), codes]}, "examples": examples}}
-        else:
-            examples = {kind.code: self._shaped(kind, shape, path) for kind in kinds}
-            content = {endpoint.media: {"schema": self.of(shape.kind), "examples": examples}}
         response = {
             "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds),
             "headers": headers,
-            "content": content,
+            "content": {form.media: {"schema": schema, "examples": examples}},
         }
         alike = [name for name in self.responses if name.startswith(f"{status}.")]
         name = next((each for each in alike if self.responses[each] == response), f"{status}.{len(alike) + 1}")
         self.responses.setdefault(name, response)
         return {"$ref": f"#/components/responses/{name}"}
 
-    def _problem(self, kind: ProblemType, path: str) -> dict[str, Any]:
-        if kind.code not in self.examples:
-            members = document(self._shown.get(kind.code, Refusal(kind)), path, _REQUEST_ID)
-            self.examples[kind.code] = {"summary": kind.title, "value": _as_sent(members)}
-        return {"$ref": f"#/components/examples/{kind.code}"}
-
-    def _shaped(self, kind: ProblemType, shape: Shape, path: str) -> dict[str, Any]:
-        body = shape.make(self._shown.get(kind.code, Refusal(kind)), path, _REQUEST_ID).body
-        return self.example(f"{kind.code}.{shape.kind.__name__}", msgspec.Raw(body) if isinstance(body, bytes) else body)
+    def _refusal(self, form: RefusalForm, kind: ProblemType, path: str) -> dict[str, Any]:
+        name = kind.code if form is _AS_PROBLEM else f"{kind.code}.{form.shape.__name__}"
+        if name not in self.examples:
+            body = form.made(self._shown.get(kind.code, Refusal(kind)), path, _REQUEST_ID).body
+            value = msgspec.json.decode(body) if isinstance(body, bytes) else _as_sent(body)
+            self.examples[name] = {"summary": kind.title, "value": value}
+        return {"$ref": f"#/components/examples/{name}"}
 
 
 def _as_sent(value: Any) -> Any:

@@ -1,14 +1,14 @@
 """The table of the HTTP door: one `Endpoint` says all about one operation; server and document are both made from it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from keepwell.kernel.envelope import Actor, Origin
 from keepwell.kernel.http import headers as header
-from keepwell.kernel.http.body import check_media_type, decode, read_body
+from keepwell.kernel.http.body import check_form_type, check_media_type, decode, read_body
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call
 from keepwell.kernel.http.coding import Coder, negotiated
 from keepwell.kernel.http.deprecation import Deprecation
@@ -35,7 +35,7 @@ class RequestHeader(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """What the document shows of an operation: a body that can be sent, and what the first of its successes carries.
+    """What the document shows of an operation: a body that can be sent, and what its first success carries, or any like it.
 
     `problems` are refusals whose documents hold more than every problem does.
     """
@@ -49,11 +49,16 @@ ErrorShape = Callable[[Refusal, str, str], Answer]
 """Makes an answer of a refusal, the path as the caller wrote it, and the request's id."""
 
 
-class Shape(NamedTuple):
-    """What refusals look like where they are no problem documents: `make` makes them, and `kind` is what it makes."""
+class RefusalForm(msgspec.Struct, frozen=True):
+    """What an operation's refusals look like in the document: content type, shape, and who makes them."""
 
-    make: ErrorShape
-    kind: type[Any]
+    media: str
+    shape: type[Any]
+    made: ErrorShape
+
+
+FORM = "application/x-www-form-urlencoded"
+"""The content type of bodies that are parameters, as in a query string."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -69,13 +74,14 @@ class Endpoint(msgspec.Struct, frozen=True):
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that
     of bodies.
     `door` is what journal and access records call the way in. `pairs`: parameters may be repeated and carry modifiers, so the
-    handler reads them itself from `Call.pairs`; `query` then only describes them. `streams`: the answer goes on until its caller
-    leaves; its body is closed (`aclose`) then, whether it was begun or not. `headers` are read besides the usual ones.
-    `deprecated`: every answer says until when it will be there, and what replaces it. `refused` is what a refusal looks like
-    where it is no problem document; the door has to know it too (`Door`), since it refuses what has no endpoint.
+    handler reads them itself from `Call.pairs`; `query` then only describes them, and so does `body` where the operation takes a
+    `FORM`. `streams`: the answer goes on until its caller leaves; its body is closed (`aclose`) then, whether it was begun or
+    not. `headers` are read besides the usual ones. `deprecated`: every answer says until when it will be there, and what
+    replaces it.
     `compressed`: its answers may be, because they hold no credential, and no text of people who need no account to write it
     (docs/decisions/0012). None: nobody has decided, and they are not.
-    `example` is for the document, which has one wherever something is carried.
+    `example` is for the document, which has one wherever something is carried. `refused_as`: see `RefusalForm`; who makes them so
+    is the door's `shapes`.
     """
 
     method: str
@@ -102,9 +108,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     streams: bool = False
     headers: tuple[RequestHeader, ...] = ()
     deprecated: Deprecation | None = None
-    refused: Shape | None = None
     compressed: bool | None = None
     example: Example = Example()
+    refused_as: RefusalForm | None = None
 
     @property
     def writes(self) -> bool:
@@ -124,7 +130,9 @@ class Operation:
         self._coder = coder
         self._compresses = endpoint.compressed and not endpoint.streams
         self._query = QueryReader(None if endpoint.pairs else endpoint.query)
-        self._decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
+        self._takes_form = endpoint.takes == FORM
+        takes_json = endpoint.body is not None and not self._takes_form
+        self._decoder = msgspec.json.Decoder(endpoint.body) if takes_json else None
         self._body_limit = endpoint.body_limit or usual_limit
         self._usual_limit = usual_limit
         self._has_id = "{id}" in endpoint.path
@@ -164,6 +172,7 @@ class Operation:
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         call.usual_limit = self._usual_limit
         call.abort = scope.get(ABORT, call.abort)
+        call.secure = exchange.secure
         if self._has_id:
             call.id = path_id(call.path)
         if self.endpoint.pairs:
@@ -178,6 +187,8 @@ class Operation:
             call.idempotency_key = header.idempotency_key(headers)
         if self._decoder is not None:
             call.body = await self._body(headers, receive, self._decoder)
+        elif self._takes_form:
+            call.pairs += await self._form(headers, receive)
         elif self._refuses_body and (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"):
             await self._nothing(headers, receive)
         return call
@@ -196,6 +207,12 @@ class Operation:
         if body and not typed:
             check_media_type(headers)
         return decode(body, decoder, parts=self.endpoint.parts)
+
+    async def _form(self, headers: Mapping[bytes, bytes], receive: Receive) -> tuple[tuple[str, str], ...]:
+        body = await read_body(receive, headers, self._body_limit)
+        if body:
+            check_form_type(headers)
+        return parse_pairs(body)
 
     async def _nothing(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         """Takes no body or an empty object: what somebody says in another one must not be lost without a word."""

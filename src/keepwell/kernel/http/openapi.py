@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keepwell.kernel.http.components import HEADERS, Components, described, header_ref, phrase
-from keepwell.kernel.http.endpoint import Endpoint
+from keepwell.kernel.http.endpoint import FORM, Endpoint
 from keepwell.kernel.http.errors import HEADERS_TOO_LARGE, REQUEST_TIMEOUT
 from keepwell.kernel.problems import (
     BODY_TOO_LARGE,
@@ -108,7 +108,7 @@ def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": components.of(endpoint.body)}
         if example.body is not None:
             content["examples"] = {"usual": components.example(f"{name}.body", example.body)}
-        operation["requestBody"] = {"required": True, "content": {endpoint.takes: content}}
+        operation["requestBody"] = {"required": endpoint.takes != FORM, "content": {endpoint.takes: content}}
     if endpoint.public:
         operation["security"] = []
     if endpoint.deprecated is not None:
@@ -163,14 +163,13 @@ def _header(name: str, pattern: str, description: str) -> dict[str, Any]:
 
 def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[str, Any]:
     responses: dict[str, Any] = {}
-    example = endpoint.example.answer
+    example, first = endpoint.example.answer, next(iter(endpoint.answers.values()), None)
     for status, kind in endpoint.answers.items():
         response: dict[str, Any] = {"description": phrase(status), "headers": _success_headers(endpoint, status)}
         if kind is not None:
             content: dict[str, Any] = {"schema": components.of(kind) if described(kind) else {"type": "string"}}
-            if example is not None:
+            if example is not None and kind is first:
                 content["examples"] = {"usual": components.example(f"{name}.answer", example)}
-                example = None
             response["content"] = {endpoint.media: content}
         responses[str(status)] = response
     if endpoint.etag and not endpoint.writes:
@@ -181,7 +180,7 @@ def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[st
     path = _PARAMETER.sub(lambda found: _EXAMPLE_ID if found[1] == "id" else found[1], endpoint.path)
     for status, kinds in sorted(by_status.items()):
         if str(status) not in responses:
-            responses[str(status)] = components.refused(endpoint, status, kinds, path)
+            responses[str(status)] = components.refused(status, kinds, path, endpoint.refused_as)
     return responses
 
 

@@ -7,6 +7,11 @@ from typing import NamedTuple
 _MOMENT = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
 )
+_FRACTION = re.compile(r"\.(\d+)", re.ASCII)
+_TICK = timedelta(microseconds=1)
+_WIDTHS = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _CLOCK = re.compile(r"(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?", re.ASCII)
 
 
@@ -109,6 +114,36 @@ def _fields(one: tuple[int, ...], nanos: int, other: tuple[int, ...], others: in
     if common == full and nanos != others:
         return Order(-1 if nanos < others else 1, certain=True)
     return Order(0, certain=True)
+
+
+def span(text: str) -> tuple[datetime, datetime] | None:
+    """The first instant that a date or instant can mean, and the last, to the microsecond in UTC; None when it is neither.
+
+    Without an offset it is read as UTC. What lies beyond the years 1 to 9999 is cut off.
+    """
+    found = moment(text)
+    if found is None:
+        return None
+    try:
+        first = _as_datetime(found).astimezone(UTC) + timedelta(microseconds=found.fraction // 1_000)
+        return first, min(first + (_width(found, first, text) - _TICK), _LATEST)
+    except OverflowError:
+        # Within an offset or a width of either end of time.
+        return (_EARLIEST, _EARLIEST) if found.fields[0] == 1 else (_LATEST, _LATEST)
+
+
+def _width(one: Moment, first: datetime, text: str) -> timedelta:
+    """How long it lasts: as long as what it leaves open."""
+    written_fraction = _FRACTION.search(text)
+    if written_fraction is not None:
+        return timedelta(microseconds=10 ** max(0, 6 - len(written_fraction[1])))
+    precision = len(one.fields)
+    if precision > 2:
+        return _WIDTHS[precision - 3]
+    year, month = (*one.fields, 12)[:2]
+    if (year, month) == (9999, 12):
+        return _LATEST - first + _TICK
+    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC) - first
 
 
 def from_datetime(now: datetime) -> Moment:

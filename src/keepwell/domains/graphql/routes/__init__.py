@@ -25,7 +25,7 @@ from keepwell.domains.graphql.routes.execution import Execution, Outages
 from keepwell.domains.graphql.routes.schema import make_schema
 from keepwell.domains.graphql.service import GraphQLService
 from keepwell.kernel import Refusal, Refused
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Deprecation, Endpoint, ErrorShape, Example, PageLimit, Shape
+from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Deprecation, Endpoint, ErrorShape, Example, PageLimit, RefusalForm
 from keepwell.kernel.http.inside import Inside
 
 PATH = "/graphql"
@@ -154,7 +154,7 @@ def endpoints(
             _TAG,
             body=GraphQLRequest,
             answers={200: GraphQLAnswer},
-            refused=Shape(refused, GraphQLRefusal),
+            refused_as=RefusalForm("application/json", GraphQLRefusal, refused),
             problems=(
                 QUERY_MALFORMED,
                 QUERY_INVALID,

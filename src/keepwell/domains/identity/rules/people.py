@@ -32,6 +32,7 @@ SCOPES: Mapping[Role, tuple[str, ...]] = {
     "admin": ("user/*.cruds",),
     "clinician": (
         "user/Organization.r",
+        "user/Patient.crus",
         "user/Questionnaire.crus",
         "user/QuestionnaireResponse.crus",
         "user/Session.ruds",

@@ -71,6 +71,7 @@ def _item(found: Found, children: tuple[str, ...], groups: tuple[str, ...], rows
         children=children,
         groups=groups,
         rows=source["linkId"] in rows,
+        definition=source.get("definition"),
     )
 
 

@@ -1,6 +1,7 @@
-"""The R4 elements a Questionnaire is made of, as a table: what each may hold, how often, of which type.
+"""The R4 elements that stored resources are made of, as a table: what each may hold, how often, of which type.
 
-Source: HL7 FHIR R4 (4.0.1), the structure definitions of Questionnaire and of the data types that it and extensions reach.
+Source: HL7 FHIR R4 (4.0.1), the structure definitions of the resources and of the data types that they and extensions reach. The
+items of a QuestionnaireResponse are left out: what they may hold, their form says.
 
 A line reads `name:type` and a mark: none for at most one, `!` for exactly one, `*` for any number, `+` for one or more.
 `value[x]:A|B` is a choice of types, spelt `valueA` or `valueB` in JSON; `code(a,b)` is bound to these codes.
@@ -38,6 +39,20 @@ _TABLE: dict[str, str] = {
     "Questionnaire.item.answerOption": _BACKBONE + " value[x]:integer|date|time|string|Coding|Reference! initialSelected:boolean",
     "Questionnaire.item.initial": _BACKBONE
     + " value[x]:boolean|decimal|integer|date|dateTime|time|string|uri|Attachment|Coding|Quantity|Reference!",
+    "QuestionnaireResponse": _RESOURCE
+    + " identifier:Identifier basedOn:Reference* partOf:Reference* questionnaire:canonical"
+    + " status:code(in-progress,completed,amended,entered-in-error,stopped)! subject:Reference encounter:Reference"
+    + " authored:dateTime author:Reference source:Reference",
+    "Patient": _RESOURCE
+    + " identifier:Identifier* active:boolean name:HumanName* telecom:ContactPoint* gender:code(male,female,other,unknown)"
+    + " birthDate:date deceased[x]:boolean|dateTime address:Address* maritalStatus:CodeableConcept"
+    + " multipleBirth[x]:boolean|integer photo:Attachment* contact:Patient.contact* communication:Patient.communication*"
+    + " generalPractitioner:Reference* managingOrganization:Reference link:Patient.link*",
+    "Patient.contact": _BACKBONE
+    + " relationship:CodeableConcept* name:HumanName telecom:ContactPoint* address:Address"
+    + " gender:code(male,female,other,unknown) organization:Reference period:Period",
+    "Patient.communication": _BACKBONE + " language:CodeableConcept! preferred:boolean",
+    "Patient.link": _BACKBONE + " other:Reference! type:code(replaced-by,replaces,refer,seealso)!",
     "Address": _ELEMENT
     + " use:code(home,work,temp,old,billing) type:code(postal,physical,both) text:string line:string* city:string"
     + " district:string state:string postalCode:string country:string period:Period",

@@ -132,7 +132,7 @@ def _element(shape: Shape, kind: str, found: dict[str, Any], place: Place | None
             work += _property(prop, value, found, below(place, name, aside=prop.type in _ASIDE), findings)
         elif name.startswith("_") and (sibling := shape.properties.get(name[1:])) is not None and sibling.primitive:
             work += _sibling(sibling, value, below(place, name, aside=True), findings)
-        elif not (name == "resourceType" and kind == "Questionnaire"):  # judged by whoever knows which resource it must be
+        elif not (name == "resourceType" and "contained" in shape.properties):  # judged by whoever knows which it must be
             _slip(value, below(place, name), f"R4 knows no such element of {kind}.", findings)
     _obligations(shape, kind, found, place, findings)
     return work

@@ -8,6 +8,7 @@ from keepwell.domains.responses.models import Answers, Rows
 from keepwell.domains.responses.rules.addresses import Address, Unaddressable, containers, read
 from keepwell.domains.responses.rules.values import judge
 from keepwell.kernel.problems import Fault
+from keepwell.kit.ids import parse_id
 
 MAX_ROWS = 500
 MAX_CELLS = 100_000
@@ -20,7 +21,7 @@ RowIds = Callable[[int], str]
 class Change(NamedTuple):
     """Values by full address, None where cleared; rows that begin with them; and what is wrong, when anything is.
 
-    `answer_rows` are the rows of those changed questions that have rows, as they are after the change.
+    `answer_rows` are the rows of those changed questions that have rows, and of the groups named, as they are after the change.
     """
 
     answers: Answers
@@ -39,13 +40,18 @@ class Ground(NamedTuple):
     made: int = 0
 
 
-def understand(ground: Ground, answers: Answers, *, bring_rows: bool = False, inside: str = "") -> Change:
+def understand(
+    ground: Ground, answers: Answers, *, bring_rows: bool = False, inside: str = "", named: Rows | None = None
+) -> Change:
     """The change that `answers` mean.
 
     `bring_rows`: an address may name a row of a group that is not there yet, which thereby begins. `inside` stands before
-    every address: the row that all of them are in.
+    every address: the row that all of them are in. `named` are the rows that items are to have; where a group's are named, no
+    other begins.
     """
     change = _Change(ground, bring_rows=bring_rows)
+    if named:
+        change.name_rows(named)
     items = ground.definition.items
     later: list[tuple[int, bool, int, str, Any]] = []
     for place, (key, value) in enumerate(answers.items()):
@@ -88,14 +94,45 @@ class _Change:
         self._bring_rows = bring_rows
         self._answers: Answers = {}
         self._begun: dict[str, tuple[str, ...]] = {}
+        self._named: dict[str, tuple[str, ...]] = {}
         self._answer_rows: dict[str, tuple[str, ...]] = {}
         self._rows = ground.rows
         self._faults: list[tuple[int, Fault]] = []
 
     def done(self) -> Change:
         """What came of it, the faults in the order the answers were sent."""
+        for name in self._named.keys() - self._answer_rows.keys() - self._answers.keys():
+            message = "The rows of a question are named together with its answers."
+            self._faults.append((-1, Fault(f"/rows/{escape(name)}", "row-id", message)))
         faults = tuple(fault for _, fault in sorted(self._faults, key=lambda one: one[0])[:MAX_FAULTS])
         return Change(self._answers, self._begun, self._answer_rows, faults)
+
+    def name_rows(self, named: Rows) -> None:
+        """Takes over which rows there are to be, from outside in."""
+        for key in sorted(named, key=lambda text: text.count("].")):
+            address = read(self._ground.definition, key, self._rows)
+            wrong = address if isinstance(address, Unaddressable) else self._wrong_rows(address, named[key])
+            if isinstance(address, Unaddressable) or wrong is not None:
+                code, message = wrong or _NOT_REPEATING
+                self._faults.append((-1, Fault(f"/rows/{escape(key)}", code, message)))
+                continue
+            name = str(address)
+            self._rows = {**self._rows, name: named[key]}
+            self._named[name] = named[key]
+            if address.item.type == "group":
+                self._answer_rows[name] = named[key]
+
+    def _wrong_rows(self, address: Address, ids: tuple[str, ...]) -> Unaddressable | None:
+        """Why an item cannot have these rows."""
+        if not address.item.rows:
+            return _NOT_REPEATING
+        if not self._rows_are_there(address):
+            return Unaddressable("unknown-row", "There is no such row.")
+        elsewhere = (set(others) for container, others in self._rows.items() if container != str(address))
+        proper = all((found := parse_id(row)) is not None and str(found) == row for row in ids)
+        if not proper or len(set(ids)) != len(ids) or any(others & set(ids) for others in elsewhere):
+            return Unaddressable("row-id", "The ids of rows are UUIDs in lower case, each for one row only.")
+        return None
 
     def add(self, place: int, key: str, text: str, value: Any) -> None:
         address = read(self._ground.definition, text, self._rows)
@@ -128,7 +165,11 @@ class _Change:
             message = f"At most {MAX_ROWS} answers can be given to a question that asks further ones."
             self._fault(place, key, "", "limit", message, None)
             return
-        self._answer_rows[name] = self._kept(name, values)
+        named = self._named.get(name)
+        if named is not None and len(named) != len(values):
+            self._fault(place, key, "", "row-id", "There must be as many rows as answers.", None)
+            return
+        self._answer_rows[name] = self._kept(name, values) if named is None else named
         self._rows = {**self._rows, name: self._answer_rows[name]}
 
     def _kept(self, name: str, values: list[Any]) -> tuple[str, ...]:
@@ -151,13 +192,22 @@ class _Change:
             if row in self._rows.get(container, ()) or row in self._begun.get(container, ()):
                 continue
             group = self._ground.definition.items[address.item.groups[level]]
-            if not self._bring_rows or group.type != "group" or _known(row, self._rows) or _known(row, self._begun):
+            if (
+                not self._bring_rows
+                or container in self._named
+                or group.type != "group"
+                or _known(row, self._rows)
+                or _known(row, self._begun)
+            ):
                 return False
             self._begun[container] = (*self._begun.get(container, ()), row)
         return True
 
     def _fault(self, place: int, key: str, below: str, code: str, message: str, link_id: str | None) -> None:
         self._faults.append((place, Fault(f"/answers/{escape(key)}{below}", code, message, link_id)))
+
+
+_NOT_REPEATING = Unaddressable("not-repeating", "Only a repeating group, or a repeating question with others below it, has rows.")
 
 
 def _known(row: str, rows: Mapping[str, tuple[str, ...]]) -> bool:

@@ -12,6 +12,7 @@ from keepwell.domains.responses.models import (
     VOIDED,
     Answers,
     AnswersChanged,
+    Elements,
     Response,
     ResponseAmended,
     ResponseChange,
@@ -42,10 +43,13 @@ def evolve(state: Response | None, event: ResponseEvent) -> Response:
             event.subject,
             event.canonical,
             event.questionnaire_version,
+            event.elements,
         )
     if state is None:
         raise ValueError("a response begins by being created")
     if isinstance(event, AnswersChanged):
+        if event.elements:
+            state = _told(state, event.elements)
         if event.answer_rows:
             return answered(state, event.answers, event.answer_rows)
         return replace(state, answers=_with(state.answers, event.answers))
@@ -63,9 +67,14 @@ def _evolve_rarely(
         case ResponseSubmitted():
             return replace(state, status=COMPLETED)
         case ResponseAmended():
-            return answered(_with_rows(replace(state, status=AMENDED), event.rows), event.answers, event.answer_rows)
+            amended = _with_rows(_told(replace(state, status=AMENDED), event.elements), event.rows)
+            return answered(amended, event.answers, event.answer_rows)
         case ResponseVoided():
             return replace(state, status=VOIDED)
+
+
+def _told(state: Response, elements: Elements) -> Response:
+    return replace(state, elements=_with(state.elements, elements))
 
 
 def _with_rows(state: Response, more: Rows) -> Response:
@@ -74,7 +83,7 @@ def _with_rows(state: Response, more: Rows) -> Response:
 
 
 def answered(state: Response, answers: Answers, answer_rows: Rows) -> Response:
-    """With these answers, and the rows of the questions among them as they are now. What stood in rows that went goes too."""
+    """With these answers, and the rows named as they are now. What stood in rows that went goes too."""
     for name, ids in answer_rows.items():
         before = state.rows.get(name, ())
         for row in set(before) - set(ids):
@@ -100,9 +109,13 @@ def without_row(state: Response, container: str, row: str) -> Response:
     return replace(state, answers=answers, rows={address: ids for address, ids in rows.items() if ids})
 
 
-def changed(state: Response, answers: Answers, answer_rows: Rows, behind: int = 0) -> AnswersChanged:
-    """The event that gives a response these answers, with what they replace."""
+def changed(
+    state: Response, answers: Answers, answer_rows: Rows, behind: int = 0, elements: Elements | None = None
+) -> AnswersChanged:
+    """The event that gives a response these answers and elements, with what they replace."""
     event = AnswersChanged(answers, answer_rows, behind=behind)
+    if elements:
+        event = replace(event, elements=elements, replaced_elements={name: state.elements.get(name) for name in elements})
     if answer_rows:
         return replace(event, **_replaced(state, evolve(state, event), answers))
     return replace(event, replaced={address: state.answers.get(address) for address in answers})
@@ -128,9 +141,10 @@ def change_of(version: int, event: ResponseEvent) -> ResponseChange:
     told = ResponseChange(version, event_name(event), IN_PROGRESS)
     match event:
         case ResponseCreated():
-            told = replace(told, answers=event.answers, rows=event.rows)
+            told = replace(told, answers=event.answers, rows=event.rows, elements=event.elements)
         case AnswersChanged():
-            told = replace(told, answers={**dict.fromkeys(event.replaced), **event.answers}, rows=event.answer_rows)
+            answers = {**dict.fromkeys(event.replaced), **event.answers}
+            told = replace(told, answers=answers, rows=event.answer_rows, elements=event.elements)
         case RowAdded():
             told = replace(told, answers=event.answers, rows=event.answer_rows, rows_added={event.group: (event.row,)})
         case RowRemoved():
@@ -138,21 +152,23 @@ def change_of(version: int, event: ResponseEvent) -> ResponseChange:
         case ResponseSubmitted():
             told = replace(told, status=COMPLETED)
         case ResponseAmended():
-            rows, reason = event.answer_rows, event.reason
-            told = replace(told, status=AMENDED, answers=event.answers, rows=rows, rows_added=event.rows, reason=reason)
+            told = replace(told, status=AMENDED, answers=event.answers, rows=event.answer_rows, rows_added=event.rows)
+            told = replace(told, elements=event.elements, reason=event.reason)
         case ResponseVoided():
             told = replace(told, status=VOIDED, reason=event.reason)
     return told
 
 
 def before(state: Response, events: Sequence[ResponseEvent]) -> Response:
-    """The answers and rows as they were before `events`, the last of which led to `state`. All of it was in progress."""
-    answers, rows = dict(state.answers), dict(state.rows)
+    """A response as it was before `events`, the last of which led to `state`. All of it was in progress."""
+    answers, rows, elements = dict(state.answers), dict(state.rows), dict(state.elements)
     for event in reversed(events):
         match event:
             case AnswersChanged() | RowRemoved():
                 answers |= event.replaced
                 rows |= event.replaced_rows
+                if isinstance(event, AnswersChanged):
+                    elements |= event.replaced_elements
             case RowAdded():
                 gone = f"{event.group}[{event.row}]."
                 answers = {address: value for address, value in answers.items() if not address.startswith(gone)}
@@ -164,6 +180,7 @@ def before(state: Response, events: Sequence[ResponseEvent]) -> Response:
         state,
         answers={address: value for address, value in answers.items() if value is not None},
         rows={address: ids for address, ids in rows.items() if ids},
+        elements={name: value for name, value in elements.items() if value is not None},
     )
 
 
@@ -182,6 +199,7 @@ def view(snapshot: Snapshot) -> ResponseView:
         state.rows,
         snapshot.created_at,
         snapshot.updated_at,
+        state.elements or msgspec.UNSET,
     )
 
 

@@ -51,11 +51,13 @@ from keepwell.domains.responses.rules.merging import Conflict, changed_inside, c
 from keepwell.domains.responses.rules.verdicts import filled, shortcomings
 from keepwell.kernel.aggregate import Decision, Merge
 from keepwell.kernel.envelope import Command, Context, Reference
-from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, Fault, Refusal
+from keepwell.kernel.problems import INVALID_BODY, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal
 from keepwell.kit.time import microseconds
 
 QUESTIONNAIRE = "questionnaire"
 _MAX_SUBJECT = 255
+_INCOMPLETE = replace(RESPONSE_INVALID, kept=False)
+"""Said of a response that was sent as complete: what was sent is at fault, so the corrected one may come under the same key."""
 
 
 def needs_published(_state: None, command: CreateResponse) -> tuple[Reference, ...]:
@@ -88,7 +90,19 @@ def guard_not_voided(state: Response, _command: VoidResponse, _context: Context)
 
 
 def decide_create(_state: None, command: CreateResponse, context: Context) -> Decision:
-    """Begins a response, about the person named or else the one who begins it. Rows named in its answers begin with it."""
+    """Begins a response. One that is submitted at once is complete and correct, or does not begin."""
+    created = _created(command, context)
+    if isinstance(created, Refusal):
+        return created
+    if not command.submitted:
+        return (created,)
+    definition: Definition = context.derived[QUESTIONNAIRE, command.questionnaire]
+    faults = shortcomings(definition, filled(evolve(None, created), context.now))
+    return Refusal(_INCOMPLETE, faults=faults) if faults else (created, ResponseSubmitted())
+
+
+def _created(command: CreateResponse, context: Context) -> ResponseCreated | Refusal:
+    """A response about the person named or else the one who begins it. Rows named in its answers begin with it."""
     found = context.references.get((QUESTIONNAIRE, command.questionnaire))
     if found is None:
         return unknown_questionnaire()
@@ -101,7 +115,7 @@ def decide_create(_state: None, command: CreateResponse, context: Context) -> De
         return Refusal(INVALID_BODY, faults=(fault,))
     definition: Definition = context.derived[QUESTIONNAIRE, command.questionnaire]
     ground = Ground(definition, {}, {}, _row_ids(command, context))
-    change = understand(ground, command.answers, bring_rows=True)
+    change = understand(ground, command.answers, bring_rows=True, named=command.rows)
     if change.faults:
         return Refusal(INVALID_ANSWERS, faults=change.faults)
     rows = {**change.rows, **{name: ids for name, ids in change.answer_rows.items() if ids}}
@@ -109,7 +123,7 @@ def decide_create(_state: None, command: CreateResponse, context: Context) -> De
         return _too_many_rows()
     given = {address: value for address, value in change.answers.items() if value is not None}
     version = form.resource.get("version")
-    return (ResponseCreated(command.questionnaire, given, rows, subject, canonical(form), version),)
+    return ResponseCreated(command.questionnaire, given, rows, subject, canonical(form), version, command.elements)
 
 
 def unknown_questionnaire() -> Refusal:
@@ -120,19 +134,24 @@ def unknown_questionnaire() -> Refusal:
 
 def decide_patch(state: Response, command: PatchResponse, context: Context) -> Decision:
     """Every answer named is written, also one that stays the same: somebody has said so."""
-    if not command.answers:
+    if not (command.answers or command.rows or command.elements):
         return ()
     definition = _definition(state, context)
-    change = understand(_ground(definition, state, command, context), command.answers)
+    change = understand(_ground(definition, state, command, context), command.answers, named=command.rows)
     if change.faults:
         return Refusal(INVALID_ANSWERS, faults=change.faults)
     if change.answer_rows and too_many_rows(definition, {**state.rows, **change.answer_rows}):
         return _too_many_rows()
-    return (changed(state, change.answers, change.answer_rows),)
+    return (changed(state, change.answers, change.answer_rows, elements=command.elements),)
 
 
 def merge_patch(state: Response, command: PatchResponse, context: Context, since: tuple[ResponseEvent, ...]) -> Merge | Refusal:
-    """A change made before `since`. What of it is left to write is one event, with what it takes out of force."""
+    """A change made before `since`. What of it is left to write is one event, with what it takes out of force.
+
+    Only answers are merged.
+    """
+    if command.rows or command.elements:
+        return Refusal(VERSION_CONFLICT)
     definition, base = _definition(state, context), before(state, since)
     ground = Ground(definition, base.answers, base.rows, _row_ids(command, context), state.rows_made)
     change = understand(ground, command.answers)
@@ -257,10 +276,10 @@ def decide_amend(state: Response, command: AmendResponse, context: Context) -> D
     if not command.reason.strip():
         return Refusal(INVALID_BODY, faults=(Fault("/reason", "required", "Say why the response is amended."),))
     definition = _definition(state, context)
-    change = understand(_ground(definition, state, command, context), command.answers, bring_rows=True)
+    change = understand(_ground(definition, state, command, context), command.answers, bring_rows=True, named=command.rows)
     if change.faults:
         return Refusal(INVALID_ANSWERS, faults=change.faults)
-    event = ResponseAmended(command.reason, change.answers, change.rows, change.answer_rows)
+    event = ResponseAmended(command.reason, change.answers, change.rows, change.answer_rows, command.elements)
     after = evolve(state, event)
     if too_many_rows(definition, after.rows):
         return _too_many_rows()

@@ -1,17 +1,16 @@
-"""The answers of a response as the tree of items that FHIR has, and back. Nothing is lost either way.
+"""The answers of a response as the tree of items that FHIR has. Nothing is lost; `reading` is the way back.
 
 A row is an `item` of its own (of a group) or an `answer` of its own (of a question), and its id stands there as element id.
 Source: HL7 FHIR R4 (4.0.1), QuestionnaireResponse.item.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from keepwell.domains.questionnaires import Definition, Item
 from keepwell.domains.responses.models import Answers, Rows
 from keepwell.domains.responses.rules.addresses import Address, prefix, read
-from keepwell.domains.responses.rules.changes import RowIds, as_list
-from keepwell.kit.ids import parse_id
+from keepwell.domains.responses.rules.changes import as_list
 
 Tree = list[dict[str, Any]]
 """Items as FHIR has them."""
@@ -59,16 +58,6 @@ def items_of(definition: Definition, answers: Answers, rows: Rows, *, empty_rows
     addresses = [read(definition, text, rows) for text in (*answers, *(rows if empty_rows else ()))]
     wanted = _with_parents(definition, (found.item for found in addresses if isinstance(found, Address)))
     return _Writer(definition, answers, rows, wanted, empty_rows=empty_rows).level(definition.top, ())
-
-
-def answers_of(definition: Definition, items: Any, ids: RowIds) -> tuple[Answers, Rows]:
-    """The answers and rows in a tree that the rules of its form find nothing wrong with. Rows without a UUID get one of `ids`.
-
-    What is no part of the form, or not of the shape that FHIR gives it, is passed over.
-    """
-    reader = _Reader(definition, ids)
-    reader.level(items, ())
-    return reader.answers, reader.rows
 
 
 def locate(definition: Definition, tree: Tree, pointer: str, link_id: str | None) -> Place:
@@ -187,55 +176,3 @@ class _Writer:
         inner = self.level(item.children, path)
         answer = {"id": row} if value is None else {"id": row, value_key(item, value): value}
         return {**answer, "item": inner} if inner else answer
-
-
-class _Reader:
-    def __init__(self, definition: Definition, ids: RowIds) -> None:
-        self._definition = definition
-        self._ids = ids
-        self._made = 0
-        self._seen: set[str] = set()
-        self.answers: Answers = {}
-        self.rows: dict[str, tuple[str, ...]] = {}
-
-    def level(self, items: Any, path: tuple[str, ...]) -> None:
-        for element in _objects(items):
-            item = self._definition.items.get(str(element.get("linkId")))
-            if item is None or len(item.groups) != len(path):
-                continue
-            address = prefix(item.groups, path) + item.link_id
-            if item.answerable:
-                self._question(item, address, _objects(element.get("answer")), path)
-            elif item.rows:
-                self.level(element.get("item"), (*path, self._row(address, element)))
-            else:
-                self.level(element.get("item"), path)
-
-    def _question(self, item: Item, address: str, answers: list[dict[str, Any]], path: tuple[str, ...]) -> None:
-        values: list[Any] = []
-        for answer in answers:
-            value = next((value for name, value in answer.items() if name.startswith("value")), None)
-            if value is not None:
-                values.append(value)
-            if item.rows and value is not None:
-                self.level(answer.get("item"), (*path, self._row(address, answer)))
-            elif not item.rows:
-                self.level(answer.get("item"), path)
-        if values:
-            self.answers[address] = values if item.repeats else values[0]
-
-    def _row(self, address: str, element: Mapping[str, Any]) -> str:
-        given = parse_id(str(element.get("id")))
-        row = None if given is None else str(given)
-        if row is None or row in self._seen:
-            row = self._ids(self._made)
-            self._made += 1
-        self._seen.add(row)
-        self.rows[address] = (*self.rows.get(address, ()), row)
-        return row
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        return []
-    return [cast("dict[str, Any]", one) for one in cast("list[Any]", value) if isinstance(one, dict)]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from keepwell.kernel import Envelope, Kernel, Outcome, Refusal, Rehearsal
-from keepwell.kernel.problems import CONFLICT
+from keepwell.kernel.problems import ABORTED
 from keepwell.kit.ids import NIL
 
 Step = Envelope | Refusal
@@ -36,7 +36,4 @@ def _in_place(steps: Iterable[Step], outcomes: Iterable[Outcome]) -> list[Outcom
 
 
 def _aborted(outcome: Outcome) -> Outcome:
-    if outcome.refusal is not None:
-        return outcome
-    aborted = Refusal(CONFLICT, "Another operation of this atomic call was refused.")
-    return Outcome(outcome.kind, outcome.id, refusal=aborted)
+    return Outcome(outcome.kind, outcome.id, refusal=outcome.refusal or ABORTED)

@@ -2,8 +2,8 @@
 
 from keepwell.platform.migrations import run_sql
 
-revision = "0006_tally"
-down_revision = "0006_follow"
+revision = "0008_tally"
+down_revision = "0007_fhir"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from keepwell.platform.migrations import run_sql
 
-revision = "0007_flags"
-down_revision = "0006_tally"
+revision = "0009_flags"
+down_revision = "0008_tally"
 
 
 def upgrade() -> None:

@@ -1,0 +1,40 @@
+"""What the routes of participants take and give."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from keepwell.domains.participants.models import ParticipantView
+from keepwell.domains.participants.service import ParticipantHistoryItem
+from keepwell.kernel.http import USUAL_PAGE, PageLimit
+
+
+class ParticipantFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which participants, and which part of the list."""
+
+    external_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    limit: PageLimit = USUAL_PAGE
+    cursor: UUID | None = None
+
+
+class ParticipantHistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of the history: `cursor` is the version that the part before ended with."""
+
+    limit: PageLimit = USUAL_PAGE
+    cursor: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+class ParticipantList(msgspec.Struct, frozen=True):
+    """Participants in a lasting order."""
+
+    items: list[ParticipantView]
+    next: str | None
+
+
+class ParticipantHistory(msgspec.Struct, frozen=True):
+    """What happened, the oldest first."""
+
+    items: list[ParticipantHistoryItem]
+    next: str | None
