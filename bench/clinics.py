@@ -24,6 +24,7 @@ _PASSWORD = "bench-pass-for-nobody"  # noqa: S105 - of accounts that live as lon
 _ORIGIN = Origin("cli", "bench-set-up")
 _ITEMS = 12
 _AT_ONCE = 8
+_FIELDS = "id questionnaire canonical questionnaire_version subject status version answers rows elements created_at updated_at"
 
 
 def form() -> dict[str, Any]:
@@ -103,6 +104,22 @@ async def targets(url: str, clinic: Opened, count: int) -> list[Target]:
             return Target(UUID(response["id"]), f"/v1/responses/{response['id']}", token, response["version"], change())
 
         return await _limited(begin, range(count))
+
+
+def through_fhir(targets: Sequence[Target]) -> list[Target]:
+    """The same responses as FHIR resources."""
+    return [msgspec.structs.replace(target, path=f"/fhir/R4/QuestionnaireResponse/{target.id}") for target in targets]
+
+
+def through_graphql(targets: Sequence[Target]) -> list[Target]:
+    """A document for each response that asks for all that REST answers with."""
+    query = f"query One($id: ID!) {{ response(id: $id) {{ {_FIELDS} }} }}"
+    return [
+        msgspec.structs.replace(
+            target, path="/graphql", body=msgspec.json.encode({"query": query, "variables": {"id": target.id}}).decode()
+        )
+        for target in targets
+    ]
 
 
 async def many_targets(url: str, clinics: Sequence[Opened]) -> list[Target]:

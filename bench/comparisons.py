@@ -1,4 +1,4 @@
-"""The four comparisons: against PostgreSQL alone, against a bare handler, gathering on against off, many clinics against one."""
+"""The five comparisons: with PostgreSQL alone, a bare handler, gathering on and off, many clinics and one, door and door."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ from keepwell.kit.ids import new_id
 from keepwell.platform.embedded import EmbeddedServers
 
 FEW, MANY = 16, 64
-PARTS = ("writes", "reads", "gather", "tenants")
+PARTS = ("writes", "reads", "gather", "tenants", "doors")
 _WARM_SECONDS = 2
 _STATE_BYTES = "SELECT round(avg(octet_length(state))) FROM aggregate WHERE id = ANY($1::uuid[])"
 
@@ -25,6 +25,7 @@ PGBENCH_FEW, PGBENCH = f"pgbench, {FEW} clients", f"pgbench, {MANY} clients"
 PATCH_FEW, PATCH = f"PATCH, {FEW} connections", f"PATCH, {MANY} connections"
 PATCH_ALONE = f"PATCH, {MANY} connections, gather off"
 GET = f"audited GET, {MANY} connections"
+GET_FHIR, GET_GRAPHQL = f"the same through FHIR, {MANY} connections", f"the same through GraphQL, {MANY} connections"
 BARE, STRIPPED = f"bare GET, {MANY} connections", f"stripped GET, {MANY} connections"
 
 
@@ -107,6 +108,11 @@ class Bench:
             found[BARE] = lambda: self._get(handler, copies)
             found[GET] = lambda: self._get(on, one[:MANY])
             found[STRIPPED] = lambda: self._get(handler, stripped)
+        if "doors" in parts:
+            resources, documents = clinics.through_fhir(one[:MANY]), clinics.through_graphql(one[:MANY])
+            found[GET] = lambda: self._get(on, one[:MANY])
+            found[GET_FHIR] = lambda: self._get(on, resources)
+            found[GET_GRAPHQL] = lambda: self._get(on, documents, "post")
         if "tenants" in parts:
             found[self._of(1)] = lambda: self._patch(on, one, MANY)
             found[self._of(len(many))] = lambda: self._patch(on, many, MANY)
@@ -125,6 +131,9 @@ class Bench:
             found.append(compare("c. gathering", series, PATCH, PATCH_ALONE, 2.5))
         if "tenants" in parts:
             found.append(compare("d. clinics", series, self._of(self._load.clinics), self._of(1), 0.7))
+        if "doors" in parts:
+            found.append(compare("e. FHIR", series, GET_FHIR, GET))
+            found.append(compare("e. GraphQL", series, GET_GRAPHQL, GET))
         return found
 
     def _of(self, clinics_: int) -> str:
@@ -148,13 +157,13 @@ class Bench:
 
         return await self._weighed(server.pids, load())
 
-    async def _get(self, server: Server, targets: Sequence[Target]) -> Run:
-        if self._first_time("get", server, targets):
-            await wrk.run("get", server.url, targets, MANY, _WARM_SECONDS)
+    async def _get(self, server: Server, targets: Sequence[Target], script: str = "get") -> Run:
+        if self._first_time(script, server, targets):
+            await wrk.run(script, server.url, targets, MANY, _WARM_SECONDS)
         await self._settle()
 
         async def load() -> Run:
-            return (await wrk.run("get", server.url, targets, MANY, self._load.seconds)).as_run()
+            return (await wrk.run(script, server.url, targets, MANY, self._load.seconds)).as_run()
 
         return await self._weighed(server.pids, load())
 
