@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from keepwell.domains import identity, tenants
+from keepwell.domains.audit import AuditService
+from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.identity import IdentityService, Role, Settings, UserView
 from keepwell.domains.identity.routes import endpoints
 from keepwell.domains.tenants import Clinic, TenantService
@@ -53,7 +55,8 @@ async def make_node(url: str, clock: ManualClock, settings: Settings | None = No
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
     clinics = TenantService(kernel)
     service = IdentityService(kernel, clinics, ring.derive, settings)
-    return Node(database, kernel, clinics, service, Door(kernel, service.authenticate, endpoints(service), outages=outages))
+    table = (*endpoints(service), *audit_routes.endpoints(AuditService(kernel)))
+    return Node(database, kernel, clinics, service, Door(kernel, service.authenticate, table, outages=outages))
 
 
 @dataclass

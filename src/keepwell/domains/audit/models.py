@@ -1,11 +1,13 @@
 """What an audit shows: one item for each change, read and refusal."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
+
+LoginOutcome = Literal["ok", "refused"]
 
 
 class AuditedEntity(msgspec.Struct, frozen=True):
@@ -43,6 +45,31 @@ class AuditPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class LoginAttempt(msgspec.Struct, frozen=True):
+    """One attempt to get in, or to stay in: `attempt` is `login`, `refresh` and so on.
+
+    One that succeeded began a session: `outcome` is `ok`, `step` and `reason` are null. One that failed did so at `step`, for
+    `reason`; `user` is null when the address has no account, `session` when there was none.
+    """
+
+    at: datetime
+    attempt: str
+    outcome: LoginOutcome
+    step: str | None
+    reason: str | None
+    user: UUID | None
+    session: UUID | None
+    door: str
+    request_id: str
+
+
+class LoginPage(msgspec.Struct, frozen=True):
+    """A part of the attempts, the newest first."""
+
+    items: list[LoginAttempt]
+    next: str | None
+
+
 class Position(msgspec.Struct, frozen=True, array_like=True):
     """Where an item stands: the audit goes from the highest position to the lowest. Callers send it back, so it is bounded."""
 
@@ -54,7 +81,10 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class AuditFilter(msgspec.Struct, frozen=True):
-    """Which items. `kinds` None means all; `since` and `until` are inclusive; `before` is where the last page ended."""
+    """Which items. `kinds` None means all; `since` and `until` are inclusive; `before` is where the last page ended.
+
+    `logins`: only attempts to get in; `person` is then whose, `login_outcome` how they ended.
+    """
 
     kinds: tuple[str, ...] | None = None
     entity: UUID | None = None
@@ -62,3 +92,6 @@ class AuditFilter(msgspec.Struct, frozen=True):
     since: datetime | None = None
     until: datetime | None = None
     before: Position | None = None
+    logins: bool = False
+    person: UUID | None = None
+    login_outcome: LoginOutcome | None = None

@@ -9,8 +9,19 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from keepwell.domains.audit.models import AuditedEntity, AuditFilter, AuditItem, AuditPage, Position
+from keepwell.domains.audit.models import (
+    AuditedEntity,
+    AuditFilter,
+    AuditItem,
+    AuditPage,
+    LoginAttempt,
+    LoginOutcome,
+    LoginPage,
+    Position,
+)
+from keepwell.domains.audit.rules import login_attempt
 from keepwell.domains.audit.service import AuditService
+from keepwell.domains.audit.store import Row
 from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Endpoint, Example, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
@@ -33,7 +44,18 @@ class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: str | None = None
 
 
-_EXAMPLE = Example(
+class LoginQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which attempts, and which part of the list. Both instants are inclusive."""
+
+    user: UUID | None = None
+    outcome: LoginOutcome | None = None
+    since: Instant | None = msgspec.field(default=None, name="from")
+    until: Instant | None = msgspec.field(default=None, name="to")
+    limit: PageLimit = USUAL_PAGE
+    cursor: str | None = None
+
+
+_AUDIT = Example(
     answer=AuditPage(
         [
             AuditItem(
@@ -55,6 +77,26 @@ _EXAMPLE = Example(
 )
 
 
+_LOGINS = Example(
+    answer=LoginPage(
+        [
+            LoginAttempt(
+                at=datetime(2026, 9, 15, 9, 30, 2, tzinfo=UTC),
+                attempt="login",
+                outcome="refused",
+                step="password",
+                reason="wrong-password",
+                user=UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"),
+                session=None,
+                door="http",
+                request_id="01994f9f-6a10-7b3e-9c41-2f8d7e5a6b90",
+            )
+        ],
+        None,
+    )
+)
+
+
 class _Audit:
     def __init__(self, service: AuditService) -> None:
         self._service = service
@@ -62,12 +104,28 @@ class _Audit:
     async def page(self, call: Call) -> Answer:
         query: AuditQuery = call.query
         entity, kinds = self._entity(query.entity)
-        before = None if query.cursor is None else _parse(query.cursor)
-        wanted = AuditFilter(kinds, entity, query.actor, query.since, query.until, before)
-        found = await self._service.page(call.actor, call.origin, wanted, query.limit + 1)
-        shown = found[: query.limit]
-        cursor = _render(shown[-1][0]) if len(found) > query.limit else None
-        return Answer(200, AuditPage([item for _, item in shown], cursor))
+        wanted = AuditFilter(kinds, entity, query.actor, query.since, query.until, _before(query.cursor))
+        rows, cursor = await self._part(call, wanted, query.limit)
+        return Answer(200, AuditPage([item for _, item in rows], cursor))
+
+    async def logins(self, call: Call) -> Answer:
+        query: LoginQuery = call.query
+        wanted = AuditFilter(
+            since=query.since,
+            until=query.until,
+            before=_before(query.cursor),
+            logins=True,
+            person=query.user,
+            login_outcome=query.outcome,
+        )
+        rows, cursor = await self._part(call, wanted, query.limit)
+        return Answer(200, LoginPage([login_attempt(item) for _, item in rows], cursor))
+
+    async def _part(self, call: Call, wanted: AuditFilter, limit: int) -> tuple[list[Row], str | None]:
+        """Up to `limit` rows, and the cursor behind the last when there are more."""
+        found = await self._service.page(call.actor, call.origin, wanted, limit + 1)
+        shown = found[:limit]
+        return shown, _render(shown[-1][0]) if len(found) > limit else None
 
     def _entity(self, text: str | None) -> tuple[UUID | None, tuple[str, ...] | None]:
         if text is None:
@@ -81,19 +139,35 @@ class _Audit:
 
 def endpoints(service: AuditService) -> tuple[Endpoint, ...]:
     """Every route of the room."""
+    audit = _Audit(service)
     return (
         Endpoint(
             "GET",
+            "/v1/audit/logins",
+            audit.logins,
+            "Show who got in, who did not, and why, the newest first",
+            "Audit",
+            query=LoginQuery,
+            answers={200: LoginPage},
+            compressed=False,
+            example=_LOGINS,
+        ),
+        Endpoint(
+            "GET",
             "/v1/audit",
-            _Audit(service).page,
+            audit.page,
             "Show who did and saw what, the newest first",
             "Audit",
             query=AuditQuery,
             answers={200: AuditPage},
             compressed=False,
-            example=_EXAMPLE,
+            example=_AUDIT,
         ),
     )
+
+
+def _before(cursor: str | None) -> Position | None:
+    return None if cursor is None else _parse(cursor)
 
 
 def _render(position: Position) -> str:

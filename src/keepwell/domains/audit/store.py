@@ -5,11 +5,12 @@ back through windows that grow fourfold, so that partitions and block ranges kee
 history lies behind it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from keepwell.domains.audit.models import AuditedEntity, AuditFilter, AuditItem, Position
+from keepwell.domains.identity import ATTEMPTS, LOGGED_IN
 from keepwell.kit.ids import NIL
 
 _FIRST_WINDOW = timedelta(hours=1)
@@ -61,6 +62,15 @@ def _statement(
         arguments.append(value)
         return f"${len(arguments)}"
 
+    shared = _filters(wanted, compartment, place)
+    changes, sights = _login_filters(wanted, place) if wanted.logins else ("", "")
+    journal = _JOURNAL + shared.format(id="id", table="journal_entry", source=_CHANGE) + changes
+    access = _ACCESS + shared.format(id="entity", table="access_record", source=_SIGHT) + sights
+    return f"SELECT * FROM (({journal} {_ORDER}) UNION ALL ({access} {_ORDER})) AS item {_ORDER}", arguments  # noqa: S608 - own text
+
+
+def _filters(wanted: AuditFilter, compartment: bytes | None, place: Callable[[Any], str]) -> str:
+    """What holds for both tables, which call some things by other names."""
     filters = ""
     if wanted.entity is not None:
         filters += f" AND {{id}} = {place(wanted.entity)}"
@@ -77,9 +87,18 @@ def _statement(
         before = wanted.before
         row = ", ".join(place(value) for value in (before.at, before.source, before.id, before.version, before.kind))
         filters += f' AND (at, {{source}}, {{table}}.id, version, kind COLLATE "C") < ({row})'
-    journal = _JOURNAL + filters.format(id="id", table="journal_entry", source=_CHANGE)
-    access = _ACCESS + filters.format(id="entity", table="access_record", source=_SIGHT)
-    return f"SELECT * FROM (({journal} {_ORDER}) UNION ALL ({access} {_ORDER})) AS item {_ORDER}", arguments  # noqa: S608 - own text
+    return filters
+
+
+def _login_filters(wanted: AuditFilter, place: Callable[[Any], str]) -> tuple[str, str]:
+    """Of changes, the sessions that began; of records, the attempts that failed."""
+    changes = f" AND command = {place(LOGGED_IN)}"
+    sights = f" AND outcome <> 'ok' AND split_part(action, '.', 1) = ANY({place(list(ATTEMPTS))}::text[])"
+    if wanted.person is not None:
+        person = place(wanted.person)
+        changes, sights = f"{changes} AND actor = {person}", f"{sights} AND entity = {person}"
+    nothing = " AND false"
+    return changes + nothing * (wanted.login_outcome == "refused"), sights + nothing * (wanted.login_outcome == "ok")
 
 
 def _row(row: Any) -> Row:

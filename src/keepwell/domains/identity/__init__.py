@@ -18,8 +18,12 @@ from keepwell.domains.identity.models import (
 from keepwell.domains.identity.rules import people, sessions
 from keepwell.domains.identity.rules.people import SCOPES
 from keepwell.domains.identity.service import IdentityService, Settings
+from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
+
+LOGGED_IN = "sessions.start"
+"""The command that every login which succeeds ends with."""
 
 
 def _user(action: str) -> Permission:
@@ -63,7 +67,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
         view=sessions.view,
         commands=(
             CommandType(
-                "sessions.start",
+                LOGGED_IN,
                 StartSession,
                 _session("c"),
                 sessions.decide_start,
@@ -89,4 +93,4 @@ AGGREGATES: tuple[Aggregate, ...] = (
     ),
 )
 
-__all__ = ["AGGREGATES", "SCOPES", "IdentityService", "Role", "SessionLimits", "Settings", "UserView"]
+__all__ = ["AGGREGATES", "ATTEMPTS", "LOGGED_IN", "SCOPES", "IdentityService", "Role", "SessionLimits", "Settings", "UserView"]

@@ -53,12 +53,15 @@ def decide_start(_state: Session | None, command: StartSession, context: Context
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:
-    """The next generation, the current one again, or the end of the session."""
+    """The next generation, the current one again, or the end of the session.
+
+    A refusal says why in `reason`: whoever has the token was in the session, or has stolen it and is found out.
+    """
     if expires_at(state) <= context.now:
-        return Refusal(UNAUTHENTICATED, "The session is over.")
+        return Refusal(UNAUTHENTICATED, "The session is over.", extra={"reason": _over(state, context.now)})
     if command.generation > state.generation:
         # A token we signed but do not remember: the database was set back to an earlier time. Logging in again is safe.
-        return Refusal(UNAUTHENTICATED, "The refresh token is not known.")
+        return Refusal(UNAUTHENTICATED, "The refresh token is not known.", extra={"reason": "unknown-generation"})
     snapshot = context.references.get((USER, state.user))
     user: User | None = snapshot.state if snapshot else None
     reason = _lost(state, user)
@@ -70,6 +73,14 @@ def decide_refresh(state: Session, command: RefreshSession, context: Context) ->
     if command.generation == state.generation - 1 and in_grace:
         return ()
     return (SessionEnded("refresh-token-reused", context.now, presented=command.generation),)
+
+
+def _over(state: Session, now: datetime) -> str:
+    """Why the session is worth nothing."""
+    if state.end_reason is not None:
+        return state.end_reason
+    absolute = state.started_at + timedelta(seconds=state.limits.absolute)
+    return "session-expired" if absolute <= now else "session-idle"
 
 
 def _lost(state: Session, user: User | None) -> EndReason | None:

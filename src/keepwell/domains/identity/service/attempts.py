@@ -26,6 +26,9 @@ Reason = Literal[
     "user-disabled",
 ]
 
+ATTEMPTS = ("login", "refresh")
+"""What may be attempted: the first parts of the actions under which failures are recorded."""
+
 STEPS = Counter("keepwell_login_steps", "Steps of logging in and refreshing, by how they ended", ["step", "outcome"])
 SECONDS = Histogram(
     "keepwell_login_step_duration_seconds",

@@ -1,5 +1,6 @@
 """Sessions that exist: refreshing, listing, ending them."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -44,24 +45,38 @@ class SessionService:
         """
         attempt = Attempt(self._kernel, origin, "refresh")
         with attempt.step("refresh"):
-            session, token = await self._refreshed(attempt, text, origin)
+            token = self._ours(attempt, text)
+            session = await self._refreshed(attempt, token, origin)
         with attempt.step("tokens"):
             access, seconds, refresh = token_pair(self._tokens, token.tenant, session, self._kernel.clock.now())
         return Pair(access_token=access, expires_in=seconds, refresh_token=refresh, session_id=session.id)
 
-    async def _refreshed(self, attempt: Attempt, text: str, origin: Origin) -> tuple[SessionView, RefreshToken]:
-        token = self._tokens.read_refresh(text)
+    def _ours(self, attempt: Attempt, text: str) -> RefreshToken:
+        """A token that is not ours costs no look-up, so no record either (docs/decisions/0006); it is counted and logged."""
+        try:
+            return self._tokens.read_refresh(text)
+        except Refused:
+            attempt.note("refresh", "token-not-ours")
+            raise
+
+    async def _refreshed(self, attempt: Attempt, token: RefreshToken, origin: Origin) -> SessionView:
         # The token itself says who acts: its MAC is ours, and nothing but this one session can be touched with it.
         actor = Actor(token.tenant, token.user, "session", ("system/Session.u",))
         [outcome] = await self._kernel.execute([Envelope(RefreshSession(token.session, token.generation), actor, origin)])
         if outcome.refusal is not None:
-            gone = outcome.refusal.type == NOT_FOUND
-            raise Refused(Refusal(UNAUTHENTICATED, "The session is over.") if gone else outcome.refusal)
+            gone = Refusal(UNAUTHENTICATED, "The session is over.", extra={"reason": "unknown-session"})
+            raise await self._lost(attempt, token, gone if outcome.refusal.type == NOT_FOUND else outcome.refusal)
         session = msgspec.json.decode(outcome.body, type=SessionView)
-        if session.ended_at is not None:
-            attempt.note("refresh", session.end_reason or "session-over")
-            raise Refused(Refusal(UNAUTHENTICATED, _WHY.get(session.end_reason or "", "The session is over.")))
-        return session, token
+        if session.end_reason is not None:
+            why = _WHY.get(session.end_reason, "The session is over.")
+            raise await self._lost(attempt, token, Refusal(UNAUTHENTICATED, why, extra={"reason": session.end_reason}))
+        return session
+
+    async def _lost(self, attempt: Attempt, token: RefreshToken, refusal: Refusal) -> Refused:
+        attempt.tenant, attempt.user = token.tenant, token.user
+        with suppress(Refused):
+            await attempt.refused("refresh", refusal.extra.get("reason", refusal.code))
+        return Refused(refusal)
 
     async def live(self, actor: Actor, origin: Origin, before: UUID | None, limit: int) -> list[store.LiveSession]:
         """The actor's own live sessions, the newest first, from behind `before`.
