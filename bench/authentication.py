@@ -82,7 +82,7 @@ class Stage:
         self._database = Database(PoolSettings(servers.app_url))
         self._kernel = Kernel(self._database, Catalog(_AGGREGATES), ring, clock, Limits())
         self._clinics = tenants.TenantService(self._kernel)
-        self._people = identity.IdentityService(self._kernel, self._clinics, ring.derive)
+        self._people = identity.IdentityService(self._kernel, self._clinics)
         forms = questionnaires.QuestionnaireService(self._kernel)
         service = responses.ResponseService(self._kernel, forms, _never)
         self._endpoints = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(service))

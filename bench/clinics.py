@@ -69,7 +69,7 @@ async def open_clinics(servers: EmbeddedServers, data: Path, slugs: Sequence[str
     ring = KeyRing(master_key(Settings(data_dir=data, database_url=None, master_key=None, master_key_file=None)), clock)
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
     clinics = tenants.TenantService(kernel)
-    people = identity.IdentityService(kernel, clinics, ring.derive)
+    people = identity.IdentityService(kernel, clinics)
 
     async def one(slug: str) -> Opened:
         clinic = await clinics.ensure(slug, f"Clinic {slug}", _ORIGIN)

@@ -22,12 +22,12 @@ def made(reached: int, positions: Positions) -> str:
 
 @given(st.integers(0, 2**63 - 1))
 def test_a_token_brings_its_position_back(reached: int):
-    positions = Positions(KEY, ManualClock())
+    positions = Positions(lambda: KEY, ManualClock())
     assert positions.read([made(reached, positions)]).reached == reached
 
 
 def test_of_several_the_furthest_and_the_youngest_count(manual_clock: ManualClock):
-    positions = Positions(KEY, manual_clock, timedelta(seconds=10))
+    positions = Positions(lambda: KEY, manual_clock, timedelta(seconds=10))
     old = made(500, positions)
     manual_clock.advance(seconds=20)
     young = made(300, positions)
@@ -37,13 +37,13 @@ def test_of_several_the_furthest_and_the_youngest_count(manual_clock: ManualCloc
 
 
 def test_without_a_token_only_the_newest_will_do(manual_clock: ManualClock):
-    position = Positions(KEY, manual_clock).read([])
+    position = Positions(lambda: KEY, manual_clock).read([])
     assert position.floor(NOW) == NOW
 
 
 def test_a_young_token_may_not_be_the_last_one_so_only_the_newest_will_do(manual_clock: ManualClock):
     """Two answers on their way at once can arrive in the other order, and a cookie keeps only the last to arrive."""
-    positions = Positions(KEY, manual_clock, timedelta(seconds=10))
+    positions = Positions(lambda: KEY, manual_clock, timedelta(seconds=10))
     token = made(500, positions)
     manual_clock.advance(seconds=9)
     assert positions.read([token]).floor(NOW) == NOW
@@ -53,7 +53,7 @@ def test_a_young_token_may_not_be_the_last_one_so_only_the_newest_will_do(manual
 
 def test_a_token_from_the_future_is_young(manual_clock: ManualClock):
     """Another machine's clock may be ahead."""
-    positions = Positions(KEY, manual_clock, timedelta(seconds=10))
+    positions = Positions(lambda: KEY, manual_clock, timedelta(seconds=10))
     manual_clock.advance(seconds=60)
     token = made(500, positions)
     manual_clock.advance(seconds=-60)
@@ -62,7 +62,7 @@ def test_a_token_from_the_future_is_young(manual_clock: ManualClock):
 
 def test_after_the_log_went_back_nobody_waits_for_what_is_no_more(manual_clock: ManualClock):
     """A failover or a restore: the primary's log is shorter than what the session saw before."""
-    positions = Positions(KEY, manual_clock, timedelta(seconds=10))
+    positions = Positions(lambda: KEY, manual_clock, timedelta(seconds=10))
     token = made(2 * NOW, positions)
     manual_clock.advance(seconds=11)
     assert positions.read([token]).floor(NOW) == NOW
@@ -70,7 +70,7 @@ def test_after_the_log_went_back_nobody_waits_for_what_is_no_more(manual_clock: 
 
 @given(st.integers(0, 39), st.sampled_from("ABCabc012-_="))
 def test_an_altered_token_is_no_token(place: int, letter: str):
-    positions = Positions(KEY, ManualClock())
+    positions = Positions(lambda: KEY, ManualClock())
     token = made(12345, positions)
     altered = token[:place] + letter + token[place + 1 :]
     if altered != token:
@@ -79,12 +79,12 @@ def test_an_altered_token_is_no_token(place: int, letter: str):
 
 @given(st.text(max_size=60))
 def test_anything_else_is_no_token(text: str):
-    assert Positions(KEY, ManualClock()).read([text]).reached == 0
+    assert Positions(lambda: KEY, ManualClock()).read([text]).reached == 0
 
 
 def test_a_token_of_another_installation_is_no_token(manual_clock: ManualClock):
-    token = made(500, Positions(bytes(32), manual_clock))
-    assert Positions(KEY, manual_clock).read([token]).reached == 0
+    token = made(500, Positions(lambda: bytes(32), manual_clock))
+    assert Positions(lambda: KEY, manual_clock).read([token]).reached == 0
 
 
 def test_a_position_only_moves_on():
@@ -127,7 +127,7 @@ async def answered(positions: Positions | None, *, moved: bool) -> set[bytes]:
 
 
 async def test_an_answer_carries_a_token_where_replicas_answer_and_something_was_seen(manual_clock: ManualClock):
-    positions = Positions(KEY, manual_clock)
+    positions = Positions(lambda: KEY, manual_clock)
     token = {b"x-keepwell-position", b"set-cookie"}
     assert await answered(positions, moved=True) >= token
     assert not await answered(positions, moved=False) & token

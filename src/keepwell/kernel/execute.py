@@ -23,7 +23,7 @@ from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
-from keepwell.kernel.keys import KeyRing, TenantKeys
+from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
 from keepwell.kernel.plan import Environment, NeedMoreError, Past, Plan, Target
 from keepwell.kernel.preconditions import mergeable
 from keepwell.kernel.problems import (
@@ -193,8 +193,15 @@ class Executor:
             _refuse_all(parcels, _HELD)
 
     async def _isolate(self, parcels: Sequence[Parcel], error: Exception, attempt: int) -> None:
+        if isinstance(error, TenantDestroyedError):
+            await self._without(error, parcels, attempt)
+            return
         if isinstance(error, Refused):
             _refuse_all(parcels, error.refusal)
+            return
+        if isinstance(error, UnknownVersionError) and attempt == 0:
+            # Some process learned of a new key before this one. The second attempt asks for the keys again.
+            await self._attempt(parcels, attempt=1)
             return
         metrics.REDONE.labels("isolated").inc()
         if len(parcels) > 1:
@@ -212,6 +219,13 @@ class Executor:
             return
         parcel.judge(refusal, culprits)
         await self._attempt(parcels, attempt=attempt)
+
+    async def _without(self, destroyed: TenantDestroyedError, parcels: Sequence[Parcel], attempt: int) -> None:
+        """Refuses what is of a tenant whose keys are gone, and goes on with the rest."""
+        _refuse_all([parcel for parcel in parcels if parcel.tenant == destroyed.tenant], destroyed.refusal)
+        others = [parcel for parcel in parcels if parcel.tenant != destroyed.tenant]
+        if others:
+            await self._attempt(others, attempt=attempt)
 
     async def _one_by_one(self, parcel: Parcel) -> None:
         alone = [Parcel(parcel.tenant, [each], dry_run=parcel.dry_run, rehearsal=parcel.rehearsal) for each in parcel.admitted]

@@ -13,10 +13,10 @@ from keepwell.kernel import store
 from keepwell.kernel.codec import Codec, readable
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import Entry
-from keepwell.kernel.keys import KeyRing
+from keepwell.kernel.keys import KeyRing, UnknownVersionError
 from keepwell.kernel.permissions import Grant
 from keepwell.kernel.problems import Refusal, Refused
-from keepwell.kernel.read import REFUSALS, Read, refusal_for, row_of
+from keepwell.kernel.read import REFUSALS, Read, open_keys, refusal_for, row_of
 from keepwell.kernel.store import Span, Versions, Wanted
 from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
@@ -68,7 +68,10 @@ class Follower:
     async def run(self, batch: Sequence[PendingFollow]) -> None:
         """Settles every follow, or fails it with `Refused`."""
         try:
-            await self._run(batch)
+            try:
+                await self._run(batch)
+            except UnknownVersionError:  # sealed by a process that learned of a new key before this one
+                await self._run([each for each in batch if not each.future.done()])
         except Exception as error:
             refusal = refusal_for(error)
             if refusal is None:
@@ -94,7 +97,8 @@ class Follower:
     async def _run(self, batch: Sequence[PendingFollow]) -> None:
         moment = self._clock.now()
         async with self._database.connection() as connection:
-            keys = {tenant: await self._ring.get(connection, tenant) for tenant in {each.tenant for each in batch}}
+            keys = await open_keys(self._ring, connection, batch)
+            batch = [each for each in batch if each.tenant in keys]
             rows = [
                 row_of(read, keys[each.tenant], moment, own=granted.own_compartment_only, known=_NOT_WANTED)
                 for each in batch

@@ -13,7 +13,7 @@ from keepwell.kernel import store
 from keepwell.kernel.codec import Codec, readable
 from keepwell.kernel.envelope import Actor
 from keepwell.kernel.journal import Entry
-from keepwell.kernel.keys import KeyRing, TenantKeys
+from keepwell.kernel.keys import KeyRing, TenantKeys, UnknownVersionError
 from keepwell.kernel.problems import Refused
 from keepwell.kernel.read import REFUSALS, Read, Search, refusal_for, row_of
 from keepwell.kit.ids import NIL
@@ -70,7 +70,12 @@ class Looker:
         answered = await self._spread(read, 0, all_rows)
         found = await self._here(read, rows) if answered is None else answered.found
         with _refusing():
-            return [readable(self._codec, keys, read.kind, read.id, row) for row in found]
+            try:
+                return [readable(self._codec, keys, read.kind, read.id, row) for row in found]
+            except UnknownVersionError:  # sealed by a process that learned of a new key before this one
+                async with self._connection() as connection:
+                    keys = await self._ring.get(connection, read.actor.tenant)
+                return [readable(self._codec, keys, read.kind, read.id, row) for row in found]
 
     async def search(self, search: Search, *, own_compartment_only: bool, query: Callable[[Any], Awaitable[Result]]) -> Result:
         """What `query` finds, run in a transaction that sees the actor's clinic only, with the access recorded.

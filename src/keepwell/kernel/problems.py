@@ -4,10 +4,12 @@ A room declares its own types in `errors.py`; this module holds those every door
 that tells the caller what to do next, which `GET /problems/<code>` shows.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
+
+Answer = TypeVar("Answer")
 
 
 class ProblemType(msgspec.Struct, frozen=True):
@@ -66,6 +68,23 @@ class Refused(Exception):  # noqa: N818 - it is not an error of ours, it is an a
         self.replayed = replayed
 
 
+class UndecidedError(Refused):
+    """Refused by what this process knows, which may be too little: `learn` sees to that, and then the same may go well."""
+
+    def __init__(self, refusal: Refusal, learn: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(refusal)
+        self.learn = learn
+
+
+async def decided(ask: Callable[[], Answer]) -> Answer:
+    """What `ask` gives: at the second attempt, where the first knew too little. Raises as `ask` does."""
+    try:
+        return ask()
+    except UndecidedError as undecided:
+        await undecided.learn()
+    return ask()
+
+
 MALFORMED_JSON = ProblemType(
     "malformed-json", 400, "The body is not valid JSON", "Send one JSON document, encoded in UTF-8, no deeper than 100 levels."
 )
@@ -86,6 +105,13 @@ METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "Method not allowed"
 CONFLICT = ProblemType("conflict", 409, "The request conflicts with what is stored", "Read the current state and decide again.")
 IDEMPOTENCY_KEY_IN_USE = ProblemType(
     "idempotency-key-in-use", 409, "A request with this key is still running", "Send the same request again after Retry-After."
+)
+TENANT_DESTROYED = ProblemType(
+    "tenant-destroyed",
+    410,
+    "The clinic's keys were destroyed",
+    "Nothing the clinic stored can be read any more, by anybody. There is nothing to try again.",
+    kept=False,
 )
 VERSION_CONFLICT = ProblemType(
     "version-conflict", 412, "Somebody else changed it", "Read the current version, reapply your change, send If-Match with it."
@@ -130,6 +156,7 @@ SHARED: tuple[ProblemType, ...] = (
     METHOD_NOT_ALLOWED,
     CONFLICT,
     IDEMPOTENCY_KEY_IN_USE,
+    TENANT_DESTROYED,
     VERSION_CONFLICT,
     BODY_TOO_LARGE,
     TOO_MUCH_AT_ONCE,

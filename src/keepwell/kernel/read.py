@@ -17,7 +17,7 @@ from keepwell.kernel.cache import Cache, Found, Held, Target
 from keepwell.kernel.codec import Codec, view_json
 from keepwell.kernel.envelope import Actor, Origin, Snapshot
 from keepwell.kernel.gather import Gatherable
-from keepwell.kernel.keys import KeyRing, TenantKeys
+from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
 from keepwell.kernel.permissions import Permission
 from keepwell.kernel.problems import FORBIDDEN, INTERNAL, NOT_FOUND, OVERLOADED, UNAUTHENTICATED, UNAVAILABLE, Refusal, Refused
 from keepwell.kernel.store import ReadRow
@@ -123,7 +123,7 @@ class Reader:
             found = await self._cache.find((each.target for each in reads), viewed)
         moment = self._clock.now()
         async with self._database.connection() as connection:
-            keys = await self._open_keys(connection, reads)
+            keys = await open_keys(self._ring, connection, reads)
             reads = [each for each in reads if each.tenant in keys]
             copies = [_usable(each, found.get(each.target)) for each in reads]
             rows: list[ReadRow] = []
@@ -139,20 +139,15 @@ class Reader:
                 each.resolve(self._settled(each, keys[each.tenant], answer, copy))
             except Refused as refused:
                 each.fail(refused)
+            except UnknownVersionError:  # sealed by a process that learned of a new key before this one
+                if trusting:
+                    again.append(each)
+                else:
+                    each.fail(Refused(_UNREADABLE))
             except _UnreadableCopyError:
                 again.append(each)
         if again:
             await self._run(again, trusting=False)
-
-    async def _open_keys(self, connection: Any, reads: Sequence[PendingRead]) -> dict[UUID, TenantKeys]:
-        """The keys of all tenants that have readable ones; reads of the others fail here, without their neighbours."""
-        keys: dict[UUID, TenantKeys] = {}
-        for tenant in {each.tenant for each in reads}:
-            try:
-                keys[tenant] = await self._ring.get(connection, tenant)
-            except UnreadableError:
-                _fail_all([each for each in reads if each.tenant == tenant], _UNREADABLE)
-        return keys
 
     def _settled(self, pending: PendingRead, keys: TenantKeys, answer: Any, found: Found | None) -> Snapshot | View:
         read, sealed = pending.read, answer["state"]
@@ -197,12 +192,28 @@ class Reader:
             raise Refused(refusal)
         try:
             return self._codec.snapshot(keys, read.kind, read.id, answer, sealed)
+        except UnknownVersionError:
+            raise
         except (UnreadableError, msgspec.DecodeError) as error:
             raise Refused(_UNREADABLE) from error
 
 
+async def open_keys(ring: KeyRing, connection: Any, waiting: Sequence[Gatherable]) -> dict[UUID, TenantKeys]:
+    """The keys of all tenants that have readable ones; what waits for the others fails here, without its neighbours."""
+    keys: dict[UUID, TenantKeys] = {}
+    for tenant in {each.tenant for each in waiting}:
+        try:
+            keys[tenant] = await ring.get(connection, tenant)
+        except (UnreadableError, TenantDestroyedError) as error:
+            refusal = refusal_for(error) or _UNREADABLE
+            _fail_all([each for each in waiting if each.tenant == tenant], refusal)
+    return keys
+
+
 def refusal_for(error: Exception) -> Refusal | None:
     """What a reader is told of a database that failed; None when the exception means something else."""
+    if isinstance(error, TenantDestroyedError):
+        return error.refusal
     if isinstance(error, DatabaseUnavailable):
         return Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=error.retry_after)
     if isinstance(error, UnreadableError):
@@ -230,6 +241,6 @@ def _usable(pending: PendingRead, found: Found | None) -> Found | None:
     return found
 
 
-def _fail_all(reads: Sequence[PendingRead], refusal: Refusal) -> None:
+def _fail_all(reads: Sequence[Gatherable], refusal: Refusal) -> None:
     for each in reads:
         each.fail(Refused(refusal))

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
 from keepwell.kernel.journal import Entry
+from keepwell.kernel.key_watch import KeyWatch
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
 from keepwell.kernel.permissions import Grant, Permission, grant
@@ -85,13 +87,14 @@ class Kernel:
         self.codec = Codec(catalog)
         self.announcer = announcer or Announcer(catalog)
         self.tally = Tally(database, clock)
+        self.key_watch = KeyWatch(database, ring)
         self._limits = limits
         self._derived = DerivedCache()
         self._preparing = asyncio.Semaphore(2)
         environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, self._derived, _report)
         executor = Executor(database, ring, environment, self.announcer.committed, cache, tells_position=replicas is not None)
         self._reader = Reader(database, ring, self.codec, clock, cache)
-        self.positions = None if replicas is None else Positions(ring.derive(POSITION_KEY), clock)
+        self.positions = None if replicas is None else Positions(partial(ring.derive, POSITION_KEY), clock)
         self._follower = Follower(database, ring, self.codec, clock)
         self._looker = Looker(database, ring, self.codec, clock, replicas)
         most, patience, capacity = limits.batch, limits.patience, limits.queue

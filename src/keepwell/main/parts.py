@@ -19,7 +19,7 @@ from keepwell.main.addresses import Addresses
 from keepwell.main.flags import REPLICA_READS
 from keepwell.main.rooms import Rooms, catalog
 from keepwell.platform.bus import Bus
-from keepwell.platform.master_key import master_key
+from keepwell.platform.master_key import master_key, previous_master_keys
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.program import fingerprint
 from keepwell.platform.replicas import Replicas, ReplicaSettings
@@ -41,7 +41,7 @@ class Parts:
         auditor = _pool(settings, kind, addresses.auditor, addresses.auditor_role, AUDITOR_CONNECTIONS)
         self.auditor = Database(msgspec.structs.replace(auditor, name="auditor"))
         self.cache = Valkey(_cache(settings, addresses.valkey))
-        self.ring = KeyRing(master_key(settings), self.clock)
+        self.ring = KeyRing(master_key(settings), self.clock, previous_master_keys(settings))
         kinds = catalog()
         self.read_cache = _read_cache(settings, kinds, self.cache)
         self.replicas = self._replicas() if addresses.replicas else None
@@ -56,7 +56,7 @@ class Parts:
             cache=self.read_cache,
             replicas=self.replicas,
         )
-        self.rooms = Rooms(self.kernel, self.ring.derive, settings, self.cache, self.bus)
+        self.rooms = Rooms(self.kernel, settings, self.cache, self.bus)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))
 
     @asynccontextmanager
@@ -65,6 +65,7 @@ class Parts:
         await self.database.open()
         await self.auditor.open()
         await self.cache.open()
+        await self.kernel.key_watch.open()
         await self.kernel.tally.open()
         if self.kind == ProcessKind.API:  # the others speak, and have nobody to pass anything on to
             await self.bus.open()
@@ -80,6 +81,7 @@ class Parts:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
             await self.rooms.close()
+            await self.kernel.key_watch.close()
             await self.kernel.close()
             if self.read_cache is not None:
                 await self.read_cache.close()

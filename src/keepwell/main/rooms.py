@@ -1,6 +1,6 @@
 """Every room of the program, listed once: a room that is not here does not exist."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from keepwell.domains import audit, fhir, flags, graphql, identity, live, participants, questionnaires, responses, tenants
@@ -75,12 +75,12 @@ def catalog() -> Catalog:
 
 
 class Rooms:
-    """The services of every room, over one kernel. `derive` gives 32 bytes under the master key for a label."""
+    """The services of every room, over one kernel."""
 
-    def __init__(self, kernel: Kernel, derive: Callable[[str], bytes], settings: Settings, valkey: Valkey, bus: Bus) -> None:
+    def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus) -> None:
         self.tenants = tenants.TenantService(kernel)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
-        self.identity = identity.IdentityService(kernel, self.tenants, derive, _identity(settings))
+        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         merges_by_default = partial(self.flags.is_on, MERGE_BY_DEFAULT.key)
         self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)

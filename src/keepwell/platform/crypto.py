@@ -37,21 +37,26 @@ def blind(key: bytes, text: str) -> bytes:
     return hmac.digest(key, text.encode(), hashlib.sha256)[:16]
 
 
+def envelope_prefix(version: int) -> bytes:
+    """The three bytes that every envelope sealed under this key version begins with."""
+    return bytes((_FORMAT,)) + version.to_bytes(2, "big")
+
+
 class Sealer:
     """Seals and opens under one key version.
 
     A random 96-bit nonce allows 2**32 envelopes a key before rotation is due (NIST SP 800-38D, 8.3).
     """
 
-    __slots__ = ("_cipher", "_prefix")
+    __slots__ = ("_cipher", "prefix")
 
     def __init__(self, key: bytes, version: int) -> None:
         self._cipher = AESGCM(key)
-        self._prefix = bytes((_FORMAT,)) + version.to_bytes(2, "big")
+        self.prefix = envelope_prefix(version)
 
     def seal(self, plaintext: bytes, place: bytes) -> bytes:
         nonce = os.urandom(_NONCE)
-        return self._prefix + nonce + self._cipher.encrypt(nonce, plaintext, place)
+        return self.prefix + nonce + self._cipher.encrypt(nonce, plaintext, place)
 
     def open(self, envelope: bytes, place: bytes) -> bytes:
         """The plaintext.
@@ -59,7 +64,7 @@ class Sealer:
         Raises:
             UnreadableError: the envelope was made under another key or for another place, or was altered.
         """
-        if envelope[:_HEADER] != self._prefix:
+        if envelope[:_HEADER] != self.prefix:
             raise UnreadableError("the envelope names another key")
         try:
             return self._cipher.decrypt(envelope[_HEADER : _HEADER + _NONCE], envelope[_HEADER + _NONCE :], place)

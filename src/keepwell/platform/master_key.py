@@ -46,6 +46,19 @@ def master_key(settings: Settings) -> bytes:
     return _read(path)
 
 
+def previous_master_keys(settings: Settings) -> tuple[bytes, ...]:
+    """The further master key that opens what is stored, from the settings or the file they name; none while nothing rotates.
+
+    Raises:
+        InvalidSettingsError: it has no form that a key can have.
+    """
+    if settings.master_key_previous is not None:
+        return (_decode(settings.master_key_previous.get_secret_value(), "KEEPWELL_MASTER_KEY_PREVIOUS"),)
+    if settings.master_key_previous_file is not None:
+        return (_read(settings.master_key_previous_file),)
+    return ()
+
+
 def make_master_key(directory: Path) -> None:
     """Puts a key into a data directory that has none: whole, durable, readable by this user only.
 

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     """Wraps every tenant's keys: 32 bytes in base64 or hex, or a passphrase of 32 characters or more (through HKDF)."""
     master_key_file: Path | None = None
     """A file that holds the master key; unset: master.key in the data directory, made when missing."""
+    master_key_previous: SecretStr | None = None
+    """While the master key is rotated, the other one: it opens what is stored and wraps nothing."""
+    master_key_previous_file: Path | None = None
+    """A file that holds the other master key."""
 
     pool_size_api: Positive = 8
     """Most database connections of one API process."""

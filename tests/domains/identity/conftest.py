@@ -54,7 +54,7 @@ async def make_node(url: str, clock: ManualClock, settings: Settings | None = No
     ring = KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
     clinics = TenantService(kernel)
-    service = IdentityService(kernel, clinics, ring.derive, settings)
+    service = IdentityService(kernel, clinics, settings)
     table = (*endpoints(service), *audit_routes.endpoints(AuditService(kernel)))
     return Node(database, kernel, clinics, service, Door(kernel, service.authenticate, table, outages=outages))
 

@@ -1,6 +1,7 @@
 """The table of the HTTP door: one `Endpoint` says all about one operation; server and document are both made from it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,13 +18,15 @@ from keepwell.kernel.http.query import QueryReader, parse_pairs
 from keepwell.kernel.http.render import finish, not_modified, send_answer, send_head, send_while_wanted
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.http.socket import ABORT
-from keepwell.kernel.problems import UNAUTHENTICATED, ProblemType, Refusal, Refused
+from keepwell.kernel.problems import UNAUTHENTICATED, ProblemType, Refusal, Refused, decided
 
 if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
 
 Authenticator = Callable[[str], Actor]
-"""The value of an Authorization header to the actor it proves; raises `Refused(UNAUTHENTICATED)`. Pure computation."""
+"""The value of an Authorization header to the actor it proves; raises `Refused(UNAUTHENTICATED)`. Pure computation.
+
+Where this process may know too little of keys, it raises `UndecidedError`, and is asked again."""
 
 
 class RequestHeader(msgspec.Struct, frozen=True):
@@ -167,7 +170,7 @@ class Operation:
     async def _call(self, scope: Scope, receive: Receive) -> Call:
         exchange: Exchange = scope["keepwell.exchange"]
         headers = exchange.headers
-        actor = ANONYMOUS if self.endpoint.public else self._actor(headers)
+        actor = ANONYMOUS if self.endpoint.public else await decided(partial(self._actor, headers))
         origin = Origin(self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position)
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         call.usual_limit = self._usual_limit

@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def hashing() -> Iterator[Hashing]:
-    made = Hashing(b"k" * 32, threads=1, queue=3)
+    made = Hashing(lambda: b"k" * 32, threads=1, queue=3)
     yield made
     made.close()
 
@@ -97,7 +97,7 @@ async def test_hashing_runs_beside_the_event_loop(hashing: Hashing):
 async def test_a_mark_knows_the_same_password_again_and_no_other(hashing: Hashing):
     assert hashing.mark("Zo\u00eb") == hashing.mark("Zoe\u0308")
     assert hashing.mark("a") != hashing.mark("b")
-    other = Hashing(b"o" * 32, threads=1)
+    other = Hashing(lambda: b"o" * 32, threads=1)
     try:
         assert other.mark("a") != hashing.mark("a")
     finally:

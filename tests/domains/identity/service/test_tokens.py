@@ -3,7 +3,7 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,10 +12,13 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
 from keepwell.domains.identity.service import tokens as module
-from keepwell.domains.identity.service.tokens import ALGORITHM, RefreshToken, Tokens
+from keepwell.domains.identity.service.signing import ALGORITHM
+from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
 from keepwell.kernel.envelope import Actor
+from keepwell.kernel.keys import SIGNING, Generation
 from keepwell.kernel.problems import UNAUTHENTICATED, Refused
 from keepwell.kit.ids import new_id
+from keepwell.kit.time import Clock
 from keepwell.platform.crypto import derive
 
 MASTER = b"m" * 32
@@ -23,6 +26,30 @@ PATIENT = new_id()
 ACTOR = Actor(
     new_id(), PATIENT, "patient", ("patient/QuestionnaireResponse.crus", "user/Questionnaire.rs"), new_id(), f"Patient/{PATIENT}"
 )
+
+
+class Held:
+    """The installation's keys as a ring holds them, from a root of the test's own."""
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self.known = (Generation(1, derive(root, "first"), None),)
+        self.looks = 0
+
+    def derive(self, label: str) -> bytes:
+        return derive(self._root, label)
+
+    def generations(self, purpose: str) -> tuple[Generation, ...]:
+        assert purpose == SIGNING
+        return self.known
+
+    async def look(self) -> None:
+        self.looks += 1
+
+
+def made(root: bytes, clock: Clock) -> Tokens:
+    held = Held(root)
+    return Tokens(cast("Any", held), held.look, clock)
 
 
 class HandClock:
@@ -40,7 +67,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def tokens(clock: HandClock) -> Tokens:
-    return Tokens(lambda label: derive(MASTER, label), clock)
+    return made(MASTER, clock)
 
 
 def refused(tokens: Tokens, token: str) -> bool:
@@ -50,7 +77,7 @@ def refused(tokens: Tokens, token: str) -> bool:
 
 
 def signed(tokens: Tokens, header: dict[str, Any], claims: dict[str, Any]) -> str:
-    return jwt.encode(header, claims, tokens._signing, algorithms=[ALGORITHM])
+    return jwt.encode(header, claims, tokens.signing.newest[1], algorithms=[ALGORITHM])
 
 
 def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -66,8 +93,8 @@ def test_a_token_gives_back_the_actor_it_was_made_for(tokens: Tokens):
 
 def test_another_node_with_the_same_master_key_accepts_it_and_one_with_another_does_not(tokens: Tokens, clock: HandClock):
     token, _ = tokens.access(ACTOR, 3600)
-    assert Tokens(lambda label: derive(MASTER, label), clock).verify(token) == ACTOR
-    assert refused(Tokens(lambda label: derive(b"o" * 32, label), clock), token)
+    assert made(MASTER, clock).verify(token) == ACTOR
+    assert refused(made(b"o" * 32, clock), token)
 
 
 def test_a_token_ends_to_the_second_also_when_it_was_seen_before(tokens: Tokens, clock: HandClock):
@@ -140,7 +167,8 @@ def test_headers_that_are_not_ours_are_refused_although_we_signed_them(tokens: T
 def test_the_token_does_not_choose_the_algorithm(tokens: Tokens):
     token, _ = tokens.access(ACTOR, 3600)
     header, claims = parts(token)
-    public = urlsafe_b64decode(str(tokens._verifying[header["kid"]].as_dict(private=False)["x"]) + "==")
+    [shown] = [key for key in tokens.signing.public().keys if key.kid == header["kid"]]
+    public = urlsafe_b64decode(shown.x + "==")
     confused = jwt.encode({**header, "alg": "HS256"}, claims, OctKey.import_key(public), algorithms=["HS256"])
     assert refused(tokens, confused)
     bare = ".".join(
@@ -171,7 +199,7 @@ SESSION_TOKENS = st.builds(RefreshToken, st.uuids(), st.uuids(), st.uuids(), st.
 
 @given(SESSION_TOKENS)
 def test_a_refresh_token_says_what_went_in_and_is_always_the_same(content: RefreshToken):
-    tokens = Tokens(lambda label: derive(MASTER, label), HandClock())
+    tokens = made(MASTER, HandClock())
     text = tokens.refresh(content)
     assert text == tokens.refresh(content)
     assert text.startswith("kwr_")
@@ -180,7 +208,7 @@ def test_a_refresh_token_says_what_went_in_and_is_always_the_same(content: Refre
 
 @given(SESSION_TOKENS, st.integers(0, 84), st.integers(1, 255))
 def test_a_refresh_token_with_any_byte_changed_is_refused(content: RefreshToken, place: int, flip: int):
-    tokens = Tokens(lambda label: derive(MASTER, label), HandClock())
+    tokens = made(MASTER, HandClock())
     raw = bytearray(urlsafe_b64decode(tokens.refresh(content).removeprefix("kwr_") + "=="))
     raw[place] ^= flip
     with pytest.raises(Refused):
@@ -191,7 +219,7 @@ def test_a_refresh_token_with_any_byte_changed_is_refused(content: RefreshToken,
     st.text() | st.text().map(lambda text: "kwr_" + text) | st.binary().map(lambda raw: "kwr_" + urlsafe_b64encode(raw).decode())
 )
 def test_any_other_text_is_refused_as_a_refresh_token(text: str):
-    tokens = Tokens(lambda label: derive(MASTER, label), HandClock())
+    tokens = made(MASTER, HandClock())
     with pytest.raises(Refused) as caught:
         tokens.read_refresh(text)
     assert caught.value.refusal.type == UNAUTHENTICATED

@@ -7,7 +7,7 @@ from keepwell.domains.identity.errors import INVALID_USER, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import UserView
 from keepwell.domains.identity.routes.bodies import Login, Refresh, SessionItem, SessionList, UserChange, UserCreation, UserList
 from keepwell.domains.identity.rules.people import SCOPES
-from keepwell.domains.identity.service import Diagnostic, LoggedIn, Me, Pair, Person, StepHealth
+from keepwell.domains.identity.service import Diagnostic, LoggedIn, Me, Pair, Person, PublicKey, PublicKeys, StepHealth
 from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import Example
 from keepwell.kernel.problems import Fault, Refusal
@@ -33,6 +33,7 @@ LOGIN = Example(
         access_token=_ACCESS, expires_in=585, refresh_token=_REFRESH, session_id=_SESSION, clinic=_CLINIC, user=_PERSON
     ),
 )
+PUBLIC_KEYS = Example(answer=PublicKeys([PublicKey("u8f0cXv1mJt9fD2a", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]))
 REFRESH = Example(
     body=Refresh(_REFRESH),
     answer=Pair(access_token=_ACCESS, expires_in=592, refresh_token=_REFRESH, session_id=_SESSION),

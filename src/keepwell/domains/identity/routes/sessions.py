@@ -3,11 +3,13 @@
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionItem, SessionList, after
-from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, ending
+from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
 from keepwell.kernel.http import Answer, Call, Endpoint
 from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
 
 _TAG = "Auth"
+_KEYS_SECONDS = 60
+"""How long others may rely on the keys they were told. Who meets a token of another one asks again."""
 
 
 class _Sessions:
@@ -43,6 +45,9 @@ class _Sessions:
 
     async def me(self, call: Call) -> Answer:
         return Answer(200, await self._service.sessions.me(call.actor, call.origin))
+
+    async def public_keys(self, _: Call) -> Answer:
+        return Answer(200, self._service.tokens.signing.public(), {"cache-control": f"public, max-age={_KEYS_SECONDS}"})
 
     async def diagnostic(self, call: Call) -> Answer:
         return Answer(200, await self._service.diagnostics.diagnose(call.origin))
@@ -88,6 +93,17 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             idempotent=False,
             compressed=False,
             example=examples.REFRESH,
+        ),
+        Endpoint(
+            "GET",
+            "/.well-known/jwks.json",
+            sessions.public_keys,
+            "Tell the keys that access tokens can be verified with",
+            _TAG,
+            answers={200: PublicKeys},
+            public=True,
+            compressed=True,
+            example=examples.PUBLIC_KEYS,
         ),
         Endpoint(
             "GET",

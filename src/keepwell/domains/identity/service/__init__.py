@@ -1,7 +1,7 @@
 """What identity does over more than one aggregate: logging in, refreshing, accounts, and the tokens all doors accept."""
 
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
@@ -10,6 +10,7 @@ from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticS
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
 from keepwell.domains.identity.service.sessions import Me, SessionService, ending
+from keepwell.domains.identity.service.signing import PublicKey, PublicKeys
 from keepwell.domains.identity.service.tokens import Tokens, bearer
 from keepwell.domains.identity.service.users import NewUser, UserService
 from keepwell.domains.tenants import TenantService
@@ -26,15 +27,14 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class IdentityService:
-    """All of identity, built once a process. `derive` gives 32 bytes under the master key for a label."""
+    """All of identity, built once a process."""
 
-    def __init__(
-        self, kernel: Kernel, tenants: TenantService, derive: Callable[[str], bytes], settings: Settings | None = None
-    ) -> None:
+    def __init__(self, kernel: Kernel, tenants: TenantService, settings: Settings | None = None) -> None:
         chosen = settings or Settings()
         self.tenants = tenants
-        self.hashing = Hashing(derive("keepwell password mark v1"), threads=chosen.hashing_threads, queue=chosen.hashing_queue)
-        self.tokens = Tokens(derive, kernel.clock, life=chosen.access_seconds)
+        mark_key = partial(kernel.ring.derive, "keepwell password mark v1")
+        self.hashing = Hashing(mark_key, threads=chosen.hashing_threads, queue=chosen.hashing_queue)
+        self.tokens = Tokens(kernel.ring, kernel.key_watch.look, kernel.clock, life=chosen.access_seconds)
         self.users = UserService(kernel, self.hashing)
         self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session)
         self.sessions = SessionService(kernel, self.tokens, tenants, self.users)
@@ -65,6 +65,8 @@ __all__ = [
     "NewUser",
     "Pair",
     "Person",
+    "PublicKey",
+    "PublicKeys",
     "Settings",
     "StepHealth",
     "ending",

@@ -44,7 +44,7 @@ def _cores() -> int:
 class Hashing:
     """Hashes and verifies passwords. `queue` is how many may wait or run at once; `computed` counts Argon2 computations."""
 
-    def __init__(self, mark_key: bytes, *, threads: int | None = None, queue: int | None = None) -> None:
+    def __init__(self, mark_key: Callable[[], bytes], *, threads: int | None = None, queue: int | None = None) -> None:
         self._mark_key = mark_key
         self.threads = threads or max(1, _cores() - 1)
         self.queue = queue or 64 * self.threads
@@ -79,7 +79,7 @@ class Hashing:
 
     def mark(self, password: str) -> bytes:
         """A keyed digest by which the same password is known again; worth nothing without the key."""
-        return hmac.digest(self._mark_key, normal_password(password).encode(), hashlib.sha256)
+        return hmac.digest(self._mark_key(), normal_password(password).encode(), hashlib.sha256)
 
     def _verify(self, stored: str | None, password: str) -> bool:
         # Lone surrogates, which no keyboard makes, become "?": the computation below must not fail before it began.

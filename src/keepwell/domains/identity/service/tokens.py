@@ -10,7 +10,7 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from secrets import SystemRandom
@@ -18,23 +18,24 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import GuestProtocol, OKPKey
 
+from keepwell.domains.identity.service.signing import ALGORITHM, SigningKeys
 from keepwell.kernel.envelope import Actor
-from keepwell.kernel.problems import UNAUTHENTICATED, Refusal, Refused
+from keepwell.kernel.keys import KeyRing
+from keepwell.kernel.problems import UNAUTHENTICATED, Refusal, Refused, UndecidedError
 from keepwell.kit.time import Clock
 
 ISSUER = "keepwell"
 AUDIENCE = "keepwell"
-ALGORITHM = "Ed25519"  # RFC 9864: the fully specified name of what RFC 8037 called EdDSA
 _TYPE = "at+jwt"
 _MOST_CACHED = 10_000
 _LONGEST = 4096
 _SKEW_SECONDS = 10
 _JITTER = 0.05
+_MAC_KEY = "keepwell refresh token v1"
 _REFRESH_PREFIX = "kwr_"
 _REFRESH_FORMAT = b"\x01"
 _MAC_BYTES = 32
@@ -74,21 +75,21 @@ def _unauthenticated(detail: str) -> Refused:
 
 
 class Tokens:
-    """Makes and checks tokens under keys derived from the master key. `life` is an access token's in seconds.
+    """Makes and checks tokens under keys of the installation. `life` is an access token's in seconds.
 
     Each life is cut by up to a twentieth at random, so that clients which logged in together do not refresh together.
+    `learn` brings the ring up to date, for a token whose key this process has not seen.
     """
 
-    def __init__(self, derive: Callable[[str], bytes], clock: Clock, *, life: int = 600) -> None:
+    def __init__(self, ring: KeyRing, learn: Callable[[], Awaitable[None]], clock: Clock, *, life: int = 600) -> None:
         self._clock = clock
         self._life = life
         self._random = SystemRandom()
-        private = Ed25519PrivateKey.from_private_bytes(derive("keepwell access token signing v1"))
-        self._signing = OKPKey.import_key(private)
-        self._kid = self._signing.thumbprint()[:16]
-        self._verifying = {self._kid: OKPKey.import_key(private.public_key())}
-        self._mac_key = derive("keepwell refresh token v1")
+        self._ring = ring
+        self._learn = learn
+        self.signing = SigningKeys(ring, clock)
         self._verified: OrderedDict[str, tuple[int, Actor]] = OrderedDict()
+        self._verified_by = 0
 
     # -- access tokens
 
@@ -115,28 +116,29 @@ class Tokens:
         }
         if actor.subject is not None:
             claims["subject"] = actor.subject
-        header = {"alg": ALGORITHM, "kid": self._kid, "typ": _TYPE}
-        return jwt.encode(header, claims, self._signing, algorithms=[ALGORITHM]), life
+        kid, key = self.signing.newest
+        return jwt.encode({"alg": ALGORITHM, "kid": kid, "typ": _TYPE}, claims, key, algorithms=[ALGORITHM]), life
 
     def authenticate(self, authorization: str) -> Actor:
         """The actor that an Authorization header value speaks for. Whether the session still lives is the kernel's question.
 
         Raises:
-            Refused: unauthenticated.
+            UndecidedError: its key is not known here, and may be known elsewhere.
+            Refused: unauthenticated; or no keys were seen yet.
         """
         return self.verify(bearer(authorization))
 
     def verify(self, token: str) -> Actor:
-        """As `authenticate`, for a bare access token.
-
-        Raises:
-            Refused: unauthenticated.
-        """
+        """As `authenticate`, for a bare access token. Raises as that does."""
         return self.presented(token)[0]
 
     def presented(self, token: str) -> tuple[Actor, datetime]:
         """The actor that a bare access token speaks for, and the instant from which it does no more. Raises as `verify` does."""
         now = self._clock.now().timestamp()
+        self.signing.look()
+        if self._verified_by != self.signing.changes:  # what was verified before may be revoked
+            self._verified.clear()
+            self._verified_by = self.signing.changes
         known = self._verified.get(token)
         if known is None:
             known = self._check(token, now)
@@ -157,6 +159,8 @@ class Tokens:
         try:
             decoded = jwt.decode(token, self._key, algorithms=[ALGORITHM])
             claims = msgspec.convert(decoded.claims, _Claims)
+        except InvalidKeyIdError as error:
+            raise UndecidedError(Refusal(UNAUTHENTICATED, "The access token is not one of ours."), self._learn) from error
         except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise _unauthenticated("The access token is not one of ours.") from error
         ours = decoded.header.get("typ") == _TYPE and claims.iss == ISSUER and claims.aud == AUDIENCE
@@ -166,7 +170,7 @@ class Tokens:
         return claims.exp, actor
 
     def _key(self, token: GuestProtocol) -> OKPKey:
-        key = self._verifying.get(str(token.headers().get("kid")))
+        key = self.signing.verifying(str(token.headers().get("kid")))
         if key is None:
             raise InvalidKeyIdError
         return key
@@ -194,7 +198,7 @@ class Tokens:
         return RefreshToken(tenant, session, user, int.from_bytes(body[49:], "big"))
 
     def _mac(self, body: bytes) -> bytes:
-        return hmac.digest(self._mac_key, body, hashlib.sha256)
+        return hmac.digest(self._ring.derive(_MAC_KEY), body, hashlib.sha256)
 
 
 def bearer(authorization: str) -> str:

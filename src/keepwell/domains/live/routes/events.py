@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Self
 from uuid import UUID
@@ -14,6 +15,7 @@ from keepwell.domains.live.rules import encoded
 from keepwell.domains.live.service import LiveService, Member, measures
 from keepwell.kernel import Actor, Refusal
 from keepwell.kernel.http import Answer, Call, Endpoint, Example, RequestHeader, document
+from keepwell.kernel.problems import decided
 
 _HEARTBEAT_SECONDS = 15.0
 _RETRY_MS = 2_000
@@ -88,7 +90,7 @@ def endpoints(service: LiveService, present: Callable[[str], tuple[Actor, dateti
 
     async def follow(call: Call) -> Answer:
         # The door has checked the header already; what is asked here is how long it holds.
-        _, until = present(call.headers["authorization"])
+        _, until = await decided(partial(present, call.headers["authorization"]))
         viewer = Viewer(call.actor, call.origin, until, speaks=False)
         after: str | None = call.headers.get("last-event-id") or call.query.after
         member = await service.join(viewer, call.id, after)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -16,7 +17,7 @@ from keepwell.domains.live.service import LiveService, Member, Room, measures
 from keepwell.domains.responses import newest_row
 from keepwell.kernel import Actor, Envelope, Outcome, Refusal, Refused, seen
 from keepwell.kernel.http import DisconnectedError, Socket, SocketCall, decode, document
-from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, ProblemType
+from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, ProblemType, decided
 
 PATH = "/v1/responses/{id}/room"
 _AUTH_SECONDS = 10.0
@@ -73,7 +74,7 @@ class _Conversation:
         """
         header = self._call.headers.get(b"authorization")
         if header is not None:
-            return self._present(header.decode("latin-1"))
+            return await decided(partial(self._present, header.decode("latin-1")))
         try:
             async with asyncio.timeout(_AUTH_SECONDS):
                 first = await self._call.receive()
@@ -82,7 +83,7 @@ class _Conversation:
         spoken = _understood(first)
         if not isinstance(spoken, Auth):
             raise Refused(Refusal(UNAUTHENTICATED, "Without an Authorization header the first message has to be auth."))
-        return self._present(f"Bearer {spoken.token}")
+        return await decided(partial(self._present, f"Bearer {spoken.token}"))
 
     # -- hearing
 
@@ -147,7 +148,7 @@ class _Conversation:
         if isinstance(spoken, Ping):
             return {"version": member.version}
         if isinstance(spoken, Auth):
-            self._renew(member, spoken)
+            await self._renew(member, spoken)
             return None
         if not member.writes:
             raise Refused(Refusal(FORBIDDEN, "Who may not write here is at no item."))
@@ -171,13 +172,13 @@ class _Conversation:
             raise Refused(outcome.refusal, replayed=outcome.replayed)
         return outcome
 
-    def _renew(self, member: Member, auth: Auth) -> None:
+    async def _renew(self, member: Member, auth: Auth) -> None:
         """Takes a fresh token of the same session.
 
         Raises:
             Refused: unauthenticated, or it is somebody else's.
         """
-        actor, until = self._present(f"Bearer {auth.token}")
+        actor, until = await decided(partial(self._present, f"Bearer {auth.token}"))
         mine = member.viewer.actor
         if (actor.tenant, actor.id, actor.credential, actor.scopes) != (mine.tenant, mine.id, mine.credential, mine.scopes):
             raise Refused(Refusal(FORBIDDEN, "A connection stays that of one session: open another one."))
