@@ -55,9 +55,8 @@ async def activate(connection: Any, tenant: UUID) -> None:
 
 
 async def rewrap(connection: Any, tenant: UUID, version: int, wrapped: bytes) -> None:
-    await connection.execute(
-        "UPDATE tenant_key SET wrapped = $3 WHERE tenant_id = $1 AND key_version = $2", tenant, version, wrapped
-    )
+    """Replaces what wraps a version."""
+    await connection.execute(_REWRAP, tenant, version, wrapped)
 
 
 async def destroy(connection: Any, tenant: UUID, at: datetime) -> None:

@@ -153,7 +153,7 @@ class Rotation:
     # -- the keys that sign access tokens
 
     async def sign_anew(self, longest: timedelta, *, revoke: bool) -> int:
-        """Makes the next signing key; its number. What older ones signed counts for as long as a token lives; revoked, no more."""
+        """Makes the next signing key; its number. What older ones signed counts as long as a token lives; revoked, no more."""
         now = self._ring.clock.now()
         until = now if revoke else now + longest + 2 * timedelta(seconds=SETTLE_SECONDS) + _SKEW
         async with self._kernel.database.connection() as connection, key_store.acting_for(connection, NIL):

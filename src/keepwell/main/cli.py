@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from keepwell.domains.crypto import CryptoService
+from keepwell.domains.crypto import cli as crypto_cli
 from keepwell.domains.flags import FlagService
 from keepwell.domains.flags import cli as flags_cli
 from keepwell.domains.identity import IdentityService
@@ -227,6 +229,12 @@ async def _flags() -> AsyncGenerator[FlagService]:
 
 
 @contextlib.asynccontextmanager
+async def _crypto() -> AsyncGenerator[CryptoService]:
+    async with _parts() as parts:
+        yield parts.rooms.crypto
+
+
+@contextlib.asynccontextmanager
 async def _identity() -> AsyncGenerator[IdentityService]:
     async with _parts() as parts:
         yield parts.rooms.identity
@@ -234,6 +242,7 @@ async def _identity() -> AsyncGenerator[IdentityService]:
 
 root.add_typer(tenants_cli.commands(_tenants), name="tenants")
 root.add_typer(identity_cli.commands(_identity), name="users")
+root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
 
 

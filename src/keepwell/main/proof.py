@@ -77,6 +77,7 @@ def compare(settings: Settings, addresses: Addresses, say: Say) -> bool:
         report = await rebuild.check(parts.kernel, parts.auditor)
         sound = report.sound
         say(f"{report.aggregates} aggregates of {report.tenants} clinics compared with their journal.")
+        _tell_destroyed(report.destroyed, say)
         _conclude(report.findings, report.counts, "Stored state is what the journal says.", say)
 
     _with_parts(settings, addresses, check)
@@ -93,6 +94,7 @@ def repair(settings: Settings, addresses: Addresses, say: Say) -> bool:
         report = await rebuild.rebuild(parts.kernel, parts.auditor, operator(NIL), origin)
         sound = report.sound
         say(f"{report.aggregates} aggregates of {report.tenants} clinics compared, {report.repaired} put right.")
+        _tell_destroyed(report.destroyed, say)
         _conclude(report.findings, report.counts, "Stored state is what the journal says.", say)
 
     _with_parts(settings, addresses, mend)
@@ -136,6 +138,11 @@ def _conclude(findings: Iterable[Finding], counts: dict[Damage, int], sound: str
     for finding in findings:
         say(str(finding))
     say(", ".join(f"{count} {damage}" for damage, count in counts.items()) or sound)
+
+
+def _tell_destroyed(count: int, say: Say) -> None:
+    if count:
+        say(f"{count} of these clinics had their keys destroyed: of them nothing can be compared.")
 
 
 def _with_parts(settings: Settings, addresses: Addresses, work: Callable[[Parts], Awaitable[None]]) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from keepwell.domains import audit, fhir, flags, graphql, identity, live, participants, questionnaires, responses, tenants
+from keepwell.domains import audit, crypto, fhir, flags, graphql, identity, live, participants, questionnaires, responses, tenants
 from keepwell.domains.audit import routes as audit_routes
+from keepwell.domains.crypto import errors as crypto_errors
 from keepwell.domains.fhir import errors as fhir_errors
 from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.flags import errors as flag_errors
@@ -36,6 +37,7 @@ from keepwell.platform.valkey import Valkey
 
 PROBLEMS: tuple[ProblemType, ...] = (
     *tenant_errors.PROBLEMS,
+    *crypto_errors.PROBLEMS,
     *identity_errors.PROBLEMS,
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
@@ -79,6 +81,7 @@ class Rooms:
 
     def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus) -> None:
         self.tenants = tenants.TenantService(kernel)
+        self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
         self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)

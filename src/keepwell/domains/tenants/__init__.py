@@ -1,7 +1,7 @@
 """Clinics as tenants: opening one, finding one before anyone has logged in."""
 
-from keepwell.domains.tenants.models import Clinic, CreateTenant, Tenant, TenantCreated, TenantView
-from keepwell.domains.tenants.rules import decide_create, evolve, is_slug, view
+from keepwell.domains.tenants.models import Clinic, CloseTenant, CreateTenant, Tenant, TenantEvent, TenantView
+from keepwell.domains.tenants.rules import decide_close, decide_create, evolve, is_slug, view
 from keepwell.domains.tenants.service import ORGANIZATION, TenantService, operator
 from keepwell.domains.tenants.store import LOOKUP, clinic_by_slug, clinics
 from keepwell.kernel.aggregate import Aggregate, CommandType
@@ -12,13 +12,14 @@ AGGREGATES: tuple[Aggregate, ...] = (
         kind="tenant",
         resource=ORGANIZATION,
         state=Tenant,
-        event=TenantCreated,
+        event=TenantEvent,
         evolve=evolve,
         view=view,
         commands=(
             CommandType(
                 "tenants.create", CreateTenant, Permission(ORGANIZATION, "c"), decide_create, creates=True, guarded=False
             ),
+            CommandType("tenants.close", CloseTenant, Permission(ORGANIZATION, "d"), decide_close, guarded=False),
         ),
         lookup=LOOKUP,
     ),

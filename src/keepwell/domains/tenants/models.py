@@ -24,6 +24,10 @@ class CreateTenant(Command, frozen=True):
     name: str
 
 
+class CloseTenant(Command, frozen=True):
+    """Closes the clinic: nobody finds it to log in any more. There is no way back."""
+
+
 class TenantCreated(msgspec.Struct, frozen=True, tag="tenant-created"):
     """The first entry of a clinic's own journal."""
 
@@ -32,7 +36,13 @@ class TenantCreated(msgspec.Struct, frozen=True, tag="tenant-created"):
     at: datetime
 
 
-TenantEvent = TenantCreated
+class TenantClosed(msgspec.Struct, frozen=True, tag="tenant-closed"):
+    """The last entry of a clinic's own journal."""
+
+    at: datetime
+
+
+TenantEvent = TenantCreated | TenantClosed
 
 
 class TenantView(msgspec.Struct, frozen=True):

@@ -2,8 +2,18 @@
 
 import re
 
+import msgspec
+
 from keepwell.domains.tenants.errors import INVALID_TENANT
-from keepwell.domains.tenants.models import CreateTenant, Tenant, TenantCreated, TenantEvent, TenantView
+from keepwell.domains.tenants.models import (
+    CloseTenant,
+    CreateTenant,
+    Tenant,
+    TenantClosed,
+    TenantCreated,
+    TenantEvent,
+    TenantView,
+)
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Context, Snapshot
 from keepwell.kernel.problems import Fault, Refusal
@@ -32,9 +42,18 @@ def decide_create(_state: Tenant | None, command: CreateTenant, context: Context
     return (TenantCreated(command.slug, name, context.now),)
 
 
-def evolve(_state: Tenant | None, event: TenantEvent) -> Tenant:
+def decide_close(state: Tenant, _command: CloseTenant, context: Context) -> Decision:
+    """Closing what is closed changes nothing."""
+    return (TenantClosed(context.now),) if state.active else ()
+
+
+def evolve(state: Tenant | None, event: TenantEvent) -> Tenant:
     """The clinic after one event."""
-    return Tenant(event.slug, event.name, event.at)
+    if isinstance(event, TenantCreated):
+        return Tenant(event.slug, event.name, event.at)
+    if state is None:
+        raise ValueError("a clinic is opened before it is closed")
+    return msgspec.structs.replace(state, active=False)
 
 
 def view(snapshot: Snapshot) -> TenantView:

@@ -6,8 +6,8 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.tenants.errors import SLUG_TAKEN
-from keepwell.domains.tenants.models import Clinic, CreateTenant, Tenant, TenantView
-from keepwell.domains.tenants.store import all_clinics, clinic_by_slug, other_clinics_exist
+from keepwell.domains.tenants.models import Clinic, CloseTenant, CreateTenant, Tenant, TenantView
+from keepwell.domains.tenants.store import all_clinics, any_clinic, clinic_by_slug, other_clinics_exist
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search
 from keepwell.kit.ids import NIL, new_id
 
@@ -60,6 +60,21 @@ class TenantService:
         """
         search = Search("tenant", operator(NIL), origin, _READ, "find-clinic")
         return await self._kernel.search(search, lambda connection: clinic_by_slug(connection, slug))
+
+    async def find_any(self, slug: str, origin: Origin) -> Clinic | None:
+        """The clinic with this short name, closed or not: for operators. Raises as `find` does."""
+        search = Search("tenant", operator(NIL), origin, _READ, "find-clinic")
+        return await self._kernel.search(search, lambda connection: any_clinic(connection, slug))
+
+    async def close(self, tenant: UUID, origin: Origin) -> None:
+        """Closes a clinic. Closing a closed one changes nothing.
+
+        Raises:
+            Refused: there is none, its keys were destroyed, or the database is out of reach.
+        """
+        [outcome] = await self._kernel.execute([Envelope(CloseTenant(tenant), operator(tenant), origin)])
+        if outcome.refusal is not None:
+            raise Refused(outcome.refusal)
 
     async def everywhere(self, origin: Origin) -> list[Clinic]:
         """Every active clinic, by short name. Raises as `find` does."""

@@ -14,6 +14,7 @@ from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Snapshot
 
 _BY_SLUG = "SELECT id, slug, name FROM directory_clinic_by_slug($1)"
+_ANY = "SELECT id, slug, name FROM directory_any_clinic($1)"
 _BY_IDS = "SELECT id, slug, name FROM directory_clinics($1::uuid[])"
 _ALL = "SELECT id, slug, name FROM directory_all_clinics()"
 _OTHERS = "SELECT directory_other_clinics($1)"
@@ -35,6 +36,12 @@ LOOKUP = Lookup(
 async def clinic_by_slug(connection: Any, slug: str) -> Clinic | None:
     """The active clinic with this short name."""
     row = await connection.fetchrow(_BY_SLUG, slug)
+    return None if row is None else Clinic(row["id"], row["slug"], row["name"])
+
+
+async def any_clinic(connection: Any, slug: str) -> Clinic | None:
+    """The clinic with this short name, closed or not."""
+    row = await connection.fetchrow(_ANY, slug)
     return None if row is None else Clinic(row["id"], row["slug"], row["name"])
 
 

@@ -17,7 +17,7 @@ from keepwell.kernel import lookups, store
 from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Actor, Origin
 from keepwell.kernel.journal import StoredEntry
-from keepwell.kernel.keys import TenantKeys
+from keepwell.kernel.keys import TenantDestroyedError, TenantKeys
 from keepwell.kernel.plan import access_record
 from keepwell.kernel.proof.chains import TABLE as JOURNAL_TABLE
 from keepwell.kernel.proof.checkpoints import PATIENCE, unhurried
@@ -35,13 +35,17 @@ _PREFETCH = 500
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a check or rebuild saw. `repaired` counts aggregates put right; what it could not put right stays in `findings`."""
+    """What a check or rebuild saw. `repaired` counts aggregates put right; what it could not put right stays in `findings`.
+
+    Of `destroyed` clinics nothing can be opened: they were passed over.
+    """
 
     findings: tuple[Finding, ...]
     counts: dict[Damage, int]
     tenants: int
     aggregates: int
     repaired: int
+    destroyed: int = 0
 
     @property
     def sound(self) -> bool:
@@ -80,11 +84,11 @@ class _Walk:
         self._auditor = auditor
         self._agent = agent
         self._findings = Findings()
-        self._tenants = self._aggregates = self._repaired = 0
+        self._tenants = self._aggregates = self._repaired = self._destroyed = 0
 
     def report(self) -> Report:
         counts = dict(self._findings.counts)
-        return Report(self._findings.kept(), counts, self._tenants, self._aggregates, self._repaired)
+        return Report(self._findings.kept(), counts, self._tenants, self._aggregates, self._repaired, self._destroyed)
 
     async def everything(self) -> None:
         async with self._auditor.connection() as connection:
@@ -102,7 +106,11 @@ class _Walk:
 
     async def _tenant(self, tenant: UUID) -> None:
         async with self._kernel.database.connection() as connection:
-            keys = await self._keys(connection, tenant)
+            try:
+                keys = await self._keys(connection, tenant)
+            except TenantDestroyedError:  # there is nothing left to compare
+                self._destroyed += 1
+                return
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await unhurried(connection)
                 await connection.execute(CLAIM_TENANT, str(tenant))
