@@ -11,5 +11,4 @@ DROP TABLE installation_key;
 REVOKE SELECT (tenant_id, key_version, destroyed_at) ON tenant_key FROM keepwell_directory;
 DROP POLICY directory ON tenant_key;
 REVOKE UPDATE (wrapped, active, destroyed_at) ON tenant_key FROM keepwell_app;
-DROP INDEX tenant_key_destroyed;
 ALTER TABLE tenant_key DROP COLUMN destroyed_at, DROP COLUMN active;

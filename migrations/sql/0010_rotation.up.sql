@@ -6,7 +6,6 @@ SET statement_timeout = '30s';
 -- a new one in its place.
 ALTER TABLE tenant_key ADD COLUMN active boolean NOT NULL DEFAULT true, ADD COLUMN destroyed_at timestamptz;
 GRANT UPDATE (wrapped, active, destroyed_at) ON tenant_key TO keepwell_app;
-CREATE INDEX tenant_key_destroyed ON tenant_key (tenant_id) WHERE destroyed_at IS NOT NULL;
 CREATE POLICY directory ON tenant_key FOR SELECT TO keepwell_directory USING (true);
 GRANT SELECT (tenant_id, key_version, destroyed_at) ON tenant_key TO keepwell_directory;
 

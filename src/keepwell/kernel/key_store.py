@@ -95,7 +95,11 @@ _CHANGED = (
     "INSERT INTO key_epoch AS k (tenant_id, epoch) VALUES ($1, 1) ON CONFLICT (tenant_id) DO UPDATE SET epoch = k.epoch + 1"
 )
 _OF_TENANT = "SELECT key_version, wrapped, active, destroyed_at FROM tenant_key WHERE tenant_id = $1 ORDER BY key_version"
-_ADD = "INSERT INTO tenant_key (tenant_id, key_version, wrapped, created_at, active) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+_REWRAP = "UPDATE tenant_key SET wrapped = $3 WHERE tenant_id = $1 AND key_version = $2"
+_ADD = (
+    "INSERT INTO tenant_key (tenant_id, key_version, wrapped, created_at, active) VALUES ($1, $2, $3, $4, $5) "
+    "ON CONFLICT DO NOTHING"
+)
 _INSTALLATION = (
     "SELECT purpose, generation, wrapped, accepted_until FROM installation_key WHERE tenant_id = $1 ORDER BY purpose, generation"
 )

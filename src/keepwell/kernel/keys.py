@@ -230,14 +230,16 @@ class KeyRing:
             self._opened.popitem(last=False)
         return keys
 
-    async def opens(self, connection: Any, tenant: UUID) -> bool:
-        """Whether a master key opens the tenant's stored keys; True while there are none. As `get`, but nothing is made."""
-        async with key_store.acting_for(connection, tenant):
-            rows = await key_store.of_tenant(connection, tenant)
+    async def opens(self, connection: Any) -> bool:
+        """Whether the master keys open the installation's stored keys; True while there are none. Nothing is made."""
+        async with key_store.acting_for(connection, NIL):
+            rows = await key_store.of_tenant(connection, NIL)
+            installation = await key_store.installation(connection)
         try:
             for row in rows:
-                if row["destroyed_at"] is None:
-                    self.unwrap(tenant, row["key_version"], row["wrapped"])
+                self.unwrap(NIL, row["key_version"], row["wrapped"])
+            for purpose, number, wrapped, _ in installation:
+                self.unwrap_for(purpose, number, wrapped)
         except UnreadableError:
             return False
         return True

@@ -5,9 +5,8 @@ first one (`settle`): a new data key opens everywhere before anything is sealed 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,7 +22,7 @@ from keepwell.platform.crypto import UnreadableError
 SETTLE_SECONDS = FRESH_SECONDS + 1.0
 """After this long everybody who works has seen what was changed before: what they know is never older than `FRESH_SECONDS`."""
 
-_PAGE = 100
+_PAGE = 200
 _SKEW = timedelta(seconds=10)
 
 
@@ -183,7 +182,7 @@ class Rotation:
             await key_store.changed(connection)
 
 
-async def resealed(rotation: Rotation, tenant: UUID, say: Any = None) -> Resealed:
+async def resealed(rotation: Rotation, tenant: UUID, say: Callable[[int], None]) -> Resealed:
     """Seals all of a tenant's states under its current key, at most half of the time at work; what is left over, and why."""
     total = Resealed()
     while True:
@@ -193,8 +192,7 @@ async def resealed(rotation: Rotation, tenant: UUID, say: Any = None) -> Reseale
             began = asyncio.get_running_loop().time()
             page, after = await rotation.reseal(tenant, after)
             round_ = Resealed(round_.done + page.done, round_.busy + page.busy, round_.unreadable + page.unreadable)
-            if say is not None:
-                say(total.done + round_.done)
+            say(total.done + round_.done)
             await asyncio.sleep(asyncio.get_running_loop().time() - began)
         total = Resealed(total.done + round_.done, round_.busy, round_.unreadable)
         if not round_.busy:

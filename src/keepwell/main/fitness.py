@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import asyncpg
 
-from keepwell.kit.ids import NIL
 from keepwell.main.checks import Checks
 from keepwell.main.parts import Parts
 from keepwell.platform.postgres import DatabaseUnavailable
@@ -48,7 +47,7 @@ async def require(parts: Parts) -> None:
 
 async def _check_key(parts: Parts) -> None:
     async with parts.database.connection() as connection:
-        if not await parts.ring.opens(connection, NIL):
+        if not await parts.ring.opens(connection):
             raise InvalidSettingsError(
                 "The master key does not open what this database holds: give the key it was made with, in KEEPWELL_MASTER_KEY, "
                 "KEEPWELL_MASTER_KEY_FILE or master.key in the data directory."

@@ -9,7 +9,8 @@ import msgspec
 from keepwell.domains.crypto.errors import NO_CLINIC, WRONG_MASTER_KEY
 from keepwell.domains.tenants import Clinic, TenantService, operator
 from keepwell.kernel import Kernel, Origin, Refusal, Refused
-from keepwell.kernel.keys import SIGNING, TenantDestroyedError
+from keepwell.kernel.keys import SIGNING
+from keepwell.kernel.problems import TENANT_DESTROYED
 from keepwell.kernel.rotation import Rotation, Standing, resealed
 from keepwell.kit.ids import NIL
 from keepwell.platform.crypto import UnreadableError
@@ -90,7 +91,10 @@ class CryptoService:
         return sound
 
     async def _reseal(self, tenant: UUID, name: str, say: Say) -> bool:
-        found = await resealed(self._rotation, tenant, lambda done: say(f"{name}: {done} states sealed anew."))
+        def tell(done: int) -> None:
+            say(f"{name}: {done} states sealed anew.")
+
+        found = await resealed(self._rotation, tenant, tell)
         if found.unreadable:
             say(f"{name}: {found.unreadable} states cannot be opened; `keepwell rebuild` puts them right.")
         return not found.unreadable
@@ -110,10 +114,8 @@ class CryptoService:
         """Closes the clinic and destroys its keys. When this returns, no process opens anything of it any more."""
         try:
             await self._tenants.close(clinic.id, origin)
-        except TenantDestroyedError:
-            return
         except Refused as refused:
-            if refused.refusal.code != TenantDestroyedError(clinic.id).refusal.code:
+            if refused.refusal.type != TENANT_DESTROYED:  # an earlier attempt may have got so far
                 raise
         lookups = [aggregate.lookup for aggregate in self._kernel.catalog.kinds.values() if aggregate.lookup is not None]
         await self._rotation.destroy(clinic.id, lookups)
