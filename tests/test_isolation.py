@@ -37,6 +37,9 @@ DEFINERS = {
     "directory_all_clinics": "names all active clinics, for what operators do in each of them",
     "directory_rollouts": "names the flags with a roll-out under way in all clinics, for the worker that moves them",
     "directory_other_clinics": "says whether any other clinic exists, for the demo's refusal to run beside one",
+    "directory_any_clinic": "names the clinic of a short name, closed or not, for operators who destroy its keys",
+    "directory_destroyed_keys": "names the clinics whose keys were destroyed, for every process, which must not open them",
+    "directory_key_owners": "names the clinics that have keys, for operators who change the keys of all",
     "directory_accounts": "finds the accounts of a blind e-mail index over all clinics, before login",
 }
 """SECURITY DEFINER functions, and why their owner's rights are needed."""
@@ -55,6 +58,7 @@ POLICIES = {
     ("tally", "maintenance", "keepwell_maintenance", "ALL"): "old counts are purged for all tenants",
     ("tenant", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("user_account", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    ("tenant_key", "directory", "keepwell_directory", "SELECT"): "the directory functions (no key: column grants)",
     ("flag", "directory", "keepwell_directory", "SELECT"): "the directory functions",
 }
 """Policies besides the one of a tenant's own rows, and why."""

@@ -10,5 +10,5 @@ DROP TABLE key_epoch;
 DROP TABLE installation_key;
 REVOKE SELECT (tenant_id, key_version, destroyed_at) ON tenant_key FROM keepwell_directory;
 DROP POLICY directory ON tenant_key;
-REVOKE UPDATE (wrapped, active, destroyed_at) ON tenant_key FROM keepwell_app;
+REVOKE UPDATE ON tenant_key FROM keepwell_app;
 ALTER TABLE tenant_key DROP COLUMN destroyed_at, DROP COLUMN active;

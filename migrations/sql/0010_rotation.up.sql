@@ -5,7 +5,7 @@ SET statement_timeout = '30s';
 -- A version that is not active opens and does not seal yet. A destroyed one holds no key any more, and stays so that nobody makes
 -- a new one in its place.
 ALTER TABLE tenant_key ADD COLUMN active boolean NOT NULL DEFAULT true, ADD COLUMN destroyed_at timestamptz;
-GRANT UPDATE (wrapped, active, destroyed_at) ON tenant_key TO keepwell_app;
+GRANT UPDATE ON tenant_key TO keepwell_app;
 CREATE POLICY directory ON tenant_key FOR SELECT TO keepwell_directory USING (true);
 GRANT SELECT (tenant_id, key_version, destroyed_at) ON tenant_key TO keepwell_directory;
 
@@ -23,8 +23,9 @@ CREATE TABLE installation_key (
 -- How often any key changed: what processes compare to learn that they have to look again. One row, under the nil tenant.
 CREATE TABLE key_epoch (
     tenant_id uuid NOT NULL CHECK (tenant_id = '00000000-0000-0000-0000-000000000000'),
+    name text NOT NULL CHECK (name = 'keys'),
     epoch bigint NOT NULL,
-    PRIMARY KEY (tenant_id)
+    PRIMARY KEY (tenant_id, name)
 );
 
 ALTER TABLE installation_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -44,7 +45,7 @@ DECLARE
     found bigint;
 BEGIN
     PERFORM set_config('app.tenant', nil::text, true);
-    SELECT k.epoch INTO found FROM key_epoch k WHERE k.tenant_id = nil;
+    SELECT k.epoch INTO found FROM key_epoch k WHERE k.tenant_id = nil AND k.name = 'keys';
     PERFORM set_config('app.tenant', '', true);
     RETURN coalesce(found, 0);
 END

@@ -199,9 +199,9 @@ class Executor:
         if isinstance(error, Refused):
             _refuse_all(parcels, error.refusal)
             return
-        if isinstance(error, UnknownVersionError) and attempt == 0:
-            # Some process learned of a new key before this one. The second attempt asks for the keys again.
-            await self._attempt(parcels, attempt=1)
+        if isinstance(error, UnknownVersionError):
+            # Some process learned of a new key before this one. The next attempt asks for the keys again.
+            await self._attempt(parcels, attempt=attempt)
             return
         metrics.REDONE.labels("isolated").inc()
         if len(parcels) > 1:

@@ -92,7 +92,8 @@ async def forget_generations(connection: Any, purpose: str, before: datetime) ->
 
 
 _CHANGED = (
-    "INSERT INTO key_epoch AS k (tenant_id, epoch) VALUES ($1, 1) ON CONFLICT (tenant_id) DO UPDATE SET epoch = k.epoch + 1"
+    "INSERT INTO key_epoch AS k (tenant_id, name, epoch) VALUES ($1, 'keys', 1) "
+    "ON CONFLICT (tenant_id, name) DO UPDATE SET epoch = k.epoch + 1"
 )
 _OF_TENANT = "SELECT key_version, wrapped, active, destroyed_at FROM tenant_key WHERE tenant_id = $1 ORDER BY key_version"
 _REWRAP = "UPDATE tenant_key SET wrapped = $3 WHERE tenant_id = $1 AND key_version = $2"

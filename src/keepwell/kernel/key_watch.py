@@ -44,6 +44,7 @@ class KeyWatch:
 
         Raises:
             Refused: the database is out of reach.
+            UnreadableError: no master key given here opens the installation's keys.
         """
         asked = monotonic()
         async with self._looking:
@@ -54,6 +55,8 @@ class KeyWatch:
             try:
                 async with self._database.connection() as connection:
                     await self._ring.refresh(connection)
+            except UnreadableError:
+                raise
             except Exception as error:
                 refusal = refusal_for(error)
                 if refusal is None:

@@ -38,7 +38,10 @@ _blind = lru_cache(maxsize=65_536)(crypto.blind)
 
 
 class UnknownVersionError(UnreadableError):
-    """A value was sealed under a data key that this process has not seen. Asking for the tenant's keys again may help."""
+    """A value was sealed under a data key that this process has not seen. Ask for the tenant's keys, and open it again.
+
+    It is raised once only of a version that is not stored either.
+    """
 
 
 class TenantDestroyedError(Refused):
@@ -65,12 +68,14 @@ def place(tenant: UUID, table: str, column: str, row: str) -> bytes:
 class TenantKeys:
     """The opened keys of one tenant. They are brought up to date in place: who holds them opens what is sealed from then on."""
 
-    __slots__ = ("_index", "_sealers", "blind", "current", "epoch", "tenant")
+    __slots__ = ("_asked", "_index", "_missing", "_sealers", "blind", "current", "epoch", "tenant")
 
     def __init__(self, tenant: UUID, keys: dict[int, bytes], current: int, epoch: int) -> None:
         self.tenant = tenant
         self._index = keys[_INDEX]
         self._sealers: dict[int, Sealer] = {}
+        self._asked: set[int] = set()
+        self._missing: set[int] = set()
         self.blind: Callable[[str], bytes] = partial(_blind, self._index)
         self.update(keys, current, epoch)
 
@@ -79,6 +84,8 @@ class TenantKeys:
         for version, key in keys.items():
             if version != _INDEX and version not in self._sealers:
                 self._sealers[version] = Sealer(key, version)
+        self._missing = (self._missing | self._asked) - self._sealers.keys()
+        self._asked.clear()
         self.current = self._sealers[current]
         self.epoch = epoch
 
@@ -93,11 +100,15 @@ class TenantKeys:
         """The plaintext of a stored value.
 
         Raises:
-            UnknownVersionError: its key is not known here, or gone.
-            UnreadableError: it was altered or moved.
+            UnknownVersionError: its key is not known here yet.
+            UnreadableError: its key is gone, or it was altered or moved.
         """
-        sealer = self._sealers.get(crypto.key_version(envelope))
+        version = crypto.key_version(envelope)
+        sealer = self._sealers.get(version)
         if sealer is None:
+            if version in self._missing:
+                raise UnreadableError("the data key of this value is gone")
+            self._asked.add(version)
             self.epoch = _UNKNOWN  # whoever asks for these keys next looks at what is stored
             raise UnknownVersionError("the data key of this value is not there")
         return sealer.open(envelope, place(self.tenant, table, column, row))

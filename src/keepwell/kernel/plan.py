@@ -17,7 +17,7 @@ from keepwell.kernel.aggregate import Aggregate, Catalog, Merge
 from keepwell.kernel.codec import Codec, view_json
 from keepwell.kernel.envelope import Context, Outcome, Reference, Snapshot
 from keepwell.kernel.journal import GENESIS, StoredAccess, StoredEntry
-from keepwell.kernel.keys import TenantKeys
+from keepwell.kernel.keys import TenantKeys, UnknownVersionError
 from keepwell.kernel.permissions import Permission, grant
 from keepwell.kernel.preconditions import compartment_kept, existence, mergeable, version_matched
 from keepwell.kernel.problems import (
@@ -224,6 +224,8 @@ class Plan:
             # The others are decided on all the same, to learn what they need too: one more load serves all of them.
             self._needs.append(need)
             return _refused(admitted, Refusal(INTERNAL))
+        except UnknownVersionError:  # no fault of the command's: the batch is decided again, with the keys there are by now
+            raise
         except Exception as error:  # noqa: BLE001 - one faulty command or unreadable row must not take its neighbours down
             self._environment.report(error, admitted)
             outcome = _refused(admitted, Refusal(INTERNAL))

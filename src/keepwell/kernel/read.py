@@ -139,12 +139,7 @@ class Reader:
                 each.resolve(self._settled(each, keys[each.tenant], answer, copy))
             except Refused as refused:
                 each.fail(refused)
-            except UnknownVersionError:  # sealed by a process that learned of a new key before this one
-                if trusting:
-                    again.append(each)
-                else:
-                    each.fail(Refused(_UNREADABLE))
-            except _UnreadableCopyError:
+            except (_UnreadableCopyError, UnknownVersionError):
                 again.append(each)
         if again:
             await self._run(again, trusting=False)
