@@ -22,9 +22,9 @@ from keepwell.kernel.permissions import Permission, grant
 from keepwell.kernel.preconditions import compartment_kept, existence, mergeable, version_matched
 from keepwell.kernel.problems import (
     ABORTED,
+    ENDED,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
-    UNAUTHENTICATED,
     Refusal,
 )
 from keepwell.kernel.rehearsal import Claims, Decided, Rehearsal
@@ -34,7 +34,6 @@ from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
 
 Target = tuple[UUID, str, UUID]
-CREDENTIAL_KIND = "session"
 
 
 class NeedMoreError(Exception):
@@ -256,7 +255,7 @@ class Plan:
             return _refused(admitted, admitted.refusal)
         actor = admitted.envelope.actor
         if actor.credential is not None and not self._live(actor.tenant, actor.credential):
-            return _refused(admitted, Refusal(UNAUTHENTICATED, "The session has ended."))
+            return _refused(admitted, ENDED)
         if not admitted.key:
             return self._decided(admitted)
         earlier = self._earlier(actor.tenant, admitted.key)
@@ -271,12 +270,11 @@ class Plan:
         return outcome
 
     def _live(self, tenant: UUID, credential: UUID) -> bool:
-        snapshot = self._states.get((tenant, CREDENTIAL_KIND, credential))
-        if snapshot is None:
-            return (tenant, credential) in self._loaded.credentials
-        valid_until = self._environment.catalog.kinds[CREDENTIAL_KIND].valid_until
-        until = valid_until(snapshot.state) if valid_until else None
-        return until is not None and until > self._moment
+        for kind, valid_until in self._environment.catalog.credentials.items():
+            if (snapshot := self._states.get((tenant, kind, credential))) is not None:
+                until = valid_until(snapshot.state)
+                return until is not None and until > self._moment
+        return (tenant, credential) in self._loaded.credentials
 
     def _earlier(self, tenant: UUID, key: bytes) -> tuple[bytes, Outcome] | None:
         claimed = self._claimed.get((tenant, key))
@@ -426,7 +424,7 @@ class Plan:
         )
         payload = self._environment.codec.seal_event(self._keys[actor.tenant], kind, id_, version, event)
         name, command = journal.event_name(event), admitted.command_type.name
-        who = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
+        who = (actor.id, actor.role, origin.door, origin.request_id, actor.purpose or origin.purpose)
         hash_ = journal.entry_hash(previous, actor.tenant, kind, id_, version, now, name, command, *who, payload)
         return StoredEntry(actor.tenant, kind, id_, version, now, name, command, *who, payload, previous, hash_)
 
@@ -464,7 +462,7 @@ def compartment(aggregate: Aggregate, state: Any, keys: TenantKeys) -> bytes | N
 def access_record(who: Any, kind: str, entity: UUID, at: datetime, action: str, outcome: str, version: int = 0) -> StoredAccess:
     """An access record of what `who` (anything with an actor and an origin) did or was refused."""
     actor, origin, id_ = who.actor, who.origin, new_id()
-    agent = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
+    agent = (actor.id, actor.role, origin.door, origin.request_id, actor.purpose or origin.purpose)
     digest = journal.access_digest(actor.tenant, entity, at, id_, kind, action, *agent)
     hash_ = journal.access_hash(digest, version, outcome)
     return StoredAccess(actor.tenant, entity, at, id_, kind, version, action, outcome, *agent, hash_)

@@ -170,5 +170,8 @@ SHARED: tuple[ProblemType, ...] = (
     OUTCOME_UNKNOWN,
 )
 
+ENDED = Refusal(UNAUTHENTICATED, "The session has ended, or the key is no longer valid.")
+"""What whoever acts with a credential is told once it is worth nothing."""
+
 ABORTED = Refusal(CONFLICT, "Another operation of this atomic call was refused.")
 """What comes of a command that would have been carried out, were it not for another one of its list."""

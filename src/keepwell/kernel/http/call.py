@@ -27,6 +27,7 @@ class Call:
     `query` and `body` are instances of the structs the endpoint declares, `pairs` the parameters as sent where it reads them
     itself, and those of a form in the body after them. `tags_known` are the entity tags of what the caller already has, as if
     strong: the door itself turns a match into 304. `usual_limit` is the bytes most bodies may have. `secure`: it came encrypted.
+    `content` is the body as it was sent, where the endpoint says that it is signed.
     `abort` ends the connection without waiting for anything to get through.
     """
 
@@ -34,6 +35,7 @@ class Call:
         "abort",
         "actor",
         "body",
+        "content",
         "id",
         "idempotency_key",
         "if_match",
@@ -65,6 +67,7 @@ class Call:
         self.query: Any = None
         self.pairs: tuple[tuple[str, str], ...] = ()
         self.body: Any = None
+        self.content = b""
         self.if_match: int | None = None
         self.tags_known: tuple[str, ...] = ()
         self.idempotency_key: str | None = None

@@ -72,7 +72,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     `problems` lists the types beyond those that every route of its shape can have.
     `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
     `etag`: the answer carries its version; of a read, `If-None-Match` turns an equal one into 304.
-    `parts`: the body keeps parts raw, and the handler decodes each by itself.
+    `parts`: the body keeps parts raw, and the handler decodes each by itself. `signed`: the handler checks a signature over the
+    body as it was sent, and finds it in `Call.content`.
     `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that
     of bodies.
@@ -104,6 +105,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     guarded: bool = False
     vital: bool = False
     parts: bool = False
+    signed: bool = False
     media: str = "application/json"
     takes: str = "application/json"
     door: str = "http"
@@ -171,7 +173,9 @@ class Operation:
         exchange: Exchange = scope["keepwell.exchange"]
         headers = exchange.headers
         actor = ANONYMOUS if self.endpoint.public else await decided(partial(self._actor, headers))
-        origin = Origin(self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position)
+        origin = Origin(
+            self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position, address=exchange.address
+        )
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         call.usual_limit = self._usual_limit
         call.abort = scope.get(ABORT, call.abort)
@@ -189,7 +193,9 @@ class Operation:
         if self._takes_key:
             call.idempotency_key = header.idempotency_key(headers)
         if self._decoder is not None:
-            call.body = await self._body(headers, receive, self._decoder)
+            call.body, content = await self._body(headers, receive, self._decoder)
+            if self.endpoint.signed:
+                call.content = content
         elif self._takes_form:
             call.pairs += await self._form(headers, receive)
         elif self._refuses_body and (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"):
@@ -202,14 +208,16 @@ class Operation:
             raise Refused(Refusal(UNAUTHENTICATED))
         return self._authenticate(authorization.decode("latin-1"))
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, decoder: msgspec.json.Decoder[Any]) -> Any:
+    async def _body(
+        self, headers: Mapping[bytes, bytes], receive: Receive, decoder: msgspec.json.Decoder[Any]
+    ) -> tuple[Any, bytes]:
         typed = b"content-type" in headers
         if typed:
             check_media_type(headers)
         body = await read_body(receive, headers, self._body_limit)
         if body and not typed:
             check_media_type(headers)
-        return decode(body, decoder, parts=self.endpoint.parts)
+        return decode(body, decoder, parts=self.endpoint.parts), body
 
     async def _form(self, headers: Mapping[bytes, bytes], receive: Receive) -> tuple[tuple[str, str], ...]:
         body = await read_body(receive, headers, self._body_limit)

@@ -41,6 +41,7 @@ class SocketCall:
         self.kernel = kernel
         self.path = path
         self.headers = header.scan(scope["headers"])
+        self.address: str = (scope.get("client") or ("",))[0]
         self.secure: bool = scope.get("scheme") == "wss"
         self.request_id = header.request_id(self.headers)
         self.traceparent = header.traceparent(self.headers)
@@ -57,7 +58,7 @@ class SocketCall:
     @property
     def origin(self) -> Origin:
         """Where what is asked through this connection comes from."""
-        return Origin(self._door, self.request_id, self.traceparent)
+        return Origin(self._door, self.request_id, self.traceparent, address=self.address)
 
     @property
     def trace_id(self) -> str:

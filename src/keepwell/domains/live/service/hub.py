@@ -22,7 +22,7 @@ from keepwell.domains.live.store import SeatStore
 from keepwell.domains.responses import KIND, ResponseService
 from keepwell.kernel import Kernel, Refusal, Refused, Wanted
 from keepwell.kernel.announce import Change
-from keepwell.kernel.problems import OVERLOADED, UNAUTHENTICATED
+from keepwell.kernel.problems import ENDED, OVERLOADED, UNAUTHENTICATED
 from keepwell.platform.bus import Bus
 from keepwell.platform.telemetry import describe
 from keepwell.platform.valkey import Valkey, end
@@ -35,7 +35,6 @@ _DEAF_SECONDS = 1.0
 _AT_ONCE = 200
 _RECONNECT_SECONDS = 3.0
 _EXPIRED = Refusal(UNAUTHENTICATED, "The access token has expired.")
-_ENDED = Refusal(UNAUTHENTICATED, "The session has ended.")
 _log = structlog.stdlib.get_logger("keepwell.live")
 
 
@@ -229,7 +228,7 @@ class LiveService:
                 return
             for holder in set(part) - found.credentials:
                 for member in self._holders.get(holder, ()):
-                    self._end(member, _ENDED, at_once=True)
+                    self._end(member, ENDED, at_once=True)
 
     async def _watch_seats(self) -> None:
         """Keeps the seats of this process, and notices those that lapsed with theirs."""
