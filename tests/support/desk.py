@@ -19,7 +19,11 @@ class Desk:
     """Decides commands of one aggregate in order. `forms` are the questionnaires a decision can see, by id."""
 
     def __init__(
-        self, aggregate: Aggregate, forms: Mapping[UUID, Questionnaire] | None = None, subject: str | None = None
+        self,
+        aggregate: Aggregate,
+        forms: Mapping[UUID, Questionnaire] | None = None,
+        subject: str | None = None,
+        scopes: tuple[str, ...] = (),
     ) -> None:
         self.aggregate = aggregate
         self.state: Any = None
@@ -29,7 +33,7 @@ class Desk:
         self._forms = dict(forms or {})
         self._derived = {id_: questionnaires.AGGREGATES[0].derive(form) for id_, form in self._forms.items()}  # type: ignore[misc]
         self._commands = {command.type: command for command in aggregate.commands}
-        self._actor = Actor(new_id(), new_id(), "clinician", (), subject=subject)
+        self._actor = Actor(new_id(), new_id(), "clinician", scopes, subject=subject)
 
     def do(self, command: Command, seen: int | None = None) -> Refusal | None:
         """Carries a command out; the refusal when it was not. One made from version `seen` is merged into what came since."""

@@ -1,9 +1,24 @@
 """Every room of the program, listed once: a room that is not here does not exist."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 
-from keepwell.domains import audit, crypto, fhir, flags, graphql, identity, live, participants, questionnaires, responses, tenants
+from keepwell.domains import (
+    audit,
+    crypto,
+    fhir,
+    flags,
+    graphql,
+    identity,
+    incidents,
+    keys,
+    live,
+    participants,
+    questionnaires,
+    responses,
+    tenants,
+)
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.crypto import errors as crypto_errors
 from keepwell.domains.fhir import errors as fhir_errors
@@ -14,6 +29,10 @@ from keepwell.domains.graphql import errors as graphql_errors
 from keepwell.domains.graphql import routes as graphql_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
+from keepwell.domains.incidents import errors as incident_errors
+from keepwell.domains.incidents import routes as incident_routes
+from keepwell.domains.keys import errors as key_errors
+from keepwell.domains.keys import routes as key_routes
 from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
 from keepwell.domains.participants import errors as participant_errors
@@ -46,8 +65,10 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *fhir_errors.PROBLEMS,
     *flag_errors.PROBLEMS,
     *graphql_errors.PROBLEMS,
+    *incident_errors.PROBLEMS,
+    *key_errors.PROBLEMS,
 )
-TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES)
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
 
 SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
@@ -62,6 +83,8 @@ TAGS: Mapping[str, str] = {
     "Participants": "The people a clinic knows. They are registered as FHIR Patients.",
     "FHIR R4": "The same forms, responses, participants and audit as FHIR resources: see the project's docs/fhir.md.",
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
+    "Keys": "Keys by which programs come in. Each is shown once; a leaked one is revoked in one step: see docs/keys.md.",
+    "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
     "Audit": "Who did and saw what in the clinic.",
@@ -72,7 +95,7 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags)
+    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags, incidents, keys)
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 
@@ -90,13 +113,25 @@ class Rooms:
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
         self.audit = audit.AuditService(kernel)
+        self.incidents = incidents.IncidentService(kernel)
+        self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
         self._introspection = settings.graphql_introspection
 
     def authenticate(self, authorization: str) -> Actor:
-        """Who an Authorization header speaks for; raises `Refused` when for nobody."""
-        return self.identity.authenticate(authorization)
+        """Who an Authorization header speaks for; raises `Refused` when for nobody, `UndecidedError` where that has to be learnt."""
+        token = identity.bearer(authorization)
+        return self.keys.authenticate(token) if token.startswith(keys.PREFIX) else self.identity.tokens.verify(token)
+
+    def presented(self, authorization: str) -> tuple[Actor, datetime]:
+        """As `authenticate`, and the instant from which the header speaks for nobody any more. What a key is worth, the
+        kernel asks by itself for as long as somebody listens.
+        """
+        token = identity.bearer(authorization)
+        if token.startswith(keys.PREFIX):
+            return self.keys.authenticate(token), _NEVER
+        return self.identity.tokens.presented(token)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every route of every room."""
@@ -104,17 +139,19 @@ class Rooms:
         return (
             *identity_routes.endpoints(self.identity),
             *records,
-            *live_routes.endpoints(self.live, self.identity.presented),
+            *live_routes.endpoints(self.live, self.presented),
             *participant_routes.endpoints(self.participants),
             *audit_routes.endpoints(self.audit),
             *fhir_routes.endpoints(self.fhir),
             *flag_routes.endpoints(self.flags),
+            *incident_routes.endpoints(self.incidents),
+            *key_routes.endpoints(self.keys),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
 
     def sockets(self) -> tuple[Socket, ...]:
         """Every WebSocket of every room."""
-        return live_routes.sockets(self.live, self.identity.presented)
+        return live_routes.sockets(self.live, self.presented)
 
     async def open(self) -> None:
         """Starts what looks after those who stay connected."""
@@ -127,6 +164,9 @@ class Rooms:
     async def close(self) -> None:
         await self.live.close()
         self.identity.close()
+
+
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def _live(settings: Settings) -> live.LiveSettings:

@@ -127,6 +127,11 @@ class Settings(BaseSettings):
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 
+    leak_keys_url: str | None = None
+    """Where those publish their keys who may report leaked keys, such as https://api.github.com/meta/public_keys/secret_scanning;
+    unset: nobody may.
+    """
+
     room_capacity: Positive = 50
     """Most connections in the live room of one response, over all processes."""
     room_connections: Positive = 10_000
@@ -175,6 +180,13 @@ class Settings(BaseSettings):
     def is_a_cache(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(_CACHES):
             raise ValueError("must be a URL such as valkey://host:6379")
+        return url
+
+    @field_validator("leak_keys_url")
+    @classmethod
+    def is_an_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("https://", "http://")):
+            raise ValueError("must be an address such as https://host/keys")
         return url
 
     @field_validator("cors_origins")

@@ -17,7 +17,7 @@ from keepwell.domains.identity.models import (
 )
 from keepwell.domains.identity.rules import people, sessions
 from keepwell.domains.identity.rules.people import SCOPES
-from keepwell.domains.identity.service import IdentityService, Settings
+from keepwell.domains.identity.service import IdentityService, Settings, bearer
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
@@ -93,4 +93,15 @@ AGGREGATES: tuple[Aggregate, ...] = (
     ),
 )
 
-__all__ = ["AGGREGATES", "ATTEMPTS", "LOGGED_IN", "SCOPES", "IdentityService", "Role", "SessionLimits", "Settings", "UserView"]
+__all__ = [
+    "AGGREGATES",
+    "ATTEMPTS",
+    "IdentityService",
+    "LOGGED_IN",
+    "Role",
+    "SCOPES",
+    "SessionLimits",
+    "Settings",
+    "UserView",
+    "bearer",
+]

@@ -1,6 +1,5 @@
 """What identity does over more than one aggregate: logging in, refreshing, accounts, and the tokens all doors accept."""
 
-from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -48,10 +47,6 @@ class IdentityService:
         """
         return self.tokens.authenticate(authorization)
 
-    def presented(self, authorization: str) -> tuple[Actor, datetime]:
-        """As `authenticate`, and the instant from which the header speaks for nobody any more."""
-        return self.tokens.presented(bearer(authorization))
-
     def close(self) -> None:
         """Ends the hashing threads."""
         self.hashing.close()
@@ -69,5 +64,6 @@ __all__ = [
     "PublicKeys",
     "Settings",
     "StepHealth",
+    "bearer",
     "ending",
 ]
