@@ -1,9 +1,12 @@
 """One aggregate decided on without any kernel: guard, decide, evolve, and the events kept."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from keepwell.domains import questionnaires
 from keepwell.domains.questionnaires import Questionnaire
@@ -59,6 +62,17 @@ class Desk:
             self.state = self.aggregate.evolve(self.state, event)
             self.events.append(event)
         return None
+
+    def forward(self, **parts: float) -> None:
+        """Lets time pass."""
+        self.now += timedelta(**parts)
+
+    @contextmanager
+    def as_another(self) -> Generator[None]:
+        """While inside, another person of the same role acts."""
+        actor, self._actor = self._actor, msgspec.structs.replace(self._actor, id=new_id())
+        yield
+        self._actor = actor
 
     def _merged(
         self, command_type: CommandType, command: Command, context: Context, seen: int

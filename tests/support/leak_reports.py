@@ -3,7 +3,7 @@
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep
@@ -49,7 +49,7 @@ class Publisher:
         return json.dumps({"public_keys": [signer.published() for signer in self.signers]}).encode()
 
     @contextmanager
-    def serving(self) -> Iterator["Publisher"]:
+    def serving(self) -> Generator["Publisher"]:
         publisher = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,7 +57,7 @@ class Publisher:
                 publisher.asked += 1
                 publisher.answer(self)
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
                 """Says nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

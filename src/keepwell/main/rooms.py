@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from keepwell.domains import (
+    access,
     audit,
     crypto,
     fhir,
@@ -18,7 +19,10 @@ from keepwell.domains import (
     questionnaires,
     responses,
     tenants,
+    vendors,
 )
+from keepwell.domains.access import errors as access_errors
+from keepwell.domains.access import routes as access_routes
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.crypto import errors as crypto_errors
 from keepwell.domains.fhir import errors as fhir_errors
@@ -42,6 +46,8 @@ from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.tenants import errors as tenant_errors
+from keepwell.domains.vendors import errors as vendor_errors
+from keepwell.domains.vendors import routes as vendor_routes
 from keepwell.kernel import Kernel, seen
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.envelope import Actor
@@ -67,6 +73,8 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *graphql_errors.PROBLEMS,
     *incident_errors.PROBLEMS,
     *key_errors.PROBLEMS,
+    *access_errors.PROBLEMS,
+    *vendor_errors.PROBLEMS,
 )
 TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
@@ -84,6 +92,8 @@ TAGS: Mapping[str, str] = {
     "FHIR R4": "The same forms, responses, participants and audit as FHIR resources: see the project's docs/fhir.md.",
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
     "Keys": "Keys by which programs come in. Each is shown once; a leaked one is revoked in one step: see docs/keys.md.",
+    "Emergency access": "More than a role allows, for a short time and a reason; all of it marked, and reviewed by another.",
+    "Vendors": "Who is given health information, and the agreements that allow it.",
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
@@ -95,7 +105,7 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags, incidents, keys)
+    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags, incidents, keys, access, vendors)
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 
@@ -115,6 +125,8 @@ class Rooms:
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
+        self.access = access.AccessService(kernel, self.identity)
+        self.vendors = vendors.VendorService(kernel)
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
         self._introspection = settings.graphql_introspection
@@ -146,6 +158,8 @@ class Rooms:
             *flag_routes.endpoints(self.flags),
             *incident_routes.endpoints(self.incidents),
             *key_routes.endpoints(self.keys),
+            *access_routes.endpoints(self.access),
+            *vendor_routes.endpoints(self.vendors),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
 

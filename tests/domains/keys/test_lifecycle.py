@@ -70,11 +70,8 @@ def test_a_key_revoked_by_somebody_is_known_to_have_leaked_later_on():
 
 
 LETTERS = st.sets(st.sampled_from("cruds"), min_size=1).map(lambda found: "".join(x for x in "cruds" if x in found))
-SCOPE = st.builds(
-    lambda level, resource, letters: f"{level}/{resource}.{letters}",
-    st.sampled_from(["user", "system", "patient"]),
-    st.sampled_from(["Patient", "User", "*"]),
-    LETTERS,
+SCOPE = st.tuples(st.sampled_from(["user", "system", "patient"]), st.sampled_from(["Patient", "User", "*"]), LETTERS).map(
+    lambda parts: f"{parts[0]}/{parts[1]}.{parts[2]}"
 )
 
 

@@ -16,8 +16,8 @@ from keepwell.domains.identity.models import (
     UserView,
 )
 from keepwell.domains.identity.rules import people, sessions
-from keepwell.domains.identity.rules.people import SCOPES
-from keepwell.domains.identity.service import IdentityService, Settings, bearer
+from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES
+from keepwell.domains.identity.service import IdentityService, Pair, Settings, bearer, ending
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
@@ -75,6 +75,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 guarded=False,
                 references=sessions.start_references,
                 holds=True,
+                made_by_door=("emergency",),
             ),
             CommandType(
                 "sessions.refresh",
@@ -96,12 +97,16 @@ AGGREGATES: tuple[Aggregate, ...] = (
 __all__ = [
     "AGGREGATES",
     "ATTEMPTS",
-    "IdentityService",
+    "EMERGENCY_PURPOSE",
+    "EMERGENCY_SCOPES",
     "LOGGED_IN",
-    "Role",
     "SCOPES",
+    "IdentityService",
+    "Pair",
+    "Role",
     "SessionLimits",
     "Settings",
     "UserView",
     "bearer",
+    "ending",
 ]

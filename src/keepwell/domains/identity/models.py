@@ -133,7 +133,7 @@ class Session(msgspec.Struct, frozen=True):
     """One login of one person. It is the credential that the kernel checks with every command and read.
 
     `generation` counts the refresh tokens given out: the newest is the current one. `password_set_at` tells which password
-    it began with.
+    it began with. `emergency` is the emergency access it belongs to: then it may do more, and all of it is marked.
     """
 
     user: UUID
@@ -145,6 +145,7 @@ class Session(msgspec.Struct, frozen=True):
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     password_set_at: datetime | None = None
+    emergency: UUID | None = None
 
 
 class StartSession(Command, frozen=True):
@@ -153,6 +154,7 @@ class StartSession(Command, frozen=True):
     user: UUID
     password_set_at: datetime
     limits: SessionLimits
+    emergency: UUID | None = None
 
 
 class RefreshSession(Command, frozen=True):
@@ -175,6 +177,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
     limits: SessionLimits
     at: datetime
     password_set_at: datetime | None = None
+    emergency: UUID | None = None
 
 
 class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
@@ -208,3 +211,4 @@ class SessionView(msgspec.Struct, frozen=True):
     expires_at: datetime
     ended_at: datetime | None
     end_reason: EndReason | None
+    emergency: UUID | None = None

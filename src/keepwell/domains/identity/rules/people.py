@@ -31,6 +31,7 @@ from keepwell.kernel.problems import Fault, Refusal
 SCOPES: Mapping[Role, tuple[str, ...]] = {
     "admin": ("user/*.cruds",),
     "clinician": (
+        "user/BreakGlass.cd",
         "user/Organization.r",
         "user/Patient.crus",
         "user/Questionnaire.crus",
@@ -47,6 +48,17 @@ SCOPES: Mapping[Role, tuple[str, ...]] = {
     ),
 }
 """What each role may do in its clinic. A session command is held to the person's own sessions by its decision besides."""
+
+EMERGENCY_SCOPES: Mapping[Role, tuple[str, ...]] = {
+    "admin": (),
+    "clinician": ("user/AuditEvent.rs", "user/Incident.rs", "user/User.rs"),
+    "patient": (),
+}
+"""What emergency access adds for its time: looking at more, never changing more. A clinician sees who saw and did what, what is
+wrong with the system, and whom else there is to turn to.
+"""
+EMERGENCY_PURPOSE = "ETREAT"
+"""HL7 v3 ActReason: emergency treatment."""
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+")
 _EMAIL_LIMIT = 254

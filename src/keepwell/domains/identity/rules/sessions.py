@@ -49,7 +49,7 @@ def decide_start(_state: Session | None, command: StartSession, context: Context
         return Refusal(UNAUTHENTICATED, "The account is disabled.")
     if user.password_set_at != command.password_set_at:
         return Refusal(UNAUTHENTICATED, "The password was changed meanwhile.")
-    return (SessionStarted(command.user, user.role, command.limits, context.now, command.password_set_at),)
+    return (SessionStarted(command.user, user.role, command.limits, context.now, command.password_set_at, command.emergency),)
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:
@@ -105,7 +105,15 @@ def decide_end(state: Session, command: EndSession, context: Context) -> Decisio
 def evolve(state: Session | None, event: SessionEvent) -> Session:
     """The session after one event."""
     if isinstance(event, SessionStarted):
-        return Session(event.user, event.role, event.at, event.at, event.limits, password_set_at=event.password_set_at)
+        return Session(
+            event.user,
+            event.role,
+            event.at,
+            event.at,
+            event.limits,
+            password_set_at=event.password_set_at,
+            emergency=event.emergency,
+        )
     if state is None:
         raise ValueError("a session begins with session-started")
     match event:
@@ -139,4 +147,5 @@ def view(snapshot: Snapshot) -> SessionView:
         state.ended_at or expires_at(state),
         state.ended_at,
         state.end_reason,
+        state.emergency,
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.models import Role, SessionLimits, SessionView, StartSession, User
-from keepwell.domains.identity.rules.people import SCOPES, compartment
+from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES, compartment
 from keepwell.domains.identity.service.attempts import Attempt, Reason
 from keepwell.domains.identity.service.directory import Found, look_up
 from keepwell.domains.identity.service.hashing import Hashing
@@ -53,9 +53,12 @@ class LoggedIn(Pair, frozen=True, kw_only=True):
 
 
 def session_actor(tenant: UUID, session: SessionView) -> Actor:
-    """Whoever holds this session, with what their role may do."""
+    """Whoever holds this session, with what their role may do; in an emergency more, and marked so."""
     subject = compartment(session.user, session.role)
-    return Actor(tenant, session.user, session.role, SCOPES[session.role], session.id, subject)
+    if session.emergency is None:
+        return Actor(tenant, session.user, session.role, SCOPES[session.role], session.id, subject)
+    scopes = (*SCOPES[session.role], *EMERGENCY_SCOPES[session.role])
+    return Actor(tenant, session.user, session.role, scopes, session.id, subject, EMERGENCY_PURPOSE)
 
 
 def token_pair(tokens: Tokens, tenant: UUID, session: SessionView, now: datetime) -> tuple[str, int, str]:
