@@ -137,7 +137,7 @@ async def test_those_without_an_agreement_and_those_whose_ends_are_listed_for_wh
 
 async def test_a_vendor_is_registered_once_however_its_name_is_written(clinic: Clinic):
     vendor = await clinic.register()
-    body = {"name": " PARCEL  pharmacy", "touches": []}
+    body: dict[str, Any] = {"name": " PARCEL  pharmacy", "touches": []}
     assert_refused(await clinic.http.post("/v1/vendors", json=body), 409, "vendor-registered")
     await clinic.http.post(f"/v1/vendors/{vendor['id']}/end", json={"reason": "enough"})
     assert (await clinic.http.post("/v1/vendors", json=body)).status_code == 201

@@ -114,6 +114,13 @@ class UserView(msgspec.Struct, frozen=True):
     version: int
 
 
+class UnusedUser(msgspec.Struct, frozen=True):
+    """An account and when a session of it was last begun or refreshed; null: never."""
+
+    user: UserView
+    last_seen_at: datetime | None
+
+
 # -- sessions ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,11 +1,13 @@
 """What callers send to the HTTP door of identity, and the lists they get."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
-from keepwell.domains.identity.models import Role, UserView
+from keepwell.domains.identity.models import Role, UnusedUser, UserView
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
@@ -67,6 +69,19 @@ class UserList(msgspec.Struct, frozen=True):
 
     items: list[UserView]
     next: str | None
+
+
+class UnusedUserList(msgspec.Struct, frozen=True):
+    """Accounts nobody uses, those that were never used first."""
+
+    items: list[UnusedUser]
+    next: str | None
+
+
+class Unused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many days an account was not used."""
+
+    days: Annotated[int, Meta(ge=1, le=3_650)] = 90
 
 
 class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,8 +4,17 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from keepwell.domains.identity.errors import INVALID_USER, UNSUITABLE_PASSWORD
-from keepwell.domains.identity.models import UserView
-from keepwell.domains.identity.routes.bodies import Login, Refresh, SessionItem, SessionList, UserChange, UserCreation, UserList
+from keepwell.domains.identity.models import UnusedUser, UserView
+from keepwell.domains.identity.routes.bodies import (
+    Login,
+    Refresh,
+    SessionItem,
+    SessionList,
+    UserChange,
+    UnusedUserList,
+    UserCreation,
+    UserList,
+)
 from keepwell.domains.identity.rules.people import SCOPES
 from keepwell.domains.identity.service import Diagnostic, LoggedIn, Me, Pair, Person, PublicKey, PublicKeys, StepHealth
 from keepwell.domains.tenants import Clinic
@@ -75,6 +84,7 @@ CREATE = Example(
 )
 SHOW = Example(answer=_USER)
 PAGE = Example(answer=UserList([_USER], None))
+UNUSED = Example(answer=UnusedUserList([UnusedUser(_USER, None)], None))
 CHANGE = Example(
     body=UserChange(name="Head Nurse"),
     answer=UserView(_USER.id, _USER.email, "Head Nurse", _USER.role, _USER.active, _USER.created_at, 2),

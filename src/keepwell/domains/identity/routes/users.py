@@ -3,7 +3,16 @@
 from keepwell.domains.identity.errors import EMAIL_TAKEN, INVALID_USER, OWN_ACCOUNT, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import ChangeUser, UserView
 from keepwell.domains.identity.routes import examples
-from keepwell.domains.identity.routes.bodies import SMALL, Paging, UserChange, UserCreation, UserList, after
+from keepwell.domains.identity.routes.bodies import (
+    SMALL,
+    Paging,
+    Unused,
+    UnusedUserList,
+    UserChange,
+    UserCreation,
+    UserList,
+    after,
+)
 from keepwell.domains.identity.service import IdentityService, NewUser
 from keepwell.kernel.http import Answer, Call, Endpoint, answer
 
@@ -27,6 +36,10 @@ class _Users:
         more = len(users) > query.limit
         return Answer(200, UserList(items, str(items[-1].id) if more else None))
 
+    async def unused(self, call: Call) -> Answer:
+        query: Unused = call.query
+        return Answer(200, UnusedUserList(await self._users.unused(call.actor, call.origin, query.days), None))
+
     async def show(self, call: Call) -> Answer:
         user = await self._users.get(call.actor, call.id, call.origin)
         return Answer(200, user, {"etag": f'"{user.version}"'})
@@ -41,6 +54,7 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
     """Every route for accounts."""
     users = _Users(service)
     return (
+        *_reports(users),
         Endpoint(
             "POST",
             "/v1/users",
@@ -98,5 +112,21 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             etag=True,
             compressed=True,
             example=examples.CHANGE,
+        ),
+    )
+
+
+def _reports(users: _Users) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "GET",
+            "/v1/users/unused",
+            users.unused,
+            "List accounts that may log in and that nobody has used for days",
+            _TAG,
+            query=Unused,
+            answers={200: UnusedUserList},
+            compressed=True,
+            example=examples.UNUSED,
         ),
     )

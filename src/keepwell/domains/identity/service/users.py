@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,16 @@ import msgspec
 
 from keepwell.domains.identity import store
 from keepwell.domains.identity.errors import EMAIL_TAKEN, UNSUITABLE_PASSWORD
-from keepwell.domains.identity.models import ChangeUser, CreateUser, EndReason, EndSession, Role, SetPassword, UserView
+from keepwell.domains.identity.models import (
+    ChangeUser,
+    CreateUser,
+    EndReason,
+    EndSession,
+    Role,
+    SetPassword,
+    UnusedUser,
+    UserView,
+)
 from keepwell.domains.identity.rules.people import password_fault, tidy_email, view
 from keepwell.domains.identity.service.directory import look_up
 from keepwell.domains.identity.service.hashing import Hashing
@@ -110,6 +120,19 @@ class UserService:
 
         ids = await self._kernel.search(Search("user", actor, origin, Permission(USER, "s")), query)
         return list(await asyncio.gather(*(self.get(actor, id_, origin) for id_ in ids)))
+
+    async def unused(self, actor: Actor, origin: Origin, days: int) -> list[UnusedUser]:
+        """Accounts that may log in, were there so many days ago, and were not used since; each counts as a read of that account.
+
+        Raises:
+            Refused: as any read.
+        """
+        since = self._kernel.clock.now() - timedelta(days=days)
+        search = Search("user", actor, origin, Permission(USER, "s"), "find-unused")
+        found = await self._kernel.search(search, lambda connection: store.unused_users(connection, actor.tenant, since))
+        users = await asyncio.gather(*(self.get(actor, id_, origin) for id_, _ in found))
+        seen = zip(users, (last for _, last in found), strict=True)
+        return [UnusedUser(user, last) for user, last in seen if user.created_at <= since]
 
     async def _existing(self, actor: Actor, email: str, origin: Origin) -> UserView | None:
         found = await look_up(self._kernel, email, origin, "find-user")
