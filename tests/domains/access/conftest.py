@@ -57,10 +57,12 @@ async def opened(url: str, clock: ManualClock) -> AsyncGenerator[Node]:
         *audit_routes.endpoints(audit.AuditService(kernel)),
         *access_routes.endpoints(service),
     )
-    yield Node(kernel, clinics, people, service, Door(kernel, people.authenticate, endpoints))
-    await kernel.close()
-    people.close()
-    await database.close()
+    try:
+        yield Node(kernel, clinics, people, service, Door(kernel, people.authenticate, endpoints))
+    finally:
+        await kernel.close()
+        people.close()
+        await database.close()
 
 
 @pytest.fixture

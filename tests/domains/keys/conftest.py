@@ -67,10 +67,12 @@ async def opened(url: str, clock: ManualClock, reporters: str | None = None) -> 
         *incident_routes.endpoints(troubles),
         *key_routes.endpoints(service),
     )
-    yield Node(kernel, clinics, people, service, troubles, Door(kernel, authenticate, endpoints))
-    await kernel.close()
-    people.close()
-    await database.close()
+    try:
+        yield Node(kernel, clinics, people, service, troubles, Door(kernel, authenticate, endpoints))
+    finally:
+        await kernel.close()
+        people.close()
+        await database.close()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from keepwell.domains.identity.routes.bodies import (
     Refresh,
     SessionItem,
     SessionList,
-    UserChange,
     UnusedUserList,
+    UserChange,
     UserCreation,
     UserList,
 )
