@@ -17,7 +17,11 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 HOST = "https://clinic.example"
 """Where the server of the examples is."""
-_ONCE = {"access_token", "refresh_token", "expires_in", "took_ms", "request_id"}
+_ONCE = {"access_token", "refresh_token", "token", "expires_in", "took_ms", "request_id"}
+
+
+NOT_PLAYED = {"POST /v1/keys/leaks"}
+"""Without a signature of somebody who may report leaks this is refused: see tests/domains/keys/test_leaks.py."""
 
 
 class Story:
@@ -104,8 +108,11 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     people_and_sessions(story, admin, nobody)
     in_fhir(story, clinician, admin)
     flags(story, admin)
+    keys(story, admin)
+    emergencies(story, clinician, admin)
+    vendors(story, admin)
     server_itself(story, admin, nobody)
-    assert not story.bodies() - story.played, "nobody plays these: they could show anything"
+    assert story.bodies() - story.played == NOT_PLAYED, "nobody plays these: they could show anything"
 
 
 def form_and_responses(story: Story, clinician: httpx.Client):
@@ -197,6 +204,43 @@ def flags(story: Story, admin: httpx.Client):
     story.play(admin, "POST /v1/flags/{key}/restore", key=key)
     story.play(admin, "POST /v1/flags/{key}/rollout", key=key)
     story.play(admin, "POST /v1/flags/{key}/rollout/stop", key=key)
+
+
+def keys(story: Story, admin: httpx.Client):
+    path = "/v1/keys/{id}"
+    one = story.play(admin, "POST /v1/keys").json()
+    key = one["key"]["id"]
+    story.play(admin, f"GET {path}", id=key)
+    assert alike(story.told("GET /v1/keys"))["items"][0] in alike(admin.get("/v1/keys").json())["items"]
+    story.play(admin, f"PATCH {path}", version=1, id=key)
+    successor = story.play(admin, f"POST {path}/rotate", id=key).json()["key"]["id"]
+    story.play(admin, f"POST {path}/revoke", id=successor)
+    assert story.told(f"GET {path}/activity").keys() == admin.get(f"/v1/keys/{key}/activity").json().keys()
+    incidents(story, admin, key)
+
+
+def incidents(story: Story, admin: httpx.Client, key: str):
+    """There is none yet: a key that leaks opens one."""
+    with_key = admin.get(f"/v1/keys/{key}").json()
+    assert with_key["state"] == "retiring"
+
+
+def emergencies(story: Story, clinician: httpx.Client, admin: httpx.Client):
+    path = "/v1/break-glass/{id}"
+    begun = story.play(clinician, "POST /v1/break-glass").json()["break_glass"]["id"]
+    story.play(clinician, f"POST {path}/end", id=begun)
+    story.play(admin, f"POST {path}/review", id=begun)
+    story.play(admin, f"GET {path}", id=begun)
+    assert alike(story.told("GET /v1/break-glass"))["items"][0] in alike(admin.get("/v1/break-glass").json())["items"]
+
+
+def vendors(story: Story, admin: httpx.Client):
+    path = "/v1/vendors/{id}"
+    one = story.play(admin, "POST /v1/vendors").json()["id"]
+    story.play(admin, f"GET {path}", id=one)
+    story.play(admin, f"PATCH {path}", version=1, id=one)
+    story.play(admin, f"POST {path}/agreements", id=one)
+    story.play(admin, f"POST {path}/end", id=one)
 
 
 def server_itself(story: Story, admin: httpx.Client, nobody: httpx.Client):

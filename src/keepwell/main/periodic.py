@@ -1,5 +1,5 @@
 """Work that returns by itself: sealing the journal, making partitions ahead, dropping what is old, moving roll-outs, closing
-emergency access.
+emergency access, watching how keys are used.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.domains.access import jobs as access_jobs
 from keepwell.domains.flags import jobs as flag_jobs
+from keepwell.domains.keys import jobs as key_jobs
 from keepwell.kernel import tally
 from keepwell.kernel.proof import checkpoints
 from keepwell.main.parts import Parts
@@ -68,6 +69,7 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("purge-idempotency", 60.0, purge),
         Work("purge-tallies", 3600.0, purge_tallies),
         Work("steer-rollouts", flag_jobs.EVERY_SECONDS, partial(flag_jobs.steer_rollouts, parts.rooms.flags)),
+        Work("watch-keys", key_jobs.EVERY_SECONDS, partial(key_jobs.watch_uses, parts.rooms.keys)),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
     )
 

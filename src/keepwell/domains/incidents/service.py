@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from hashlib import sha256
 from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.incidents.errors import INCIDENT_OPEN
+from keepwell.domains.incidents.errors import INCIDENT_OPEN, TOO_MANY_NOTES
 from keepwell.domains.incidents.models import AddNote, IncidentView, OpenIncident, Severity, Status
 from keepwell.domains.incidents.rules import view
 from keepwell.domains.incidents.store import open_about, page
@@ -65,6 +66,24 @@ class IncidentService:
             if refusals[0].type != INCIDENT_OPEN or attempt == _ATTEMPTS:
                 raise Refused(refusals[0])
         raise AssertionError("the last attempt returned or raised")
+
+    async def tell_once(self, actor: Actor, origin: Origin, report: Report) -> bool:
+        """As `tell`, but what was told in the same words before is not told again; whether it was told now.
+
+        Raises:
+            Refused: the database is out of reach.
+        """
+        words = sha256(f"{report.subject}\0{report.text}".encode()).hexdigest()
+        command = await self._command(actor, origin, report)
+        if isinstance(command, AddNote):
+            there = await self.get(actor, command.id, origin)
+            if any(entry.text in (report.text, command.text) for entry in there.timeline):
+                return False
+        # The Idempotency-Key keeps an incident closed that somebody has resolved already.
+        [outcome] = await self._kernel.execute([Envelope(command, actor, origin, idempotency_key=words)])
+        if outcome.refusal is not None and outcome.refusal.type not in (INCIDENT_OPEN, TOO_MANY_NOTES):
+            raise Refused(outcome.refusal)
+        return outcome.refusal is None and not outcome.replayed
 
     async def _command(self, actor: Actor, origin: Origin, report: Report) -> Command:
         search = Search(KIND, actor, origin, _SEARCH, "find-open")

@@ -18,6 +18,7 @@ from keepwell.domains.keys.routes.bodies import (
     LeakedToken,
 )
 from keepwell.domains.keys.rules.texts import ID_BYTES, compose
+from keepwell.domains.keys.rules.unusual import Unusual
 from keepwell.domains.keys.service import KeyActivity
 from keepwell.kernel.http import Example
 from keepwell.kernel.problems import Fault, Refusal
@@ -71,6 +72,7 @@ ACTIVITY = Example(
         last_used_at=_SEEN[1],
         uses=[Use("http", "response.read", 40, *_SEEN)],
         networks=[Network("4f1c0d9a7be2836510f4a8c2d6e97b13", 40, *_SEEN)],
+        unusual=[Unusual("new-operation", "first use of responses.void", _SEEN[0])],
         audit=[
             AuditItem(
                 at=_SEEN[1],

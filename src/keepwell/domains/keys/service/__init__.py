@@ -9,6 +9,7 @@ from keepwell.domains.keys.service.reporters import Reporters
 from keepwell.domains.keys.service.secrets import Secrets
 from keepwell.domains.keys.service.uses import HOURS, USES, Uses
 from keepwell.domains.keys.service.verifying import RESOURCE, Verifier
+from keepwell.domains.keys.service.watching import Watcher
 from keepwell.domains.tenants import TenantService
 from keepwell.kernel import Actor, Kernel
 
@@ -33,7 +34,8 @@ class KeyService:
         self.verifier = Verifier(kernel, secrets)
         self.keeper = Keeper(kernel, secrets, self.uses)
         self.leaks = LeakService(kernel, self.verifier, secrets, incidents)
-        self.activity = ActivityService(self.keeper, self.uses, audit)
+        self.watcher = Watcher(kernel, tenants, incidents)
+        self.activity = ActivityService(self.keeper, self.uses, self.watcher, audit)
         self.reporters = Reporters(reporters)
         kernel.watch_use(self.uses.witness)
 
