@@ -17,7 +17,16 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 HOST = "https://clinic.example"
 """Where the server of the examples is."""
-_ONCE = {"access_token", "refresh_token", "token", "expires_in", "took_ms", "request_id"}
+_ONCE = {
+    "access_token",
+    "refresh_token",
+    "token",
+    "time_to_acknowledge_s",
+    "time_to_resolve_s",
+    "expires_in",
+    "took_ms",
+    "request_id",
+}
 
 
 NOT_PLAYED = {"POST /v1/keys/leaks"}
@@ -108,7 +117,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     people_and_sessions(story, admin, nobody)
     in_fhir(story, clinician, admin)
     flags(story, admin)
-    keys(story, admin)
+    keys(story, admin, server)
     emergencies(story, clinician, admin)
     vendors(story, admin)
     server_itself(story, admin, nobody)
@@ -206,7 +215,7 @@ def flags(story: Story, admin: httpx.Client):
     story.play(admin, "POST /v1/flags/{key}/rollout/stop", key=key)
 
 
-def keys(story: Story, admin: httpx.Client):
+def keys(story: Story, admin: httpx.Client, server: Server):
     path = "/v1/keys/{id}"
     one = story.play(admin, "POST /v1/keys").json()
     key = one["key"]["id"]
@@ -216,13 +225,18 @@ def keys(story: Story, admin: httpx.Client):
     successor = story.play(admin, f"POST {path}/rotate", id=key).json()["key"]["id"]
     story.play(admin, f"POST {path}/revoke", id=successor)
     assert story.told(f"GET {path}/activity").keys() == admin.get(f"/v1/keys/{key}/activity").json().keys()
-    incidents(story, admin, key)
+    assert server.cli("keys", "leaked", given=one["token"]).returncode == 0
+    incidents(story, admin)
 
 
-def incidents(story: Story, admin: httpx.Client, key: str):
-    """There is none yet: a key that leaks opens one."""
-    with_key = admin.get(f"/v1/keys/{key}").json()
-    assert with_key["state"] == "retiring"
+def incidents(story: Story, admin: httpx.Client):
+    """The leak of a key has opened one."""
+    path = "/v1/incidents/{id}"
+    incident = admin.get("/v1/incidents").json()["items"][0]
+    assert alike(incident) == alike(story.told("GET /v1/incidents"))["items"][0]
+    story.play(admin, f"GET {path}", id=incident["id"])
+    for action in ("acknowledge", "notes", "resolve"):
+        story.play(admin, f"POST {path}/{action}", id=incident["id"])
 
 
 def emergencies(story: Story, clinician: httpx.Client, admin: httpx.Client):

@@ -64,6 +64,10 @@ class Canaries:
         self._remember(label, value.encode())
         return value
 
+    def known(self, value: str, label: str) -> None:
+        """Looks for a value that the server made, such as the secret of a key."""
+        self._remember(label, value.encode())
+
     def _remember(self, label: str, value: bytes) -> None:
         self.planted[value.decode()] = label
         for name, form in ((n, f) for n, f in forms_of(value) if n in ("plain", "utf-16")):

@@ -32,7 +32,13 @@ def _view(*events: IncidentEvent) -> IncidentView:
 
 
 _OPENED = IncidentOpened(
-    f"api-key/{_KEY}", "critical", "A key was found where it must not be", "Reported by github.", "docs/keys.md", NIL, _AT
+    f"api-key/{_KEY}",
+    "critical",
+    "A key was found where it must not be",
+    f"Key 'Import at night' of account {_KEY} was revoked. Reported by an operator.",
+    "docs/keys.md",
+    NIL,
+    _AT,
 )
 _TAKEN = IncidentAcknowledged("On it.", _PERSON, _AT + timedelta(minutes=4))
 _NOTED = NoteAdded("The key was in a test fixture.", _PERSON, _AT + timedelta(minutes=9))
