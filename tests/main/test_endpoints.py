@@ -47,6 +47,7 @@ NOT_OVER_HTTP = {
     "bad-request": "no request, so no operation",
     "focus-held": "said in a live room",
     "idle": "said in a live room",
+    "incident-open": "nobody opens one by hand: what happens again becomes a note",
     "invalid-tenant": "clinics are made at the command line",
     "slug-taken": "clinics are made at the command line",
     "too-fast": "said in a live room",
