@@ -31,15 +31,8 @@ def _view(*events: IncidentEvent) -> IncidentView:
     return view(Snapshot("incident", _ID, len(events), state, _AT, _AT, b""))
 
 
-_OPENED = IncidentOpened(
-    f"api-key/{_KEY}",
-    "critical",
-    "A key was found where it must not be",
-    f"Key 'Import at night' of account {_KEY} was revoked. Reported by an operator.",
-    "docs/keys.md",
-    NIL,
-    _AT,
-)
+_TOLD = f"Key 'Import at night' of account {_KEY} was revoked. Reported by an operator."
+_OPENED = IncidentOpened(f"api-key/{_KEY}", "critical", "A key was found where it must not be", _TOLD, "docs/keys.md", NIL, _AT)
 _TAKEN = IncidentAcknowledged("On it.", _PERSON, _AT + timedelta(minutes=4))
 _NOTED = NoteAdded("The key was in a test fixture.", _PERSON, _AT + timedelta(minutes=9))
 _OVER = IncidentResolved("Replaced; nothing else was done with it.", _PERSON, _AT + timedelta(minutes=30))
