@@ -161,7 +161,12 @@ class StartSession(Command, frozen=True):
     user: UUID
     password_set_at: datetime
     limits: SessionLimits
-    emergency: UUID | None = None
+
+
+class StartEmergencySession(StartSession, frozen=True):
+    """Starts another session of a person who has one, which belongs to this emergency access."""
+
+    emergency: UUID
 
 
 class RefreshSession(Command, frozen=True):

@@ -19,6 +19,7 @@ from keepwell.domains.identity.models import (
     SessionRefreshed,
     SessionStarted,
     SessionView,
+    StartEmergencySession,
     StartSession,
     User,
 )
@@ -49,7 +50,8 @@ def decide_start(_state: Session | None, command: StartSession, context: Context
         return Refusal(UNAUTHENTICATED, "The account is disabled.")
     if user.password_set_at != command.password_set_at:
         return Refusal(UNAUTHENTICATED, "The password was changed meanwhile.")
-    return (SessionStarted(command.user, user.role, command.limits, context.now, command.password_set_at, command.emergency),)
+    emergency = command.emergency if isinstance(command, StartEmergencySession) else None
+    return (SessionStarted(command.user, user.role, command.limits, context.now, command.password_set_at, emergency),)
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:

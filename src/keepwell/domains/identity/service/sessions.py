@@ -7,7 +7,15 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.identity import store
-from keepwell.domains.identity.models import EndReason, EndSession, RefreshSession, SessionLimits, SessionView, StartSession, User
+from keepwell.domains.identity.models import (
+    EndReason,
+    EndSession,
+    RefreshSession,
+    SessionLimits,
+    SessionView,
+    StartEmergencySession,
+    User,
+)
 from keepwell.domains.identity.service.attempts import Attempt
 from keepwell.domains.identity.service.login import Pair, Person, token_pair
 from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
@@ -90,7 +98,7 @@ class SessionService:
         if user.password_set_at is None:
             raise Refused(Refusal(UNAUTHENTICATED, "The account has no password."))
         limits = SessionLimits(absolute=seconds, idle=seconds)
-        command = StartSession(new_id(), actor.id, user.password_set_at, limits, emergency)
+        command = StartEmergencySession(new_id(), actor.id, user.password_set_at, limits, emergency)
         starter = msgspec.structs.replace(actor, scopes=("system/Session.c",))
         return Envelope(command, starter, origin)
 
