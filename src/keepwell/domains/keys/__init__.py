@@ -52,6 +52,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
         ),
         lookup=LOOKUP,
         valid_until=lifecycle.valid_until,
+        announced=True,
     ),
 )
 """Kind `api-key`: a credential like a session."""

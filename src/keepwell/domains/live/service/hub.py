@@ -28,7 +28,6 @@ from keepwell.platform.telemetry import describe
 from keepwell.platform.valkey import Valkey, end
 
 Item = TypeVar("Item")
-_SESSION = "session"
 _CLOCK_SECONDS = 1.0
 _DEAF_SECONDS = 1.0
 """How often the database is asked while nothing is heard of other processes."""
@@ -57,7 +56,9 @@ class LiveService:
         self._holders: dict[tuple[UUID, UUID], set[Member]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         words.listen(self._heard, self._may_have_missed)
-        kernel.announcer.watch((KIND, _SESSION), self._changed, self._may_have_missed)
+        kinds = kernel.catalog.kinds
+        self._credentials = frozenset(kind for kind in kernel.catalog.credentials if kinds[kind].announced)
+        kernel.announcer.watch((KIND, *self._credentials), self._changed, self._may_have_missed)
 
     async def open(self) -> None:
         for work in (self._watch_clock, self._watch_versions, self._watch_sessions, self._watch_seats):
@@ -152,8 +153,8 @@ class LiveService:
 
     def _changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            if change.kind == _SESSION and (change.tenant, change.id) in self._holders:
-                # It may have been refreshed, not ended: the database is asked.
+            if change.kind in self._credentials and (change.tenant, change.id) in self._holders:
+                # It may have been refreshed or renamed, not ended: the database is asked.
                 self._doubted.add((change.tenant, change.id))
                 self._doubt.set()
             elif change.kind == KIND and (room := self._rooms.get(Place(change.tenant, change.id))) is not None:
@@ -249,7 +250,7 @@ def restarting() -> Refusal:
 
 
 def _holder(member: Member) -> tuple[UUID, UUID] | None:
-    """The session that a member's credentials belong to."""
+    """The session or key that a member came in with."""
     actor = member.viewer.actor
     return None if actor.credential is None else (actor.tenant, actor.credential)
 
