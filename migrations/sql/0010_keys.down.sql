@@ -15,6 +15,7 @@ END
 $$;
 DROP FUNCTION credential_kinds();
 DROP FUNCTION directory_lapsed_emergencies(timestamptz, integer);
+DROP FUNCTION directory_clinics_with_keys(timestamptz);
 DROP TABLE vendor;
 DROP TABLE emergency_access;
 DROP TABLE incident;

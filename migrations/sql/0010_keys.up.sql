@@ -61,7 +61,8 @@ BEGIN
 END
 $$;
 CREATE POLICY directory ON emergency_access FOR SELECT TO keepwell_directory USING (true);
-GRANT SELECT ON emergency_access TO keepwell_directory;
+CREATE POLICY directory ON api_key FOR SELECT TO keepwell_directory USING (true);
+GRANT SELECT ON emergency_access, api_key TO keepwell_directory;
 
 -- For the worker, which writes down the end of emergency access that nobody ended.
 CREATE FUNCTION directory_lapsed_emergencies(before timestamptz, most integer) RETURNS TABLE (tenant_id uuid, id uuid)
@@ -69,10 +70,18 @@ CREATE FUNCTION directory_lapsed_emergencies(before timestamptz, most integer) R
     SELECT e.tenant_id, e.id FROM public.emergency_access e WHERE NOT e.ended AND e.expires_at <= before
     ORDER BY e.tenant_id, e.id LIMIT most
 $$;
-REVOKE ALL ON FUNCTION directory_lapsed_emergencies(timestamptz, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION directory_lapsed_emergencies(timestamptz, integer) TO keepwell_app;
+
+-- For the worker, which looks at how keys are used.
+CREATE FUNCTION directory_clinics_with_keys(moment timestamptz) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT k.tenant_id FROM public.api_key k WHERE k.valid_until > moment ORDER BY k.tenant_id
+$$;
+REVOKE ALL ON FUNCTION directory_lapsed_emergencies(timestamptz, integer), directory_clinics_with_keys(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION directory_lapsed_emergencies(timestamptz, integer), directory_clinics_with_keys(timestamptz)
+    TO keepwell_app;
 GRANT CREATE ON SCHEMA public TO keepwell_directory;
 ALTER FUNCTION directory_lapsed_emergencies(timestamptz, integer) OWNER TO keepwell_directory;
+ALTER FUNCTION directory_clinics_with_keys(timestamptz) OWNER TO keepwell_directory;
 REVOKE CREATE ON SCHEMA public FROM keepwell_directory;
 
 -- The kinds of aggregates that let somebody in. The program's catalog holds the same list, and a test compares them.

@@ -127,7 +127,7 @@ async def test_the_directory_role_can_neither_log_in_nor_write(world: World):
         " WHERE grantee = 'keepwell_directory'"
     )
     assert {tuple(row) for row in grants} == {
-        (table, "SELECT") for table in ("emergency_access", "flag", "tenant", "user_account")
+        (table, "SELECT") for table in ("api_key", "emergency_access", "flag", "tenant", "user_account")
     }
 
 

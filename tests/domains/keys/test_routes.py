@@ -241,3 +241,9 @@ async def test_keys_that_end_soon_are_listed_the_first_to_end_leading(clinic: Cl
     items = (await clinic.http.get("/v1/keys/expiring")).json()["items"]
     assert [item["id"] for item in items] == [sooner["key"]["id"], later["key"]["id"]]
     assert len((await clinic.http.get("/v1/keys/expiring", params={"days": 10})).json()["items"]) == 1
+    first = (await clinic.http.get("/v1/keys/expiring", params={"limit": 1})).json()
+    rest = (await clinic.http.get("/v1/keys/expiring", params={"limit": 1, "cursor": first["next"]})).json()
+    assert ([item["id"] for item in first["items"] + rest["items"]], rest["next"]) == (
+        [sooner["key"]["id"], later["key"]["id"]],
+        None,
+    )

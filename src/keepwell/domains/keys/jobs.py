@@ -4,7 +4,7 @@ from keepwell.domains.keys.service import KeyService
 from keepwell.kernel import Origin
 from keepwell.kit.ids import new_id
 
-EVERY_SECONDS = 60.0
+EVERY_SECONDS = 300.0
 
 
 async def watch_uses(service: KeyService) -> None:

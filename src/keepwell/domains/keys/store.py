@@ -1,4 +1,7 @@
-"""Where keys are found: those of a clinic, and those that can be used now."""
+"""Where keys are found: those of a clinic, those that can be used now, and the clinics that have any.
+
+The latter is a function of the directory's: whoever looks at how keys are used does so for all clinics.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,6 +19,7 @@ _USABLE = """
     WHERE tenant_id = current_tenant() AND valid_until > $1 AND ($2::timestamptz IS NULL OR valid_until <= $2)
     ORDER BY valid_until, id
 """
+_CLINICS = "SELECT tenant_id FROM directory_clinics_with_keys($1)"
 
 
 def _row(snapshot: Snapshot, _blind: Callable[[str], bytes]) -> tuple[UUID, str, datetime]:
@@ -34,3 +38,8 @@ async def page(connection: Any, before: UUID | None, limit: int) -> list[UUID]:
 async def usable(connection: Any, now: datetime, until: datetime | None = None) -> list[UUID]:
     """Ids of the keys that can be used at `now`, and no longer after `until` where that is given; the first to end leading."""
     return [row["id"] for row in await connection.fetch(_USABLE, now, until)]
+
+
+async def clinics(connection: Any, now: datetime) -> list[UUID]:
+    """The clinics with keys that can be used at `now`."""
+    return [row["tenant_id"] for row in await connection.fetch(_CLINICS, now)]

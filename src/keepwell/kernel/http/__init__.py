@@ -6,6 +6,7 @@ from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, Fixed, answer
 from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.endpoint import FORM, Authenticator, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
 from keepwell.kernel.http.pages import Pages
+from keepwell.kernel.http.parts import part_of
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit, parse_pairs
 from keepwell.kernel.http.render import document, problem, retry_after
 from keepwell.kernel.http.socket import DisconnectedError, Socket, SocketCall
@@ -36,6 +37,7 @@ __all__ = [
     "decode",
     "document",
     "parse_pairs",
+    "part_of",
     "problem",
     "retry_after",
 ]

@@ -78,17 +78,17 @@ class UnusedUserList(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class Unused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For how many days an account was not used."""
-
-    days: Annotated[int, Meta(ge=1, le=3_650)] = 90
-
-
 class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of a list."""
 
     limit: PageLimit = USUAL_PAGE
     cursor: str | None = None
+
+
+class Unused(Paging, frozen=True):
+    """As `Paging`; for how many days an account was not used."""
+
+    days: Annotated[int, Meta(ge=1, le=3_650)] = 90
 
 
 def after(query: Paging) -> UUID | None:

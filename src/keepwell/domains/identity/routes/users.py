@@ -14,7 +14,7 @@ from keepwell.domains.identity.routes.bodies import (
     after,
 )
 from keepwell.domains.identity.service import IdentityService, NewUser
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, part_of
 
 _TAG = "Users"
 
@@ -38,7 +38,8 @@ class _Users:
 
     async def unused(self, call: Call) -> Answer:
         query: Unused = call.query
-        return Answer(200, UnusedUserList(await self._users.unused(call.actor, call.origin, query.days), None))
+        found = await self._users.unused(call.actor, call.origin, query.days)
+        return Answer(200, UnusedUserList(*part_of(found, lambda unused: unused.user.id, query.limit, after(query))))
 
     async def show(self, call: Call) -> Answer:
         user = await self._users.get(call.actor, call.id, call.origin)

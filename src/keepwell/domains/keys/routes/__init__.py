@@ -19,7 +19,7 @@ from keepwell.domains.keys.routes.bodies import (
     UnusedPart,
 )
 from keepwell.domains.keys.service import Finding, Issued, KeyActivity, KeyService, creation, replacement
-from keepwell.kernel.http import Answer, Call, Endpoint, RequestHeader, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, RequestHeader, answer, part_of
 from keepwell.kernel.problems import CONFLICT, NOT_FOUND
 
 _TAG = "Keys"
@@ -54,10 +54,14 @@ class _Keys:
         return Answer(200, key, {"etag": f'"{key.version}"'})
 
     async def unused(self, call: Call) -> Answer:
-        return Answer(200, KeyUseList(await self._keeper.unused(call.actor, call.origin, call.query.days), None))
+        part: UnusedPart = call.query
+        found = await self._keeper.unused(call.actor, call.origin, part.days)
+        return Answer(200, KeyUseList(*part_of(found, lambda use: use.key.id, part.limit, part.cursor)))
 
     async def expiring(self, call: Call) -> Answer:
-        return Answer(200, KeyList(await self._keeper.expiring(call.actor, call.origin, call.query.days), None))
+        part: ExpiringPart = call.query
+        found = await self._keeper.expiring(call.actor, call.origin, part.days)
+        return Answer(200, KeyList(*part_of(found, lambda key: key.id, part.limit, part.cursor)))
 
     async def activity(self, call: Call) -> Answer:
         return Answer(200, await self._service.activity.of(call.actor, call.id, call.origin, call.query.since))

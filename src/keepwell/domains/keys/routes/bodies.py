@@ -60,14 +60,14 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: UUID | None = None
 
 
-class UnusedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For how many days a key was not used."""
+class UnusedPart(Part, frozen=True):
+    """As `Part`; for how many days a key was not used."""
 
     days: Days = 90
 
 
-class ExpiringPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Within how many days a key ends."""
+class ExpiringPart(Part, frozen=True):
+    """As `Part`; within how many days a key ends."""
 
     days: Days = 30
 

@@ -34,7 +34,7 @@ class KeyService:
         self.verifier = Verifier(kernel, secrets)
         self.keeper = Keeper(kernel, secrets, self.uses)
         self.leaks = LeakService(kernel, self.verifier, secrets, incidents)
-        self.watcher = Watcher(kernel, tenants, incidents)
+        self.watcher = Watcher(kernel, incidents)
         self.activity = ActivityService(self.keeper, self.uses, self.watcher, audit)
         self.reporters = Reporters(reporters)
         kernel.watch_use(self.uses.witness)

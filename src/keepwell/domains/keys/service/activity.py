@@ -50,7 +50,7 @@ class ActivityService:
         shown = await self._keeper.get(actor, key, origin)
         start = max(since or shown.created_at, shown.created_at)
         uses, networks = await self._uses.of(actor, origin, key, start)
-        odd = await self._watcher.of(actor, origin, [key], start)
+        odd = await self._watcher.of(actor, origin, start, key)
         wanted = AuditFilter(actor=shown.account, since=start)
         rows = await self._audit.page(actor, origin, wanted, _MOST_ITEMS + 1)
         items = [item for _, item in rows]

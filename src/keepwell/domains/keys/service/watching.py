@@ -1,6 +1,7 @@
 """Looking at how keys are used: what is unusual is logged, counted, and becomes an incident, once."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -11,10 +12,11 @@ from keepwell.domains.keys.rules.lifecycle import KIND
 from keepwell.domains.keys.rules.unusual import Hour, Seen, Unusual, unusual
 from keepwell.domains.keys.service.uses import HOURS, USES
 from keepwell.domains.keys.service.verifying import RESOURCE
-from keepwell.domains.keys.store import usable
-from keepwell.domains.tenants import TenantService, operator
+from keepwell.domains.keys.store import clinics, usable
+from keepwell.domains.tenants import operator
 from keepwell.kernel import Actor, Kernel, Origin, Permission, Search
 from keepwell.kernel.tally import Amount, Count, amounts, counts
+from keepwell.kit.ids import NIL
 
 UNUSUAL = Counter("keepwell_key_unusual", "Unusual uses of keys that were told of", ["kind"])
 LOOK_BACK = timedelta(hours=1)
@@ -26,9 +28,8 @@ _log = structlog.stdlib.get_logger("keepwell.keys")
 class Watcher:
     """Looks for what is unusual."""
 
-    def __init__(self, kernel: Kernel, tenants: TenantService, incidents: IncidentService) -> None:
+    def __init__(self, kernel: Kernel, incidents: IncidentService) -> None:
         self._kernel = kernel
-        self._tenants = tenants
         self._incidents = incidents
 
     async def watch(self, origin: Origin) -> None:
@@ -38,24 +39,27 @@ class Watcher:
             Refused: the database is out of reach.
         """
         now = self._kernel.clock.now()
-        for clinic in await self._tenants.everywhere(origin):
-            actor = operator(clinic.id)
-            keys = await self._kernel.search(_search(actor, origin), lambda connection: usable(connection, now))
-            if keys:
-                for key, found in (await self.of(actor, origin, keys, now - LOOK_BACK)).items():
-                    await self._tell(actor, origin, key, found)
+        tenants = await self._kernel.search(_search(operator(NIL), origin), lambda connection: clinics(connection, now))
+        for actor in map(operator, tenants):
+            for key, found in (await self.of(actor, origin, now - LOOK_BACK)).items():
+                await self._tell(actor, origin, key, found)
 
-    async def of(self, actor: Actor, origin: Origin, keys: list[UUID], since: datetime) -> dict[UUID, list[Unusual]]:
-        """What was unusual about keys from an instant on, the latest first.
+    async def of(self, actor: Actor, origin: Origin, since: datetime, key: UUID | None = None) -> dict[UUID, list[Unusual]]:
+        """What was unusual about one key, or those that can be used, from an instant on, the latest first.
 
         Raises:
             Refused: as any search.
         """
-        search, now = _search(actor, origin), self._kernel.clock.now()
-        uses = await self._kernel.search(search, lambda connection: counts(connection, USES, now - USES.kept))
-        networks = await self._kernel.search(search, lambda connection: counts(connection, HOURS, now - HOURS.kept))
-        hours = await self._kernel.search(search, lambda connection: amounts(connection, HOURS, now - _MEASURED))
-        return {key: unusual(_seen(key, uses, 2), _seen(key, networks, 1), _hours(key, hours), since) for key in keys}
+        now = self._kernel.clock.now()
+
+        async def query(connection: Any) -> dict[UUID, list[Unusual]]:
+            keys = await usable(connection, now) if key is None else [key]
+            uses = await counts(connection, USES, now - USES.kept)
+            networks = await counts(connection, HOURS, now - HOURS.kept)
+            hours = await amounts(connection, HOURS, now - _MEASURED)
+            return {each: unusual(_seen(each, uses, 2), _seen(each, networks, 1), _hours(each, hours), since) for each in keys}
+
+        return await self._kernel.search(_search(actor, origin), query)
 
     async def _tell(self, actor: Actor, origin: Origin, key: UUID, found: list[Unusual]) -> None:
         for each in reversed(found):

@@ -19,7 +19,7 @@ from keepwell.domains.vendors.routes.bodies import (
     VendorRegistration,
 )
 from keepwell.domains.vendors.service import VendorService
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, part_of
 from keepwell.kit.ids import new_id
 
 _TAG = "Vendors"
@@ -41,7 +41,9 @@ class _Vendors:
         return Answer(200, VendorList(items, str(items[-1].id) if len(found) > part.limit else None))
 
     async def expiring(self, call: Call) -> Answer:
-        return Answer(200, VendorList(await self._service.expiring(call.actor, call.origin, call.query.days), None))
+        part: ExpiringPart = call.query
+        found = await self._service.expiring(call.actor, call.origin, part.days)
+        return Answer(200, VendorList(*part_of(found, lambda vendor: vendor.id, part.limit, part.cursor)))
 
     async def show(self, call: Call) -> Answer:
         vendor = await self._service.get(call.actor, call.id, call.origin)

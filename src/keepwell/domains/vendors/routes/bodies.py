@@ -52,8 +52,8 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: UUID | None = None
 
 
-class ExpiringPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Within how many days."""
+class ExpiringPart(Part, frozen=True):
+    """As `Part`; within how many days."""
 
     days: Annotated[int, Meta(ge=0, le=3_650)] = 60
 
