@@ -90,8 +90,8 @@ def filled(template: str) -> str:
 
 
 def test_bodies_are_closed(server: Server):
-    """Every shape a body can have forbids what it does not name, but for FHIR resources, which have rules of their own, and reports of leaks,
-    whose form is the reporter's.
+    """Every shape a body can have forbids what it does not name, but for FHIR resources, which have rules of their own, and
+    reports of leaks, whose form is the reporter's.
     """
     document: dict[str, Any] = httpx.get(f"{server.base}/openapi.json").raise_for_status().json()
     schemas = document["components"]["schemas"]
