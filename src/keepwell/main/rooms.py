@@ -132,7 +132,7 @@ class Rooms:
         self._introspection = settings.graphql_introspection
 
     def authenticate(self, authorization: str) -> Actor:
-        """Who an Authorization header speaks for; raises `Refused` when for nobody, `UndecidedError` where that has to be learnt."""
+        """Who an Authorization header speaks for; raises `Refused` when for nobody, `UndecidedError` to learn that."""
         token = identity.bearer(authorization)
         return self.keys.authenticate(token) if token.startswith(keys.PREFIX) else self.identity.tokens.verify(token)
 

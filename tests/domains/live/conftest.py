@@ -62,21 +62,17 @@ class People:
         return self._known[f"Bearer {name}"][0]
 
     def authenticate(self, authorization: str) -> Actor:
-        return self._found(authorization)[0]
+        return self.present(authorization)[0]
 
     async def merges(self, actor: Actor) -> bool:
         seen.note(actor.tenant, "merging", on=self.merging)
         return self.merging
 
-    async def present(self, authorization: str) -> tuple[Actor, Any]:
-        actor, until = self._found(authorization)
-        return actor, self._since + until
-
-    def _found(self, authorization: str) -> tuple[Actor, timedelta]:
+    def present(self, authorization: str) -> tuple[Actor, Any]:
         found = self._known.get(authorization)
         if found is None:
             raise Refused(Refusal(UNAUTHENTICATED))
-        return found
+        return found[0], self._since + found[1]
 
 
 @dataclass

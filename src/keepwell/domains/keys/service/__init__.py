@@ -33,7 +33,7 @@ class KeyService:
         self.uses = Uses(kernel)
         self.verifier = Verifier(kernel, secrets)
         self.keeper = Keeper(kernel, secrets, self.uses)
-        self.leaks = LeakService(kernel, self.verifier, secrets, incidents)
+        self.leaks = LeakService(kernel, self.verifier, incidents)
         self.watcher = Watcher(kernel, incidents)
         self.activity = ActivityService(self.keeper, self.uses, self.watcher, audit)
         self.reporters = Reporters(reporters)

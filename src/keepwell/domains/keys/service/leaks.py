@@ -15,7 +15,6 @@ from keepwell.domains.incidents import IncidentService, IncidentView, Report
 from keepwell.domains.keys.models import ApiKey, RevokeKey
 from keepwell.domains.keys.rules.lifecycle import valid_until
 from keepwell.domains.keys.rules.texts import PREFIX, recognise
-from keepwell.domains.keys.service.secrets import Secrets
 from keepwell.domains.keys.service.verifying import Verifier
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Kernel, Origin, Snapshot
@@ -48,10 +47,9 @@ class Response(msgspec.Struct, frozen=True):
 class LeakService:
     """Responds to leaks."""
 
-    def __init__(self, kernel: Kernel, verifier: Verifier, secrets: Secrets, incidents: IncidentService) -> None:
+    def __init__(self, kernel: Kernel, verifier: Verifier, incidents: IncidentService) -> None:
         self._kernel = kernel
         self._verifier = verifier
-        self._secrets = secrets
         self._incidents = incidents
 
     async def respond(self, findings: Sequence[Finding], origin: Origin) -> list[Response]:
@@ -63,13 +61,11 @@ class LeakService:
         return [await self._one(finding, origin) for finding in findings]
 
     async def _one(self, finding: Finding, origin: Origin) -> Response:
-        snapshot = await self._verifier.find(finding.text)
-        found = recognise(finding.text)
-        named = None if found is None else self._secrets.named(found)
-        if snapshot is None or named is None:
-            response = Response("no-key" if found is None else "unknown-key")
+        stored = await self._verifier.find(finding.text)
+        if stored is None:
+            response = Response("no-key" if recognise(finding.text) is None else "unknown-key")
         else:
-            response = await self._revoke(named[0], snapshot, finding, origin)
+            response = await self._revoke(*stored, finding, origin)
         LEAKS.labels(response.verdict).inc()
         tenant, key = response.tenant, response.key
         _log.warning("keys.leak-reported", outcome=response.verdict, tenant=tenant, id=key, request_id=origin.request_id)

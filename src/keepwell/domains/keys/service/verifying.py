@@ -41,38 +41,48 @@ class Verifier:
             UndecidedError: this process has not seen the key yet, and has to look for it.
             Refused: unauthenticated.
         """
-        found = recognise(text)
-        named = None if found is None else self._secrets.named(found)
-        if found is None or named is None:
-            raise Refused(_UNKNOWN)
         digest = sha256(text.encode()).digest()
         if (known := self._verified.get(digest)) is not None:
             self._verified.move_to_end(digest)
             return known
-        raise UndecidedError(_UNKNOWN, partial(self._learn, found, named, digest))
+        found = recognise(text)
+        if found is None or not self._may_be_ours(found):
+            raise Refused(_UNKNOWN)
+        raise UndecidedError(_UNKNOWN, partial(self._learn, found, digest))
 
-    async def find(self, text: str) -> Snapshot | None:
-        """The key that this text is, whether it still lives or not; None for all that is no key of ours.
+    async def find(self, text: str) -> tuple[UUID, Snapshot] | None:
+        """The clinic and the key that this text is, whether it still lives or not; None for all that is no key of ours.
 
         Raises:
             Refused: the database is out of reach.
         """
         found = recognise(text)
-        named = None if found is None else self._secrets.named(found)
-        return None if found is None or named is None else await self._stored(found, named, "leaks.find")
+        return None if found is None else await self._stored(found, "leaks.find")
 
-    async def _learn(self, found: KeyText, named: tuple[UUID, UUID], digest: bytes) -> None:
+    def _may_be_ours(self, found: KeyText) -> bool:
+        """False for an id we never gave. While the installation's keys are not known here, any may be."""
+        try:
+            return self._secrets.named(found) is not None
+        except Refused:
+            return True
+
+    async def _learn(self, found: KeyText, digest: bytes) -> None:
         """Looks for a key, and remembers whom it speaks for if there is one."""
-        snapshot = await self._stored(found, named, "authenticate")
-        if snapshot is None:
+        stored = await self._stored(found, "authenticate")
+        if stored is None:
             return
+        tenant, snapshot = stored
         key: ApiKey = snapshot.state
-        actor = Actor(named[0], key.account, ROLE, key.scopes, named[1], networks=key.networks)
+        actor = Actor(tenant, key.account, ROLE, key.scopes, snapshot.id, networks=key.networks)
         self._verified[digest] = actor
         if len(self._verified) > _MOST_CACHED:
             self._verified.popitem(last=False)
 
-    async def _stored(self, found: KeyText, named: tuple[UUID, UUID], action: str) -> Snapshot | None:
+    async def _stored(self, found: KeyText, action: str) -> tuple[UUID, Snapshot] | None:
+        """The clinic and the key that a text is; None for all that is no key of ours."""
+        named = await self._named(found)
+        if named is None:
+            return None
         tenant, id_ = named
         origin = Origin("keys", str(new_id()))
         try:
@@ -82,4 +92,12 @@ class Verifier:
                 return None
             raise
         key: ApiKey = snapshot.state
-        return snapshot if hmac.compare_digest(key.digest, self._secrets.digest(found.text, key.pepper)) else None
+        genuine = hmac.compare_digest(key.digest, self._secrets.digest(found.text, key.pepper))
+        return (tenant, snapshot) if genuine else None
+
+    async def _named(self, found: KeyText) -> tuple[UUID, UUID] | None:
+        try:
+            return self._secrets.named(found)
+        except Refused:  # the database was not reached yet
+            await self._kernel.key_watch.look()
+            return self._secrets.named(found)
