@@ -49,6 +49,7 @@ async def opened(url: str, clock: ManualClock) -> AsyncGenerator[Node]:
     catalog = Catalog((*tenants.AGGREGATES, *identity.AGGREGATES, *access.AGGREGATES))
     ring = KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, catalog, ring, clock, Limits())
+    await kernel.key_watch.look()
     clinics = tenants.TenantService(kernel)
     people = identity.IdentityService(kernel, clinics)
     service = AccessService(kernel, people)

@@ -52,6 +52,7 @@ async def opened(url: str, clock: ManualClock, reporters: str | None = None) -> 
     rooms = (tenants, identity, questionnaires, incidents, keys)
     catalog, ring = Catalog(tuple(each for room in rooms for each in room.AGGREGATES)), KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, catalog, ring, clock, Limits())
+    await kernel.key_watch.look()
     clinics, trail, troubles = tenants.TenantService(kernel), audit.AuditService(kernel), incidents.IncidentService(kernel)
     people = identity.IdentityService(kernel, clinics)
     service = KeyService(kernel, clinics, troubles, trail, reporters)
