@@ -23,7 +23,7 @@ from keepwell.platform.settings import ProcessKind, Settings
 from tests.support.problems import code_of
 
 PREFIXES = ("/v1/", "/fhir/", "/health/", "/problems/")
-PLACES = {"/", "/docs", "/docs/graphql-migration", "/graphql", "/metrics", "/openapi.json", "/problems"}
+PLACES = {"/", "/.well-known/jwks.json", "/docs", "/docs/graphql-migration", "/graphql", "/metrics", "/openapi.json", "/problems"}
 CREDENTIAL = re.compile(r"token|secret|password|passkey|credential|recovery|one_time|api_key", re.IGNORECASE)
 NEVER_COMPRESSED = {
     "/v1/audit": "request ids in it are chosen by people who are not even logged in",
@@ -49,6 +49,8 @@ NOT_OVER_HTTP = {
     "idle": "said in a live room",
     "incident-open": "nobody opens one by hand: what happens again becomes a note",
     "invalid-tenant": "clinics are made at the command line",
+    "no-such-clinic": "keys are changed at the command line",
+    "wrong-master-key": "keys are changed at the command line",
     "slug-taken": "clinics are made at the command line",
     "too-fast": "said in a live room",
     "too-much-at-once": "of one operation among many, in its outcome",

@@ -39,6 +39,7 @@ class Node:
     door: Door
 
     async def close(self) -> None:
+        await self.kernel.key_watch.close()
         await self.kernel.close()
         self.identity.close()
         await self.database.close()
@@ -53,6 +54,7 @@ async def make_node(url: str, clock: ManualClock, settings: Settings | None = No
     await database.open()
     ring = KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
+    await kernel.key_watch.open()
     clinics = TenantService(kernel)
     service = IdentityService(kernel, clinics, settings)
     table = (*endpoints(service), *audit_routes.endpoints(AuditService(kernel)))

@@ -21,6 +21,7 @@ from keepwell.kernel.problems import (
     OUTCOME_UNKNOWN,
     OVERLOADED,
     PRECONDITION_REQUIRED,
+    TENANT_DESTROYED,
     UNAUTHENTICATED,
     UNAVAILABLE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -81,7 +82,7 @@ def problems_of(endpoint: Endpoint) -> tuple[ProblemType, ...]:
     """Every problem type this endpoint can answer with: its own and those of its shape."""
     kinds: list[ProblemType] = [INVALID_PARAMETER, INVALID_HEADER, INTERNAL, OVERLOADED, UNAVAILABLE, HEADERS_TOO_LARGE]
     if not endpoint.public:
-        kinds += [UNAUTHENTICATED, FORBIDDEN]
+        kinds += [UNAUTHENTICATED, FORBIDDEN, TENANT_DESTROYED]
     if "{" in endpoint.path:
         kinds.append(NOT_FOUND)
     if endpoint.body is not None or endpoint.writes:

@@ -5,11 +5,9 @@ from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionItem, SessionList, after
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
 from keepwell.kernel.http import Answer, Call, Endpoint
-from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
+from keepwell.kernel.problems import NOT_FOUND, TENANT_DESTROYED, UNAUTHENTICATED
 
 _TAG = "Auth"
-_KEYS_SECONDS = 60
-"""How long others may rely on the keys they were told. Who meets a token of another one asks again."""
 
 
 class _Sessions:
@@ -47,7 +45,7 @@ class _Sessions:
         return Answer(200, await self._service.sessions.me(call.actor, call.origin))
 
     async def public_keys(self, _: Call) -> Answer:
-        return Answer(200, self._service.tokens.signing.public(), {"cache-control": f"public, max-age={_KEYS_SECONDS}"})
+        return Answer(200, self._service.tokens.signing.public())
 
     async def diagnostic(self, call: Call) -> Answer:
         return Answer(200, await self._service.diagnostics.diagnose(call.origin))
@@ -87,7 +85,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             _TAG,
             body=Refresh,
             answers={200: Pair},
-            problems=(UNAUTHENTICATED,),
+            problems=(UNAUTHENTICATED, TENANT_DESTROYED),
             public=True,
             body_limit=SMALL,
             idempotent=False,
