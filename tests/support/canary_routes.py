@@ -85,6 +85,7 @@ class Planter:
         self.send("GET /v1/auth/me", headers=headers, expected=200)
         self.send("GET /v1/auth/sessions", headers=headers, expected=200)
         self.send("DELETE /v1/auth/sessions/{id}", f"/v1/auth/sessions/{uuid4()}", headers=headers, expected=404)
+        self.send("DELETE /v1/auth/sessions", headers=headers, expected=200)
         self.send("POST /v1/auth/logout", headers=headers, expected=204)
         self.send("GET /v1/auth/me", headers=headers, expected=401)
 

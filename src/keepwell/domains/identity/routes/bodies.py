@@ -62,6 +62,18 @@ class SessionList(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of one's own sessions: the others, or with `all` the one that asks too."""
+
+    all: bool = False
+
+
+class SessionsEnded(msgspec.Struct, frozen=True):
+    """How many sessions were live, and are not any more."""
+
+    ended: int
+
+
 class UserList(msgspec.Struct, frozen=True):
     """Accounts, the oldest first."""
 

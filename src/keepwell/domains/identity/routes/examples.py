@@ -5,7 +5,16 @@ from uuid import UUID
 
 from keepwell.domains.identity.errors import INVALID_USER, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import UserView
-from keepwell.domains.identity.routes.bodies import Login, Refresh, SessionItem, SessionList, UserChange, UserCreation, UserList
+from keepwell.domains.identity.routes.bodies import (
+    Login,
+    Refresh,
+    SessionItem,
+    SessionList,
+    SessionsEnded,
+    UserChange,
+    UserCreation,
+    UserList,
+)
 from keepwell.domains.identity.rules.people import SCOPES
 from keepwell.domains.identity.service import Diagnostic, LoggedIn, Me, Pair, Person, PublicKey, PublicKeys, StepHealth
 from keepwell.domains.tenants import Clinic
@@ -52,6 +61,7 @@ SESSIONS = Example(
         None,
     )
 )
+ENDED = Example(answer=SessionsEnded(1))
 ME = Example(answer=Me(_PERSON, _CLINIC, _PERSON.role, SCOPES["clinician"], _SESSION))
 DIAGNOSTIC = Example(
     answer=Diagnostic(

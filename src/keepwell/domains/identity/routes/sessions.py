@@ -2,7 +2,17 @@
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.routes import examples
-from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionItem, SessionList, after
+from keepwell.domains.identity.routes.bodies import (
+    SMALL,
+    Ending,
+    Login,
+    Paging,
+    Refresh,
+    SessionItem,
+    SessionList,
+    SessionsEnded,
+    after,
+)
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
 from keepwell.kernel.http import Answer, Call, Endpoint
 from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
@@ -42,6 +52,11 @@ class _Sessions:
     async def end(self, call: Call) -> Answer:
         await self._service.sessions.end(call.envelope(ending(call.actor, call.id, "ended-by-user")))
         return Answer(204)
+
+    async def end_all(self, call: Call) -> Answer:
+        query: Ending = call.query
+        keep = None if query.all else call.actor.credential
+        return Answer(200, SessionsEnded(await self._service.sessions.end_all(call.actor, call.origin, keep=keep)))
 
     async def me(self, call: Call) -> Answer:
         return Answer(200, await self._service.sessions.me(call.actor, call.origin))
@@ -135,6 +150,18 @@ def _own(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={200: SessionList},
             compressed=False,
             example=examples.SESSIONS,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/auth/sessions",
+            sessions.end_all,
+            "End all one's other sessions, or every one",
+            _TAG,
+            query=Ending,
+            answers={200: SessionsEnded},
+            idempotent=False,
+            compressed=False,
+            example=examples.ENDED,
         ),
         Endpoint(
             "DELETE",

@@ -3,7 +3,7 @@
 from keepwell.domains.identity.errors import EMAIL_TAKEN, INVALID_USER, OWN_ACCOUNT, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import ChangeUser, UserView
 from keepwell.domains.identity.routes import examples
-from keepwell.domains.identity.routes.bodies import SMALL, Paging, UserChange, UserCreation, UserList, after
+from keepwell.domains.identity.routes.bodies import SMALL, Paging, SessionsEnded, UserChange, UserCreation, UserList, after
 from keepwell.domains.identity.service import IdentityService, NewUser
 from keepwell.kernel.http import Answer, Call, Endpoint, answer
 
@@ -35,6 +35,9 @@ class _Users:
         body: UserChange = call.body
         change = ChangeUser(call.id, body.name, body.role, body.active)
         return answer(await self._users.change(call.envelope(change), change))
+
+    async def end_sessions(self, call: Call) -> Answer:
+        return Answer(200, SessionsEnded(await self._users.end_sessions(call.actor, call.id, call.origin)))
 
 
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
@@ -98,5 +101,16 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             etag=True,
             compressed=True,
             example=examples.CHANGE,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/users/{id}/sessions",
+            users.end_sessions,
+            "End every session of a person",
+            _TAG,
+            answers={200: SessionsEnded},
+            idempotent=False,
+            compressed=False,
+            example=examples.ENDED,
         ),
     )
