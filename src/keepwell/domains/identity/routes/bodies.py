@@ -15,11 +15,15 @@ SMALL = 16_000
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`clinic` is the short name; without one, or with an unknown one, the person's first clinic counts."""
+    """`clinic` is the short name; without one, or with an unknown one, the person's first clinic counts.
+
+    `cookies`: for a page of this server; the session comes in a cookie, and no tokens do.
+    """
 
     email: str
     password: str
     clinic: str | None = None
+    cookies: bool = False
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

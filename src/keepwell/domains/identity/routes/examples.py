@@ -39,7 +39,12 @@ _USER = UserView(
 LOGIN = Example(
     body=Login(_PERSON.email, "keepwell-demo-pass"),
     answer=LoggedIn(
-        access_token=_ACCESS, expires_in=585, refresh_token=_REFRESH, session_id=_SESSION, clinic=_CLINIC, user=_PERSON
+        access_token=_ACCESS,
+        expires_in=585,
+        refresh_token=_REFRESH,
+        session_id=_SESSION,
+        clinic=_CLINIC,
+        user=_PERSON,
     ),
 )
 PUBLIC_KEYS = Example(answer=PublicKeys([PublicKey("u8f0cXv1mJt9fD2a", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]))

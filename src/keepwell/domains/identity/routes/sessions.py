@@ -1,5 +1,8 @@
 """Logging in, and one's own sessions. No answer about them is compressed: they hold credentials, or tell of sessions."""
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import (
@@ -15,7 +18,8 @@ from keepwell.domains.identity.routes.bodies import (
 )
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
 from keepwell.kernel.http import Answer, Call, Endpoint
-from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
+from keepwell.kernel.http.errors import HTTPS_REQUIRED
+from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED
 
 _TAG = "Auth"
 _KEYS_SECONDS = 60
@@ -28,8 +32,10 @@ class _Sessions:
 
     async def login(self, call: Call) -> Answer:
         body: Login = call.body
+        if body.cookies:
+            call.cookie(None)  # refused before anything is looked at
         logged_in = await self._service.logins.login(body.email, body.password, body.clinic, call.origin)
-        return Answer(200, logged_in)
+        return in_browser(self._service, call, logged_in) if body.cookies else Answer(200, logged_in)
 
     async def refresh(self, call: Call) -> Answer:
         body: Refresh = call.body
@@ -37,7 +43,7 @@ class _Sessions:
 
     async def logout(self, call: Call) -> Answer:
         await self._service.sessions.end(call.envelope(ending(call.actor, None, "logout")))
-        return Answer(204)
+        return Answer(204, None, _without_cookie(call))
 
     async def sessions(self, call: Call) -> Answer:
         query: Paging = call.query
@@ -56,7 +62,8 @@ class _Sessions:
     async def end_all(self, call: Call) -> Answer:
         query: Ending = call.query
         keep = None if query.all else call.actor.credential
-        return Answer(200, SessionsEnded(await self._service.sessions.end_all(call.actor, call.origin, keep=keep)))
+        ended = await self._service.sessions.end_all(call.actor, call.origin, keep=keep)
+        return Answer(200, SessionsEnded(ended), _without_cookie(call) if query.all else {})
 
     async def me(self, call: Call) -> Answer:
         return Answer(200, await self._service.sessions.me(call.actor, call.origin))
@@ -66,6 +73,17 @@ class _Sessions:
 
     async def diagnostic(self, call: Call) -> Answer:
         return Answer(200, await self._service.diagnostics.diagnose(call.origin))
+
+
+def in_browser(service: IdentityService, call: Call, logged_in: LoggedIn) -> Answer:
+    """The answer to a login of a page of this server, whatever the way: the session in a cookie, and no tokens."""
+    session = service.cookies.begin(logged_in)
+    shown = replace(logged_in, access_token=UNSET, token_type=UNSET, refresh_token=UNSET, expires_in=service.cookies.idle)
+    return Answer(200, shown, call.cookie(session))
+
+
+def _without_cookie(call: Call) -> dict[str, str]:
+    return {} if call.session is None else call.cookie(None)
 
 
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
@@ -87,6 +105,8 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             problems=(
                 INVALID_CREDENTIALS,
                 UNAUTHENTICATED,
+                HTTPS_REQUIRED,
+                FORBIDDEN,
             ),
             public=True,
             body_limit=SMALL,
