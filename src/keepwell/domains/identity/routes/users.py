@@ -43,6 +43,10 @@ class _Users:
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
     """Every route for accounts."""
     users = _Users(service)
+    return (*_kept(users), *_changed(users))
+
+
+def _kept(users: _Users) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             "POST",
@@ -84,6 +88,11 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             compressed=True,
             example=examples.SHOW,
         ),
+    )
+
+
+def _changed(users: _Users) -> tuple[Endpoint, ...]:
+    return (
         Endpoint(
             "PATCH",
             "/v1/users/{id}",
