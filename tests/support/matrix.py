@@ -162,6 +162,7 @@ ROWS: dict[str, Row] = {
     "GET /v1/participants/{id}": _SEE_PARTICIPANT,
     "GET /v1/participants/{id}/history": _SEE_PARTICIPANT,
     "GET /v1/audit": may("all no no"),
+    "GET /v1/audit/logins": may("all no no"),
     # -- FHIR
     "GET /fhir/R4/metadata": PUBLIC,
     "POST /fhir/R4": _BATCH,

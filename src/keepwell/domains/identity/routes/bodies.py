@@ -1,11 +1,15 @@
 """What callers send to the HTTP door of identity, and the lists they get."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from keepwell.domains.identity.models import Role, UserView
+from keepwell.domains.identity.service import Person
+from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
@@ -24,6 +28,21 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: str
     clinic: str | None = None
     cookies: bool = False
+
+
+class Entered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a login. A page that asked for a cookie gets no tokens: a script could give them away.
+
+    `expires_in`: seconds that the access token lives, or that the session of the cookie lives without being used.
+    """
+
+    access_token: str | UnsetType = UNSET
+    token_type: Literal["Bearer"] | UnsetType = UNSET
+    expires_in: int
+    refresh_token: str | UnsetType = UNSET
+    session_id: UUID
+    clinic: Clinic
+    user: Person
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

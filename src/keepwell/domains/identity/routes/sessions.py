@@ -1,13 +1,11 @@
 """Logging in, and one's own sessions. No answer about them is compressed: they hold credentials, or tell of sessions."""
 
-from msgspec import UNSET
-from msgspec.structs import replace
-
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import (
     SMALL,
     Ending,
+    Entered,
     Login,
     Paging,
     Refresh,
@@ -57,7 +55,7 @@ class _Sessions:
 
     async def end(self, call: Call) -> Answer:
         await self._service.sessions.end(call.envelope(ending(call.actor, call.id, "ended-by-user")))
-        return Answer(204)
+        return Answer(204, None, _without_cookie(call) if call.id == call.actor.credential else {})
 
     async def end_all(self, call: Call) -> Answer:
         query: Ending = call.query
@@ -77,9 +75,9 @@ class _Sessions:
 
 def in_browser(service: IdentityService, call: Call, logged_in: LoggedIn) -> Answer:
     """The answer to a login of a page of this server, whatever the way: the session in a cookie, and no tokens."""
-    session = service.cookies.begin(logged_in)
-    shown = replace(logged_in, access_token=UNSET, token_type=UNSET, refresh_token=UNSET, expires_in=service.cookies.idle)
-    return Answer(200, shown, call.cookie(session))
+    cookies, who = service.cookies, logged_in
+    entered = Entered(expires_in=cookies.idle, session_id=who.session_id, clinic=who.clinic, user=who.user)
+    return Answer(200, entered, call.cookie(cookies.begin(logged_in)))
 
 
 def _without_cookie(call: Call) -> dict[str, str]:
@@ -101,7 +99,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             "Log in with address and password",
             _TAG,
             body=Login,
-            answers={200: LoggedIn},
+            answers={200: Entered},
             problems=(
                 INVALID_CREDENTIALS,
                 UNAUTHENTICATED,

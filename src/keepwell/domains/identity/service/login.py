@@ -9,7 +9,6 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.models import Role, SessionLimits, SessionView, StartSession, User
@@ -46,17 +45,9 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID
 
 
-class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a login. A browser that asked for a cookie gets no tokens: scripts of a page could give them away.
+class LoggedIn(Pair, frozen=True, kw_only=True):
+    """The answer to a login."""
 
-    `expires_in`: seconds that the access token lives, or that the session of the cookie lives without being used.
-    """
-
-    access_token: str | UnsetType = UNSET
-    token_type: Literal["Bearer"] | UnsetType = "Bearer"  # noqa: S105 - as above
-    expires_in: int
-    refresh_token: str | UnsetType = UNSET
-    session_id: UUID
     clinic: Clinic
     user: Person
 
