@@ -233,12 +233,14 @@ ROWS: dict[str, Row] = {
     "GET /docs": PUBLIC,
     "GET /problems": PUBLIC,
     "GET /problems/{code}": PUBLIC,
+    "GET /.well-known/jwks.json": PUBLIC,
     # -- last, because nobody answers a form that is retired
     "POST /v1/questionnaires/{id}/retire": may("all all no", "form", "questionnaires.retire"),
 }
 
 NOT_ASKED: dict[str, str] = {
     "tenants.create": "operators' command: `keepwell tenants create`",
+    "tenants.close": "part of destroying a clinic's keys: `keepwell crypto`",
     "users.set-password": "operators' command: `keepwell users password`",
     "sessions.continue": "run by the door itself when a session in a cookie is used",
     "flags.step-rollout": "run by the worker",
