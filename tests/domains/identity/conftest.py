@@ -53,6 +53,7 @@ async def make_node(url: str, clock: ManualClock, settings: Settings | None = No
     await database.open()
     ring = KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
+    await kernel.key_watch.look()
     clinics = TenantService(kernel)
     service = IdentityService(kernel, clinics, settings)
     table = (*endpoints(service), *audit_routes.endpoints(AuditService(kernel)))
