@@ -15,7 +15,7 @@ from keepwell.domains.identity import IdentityService, Role, Settings, UserView
 from keepwell.domains.identity.routes import endpoints
 from keepwell.domains.tenants import Clinic, TenantService
 from keepwell.kernel import Catalog, Kernel, Limits, Origin, Refusal
-from keepwell.kernel.http import Door
+from keepwell.kernel.http import Credentials, Door
 from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.problems import UNAVAILABLE
 from keepwell.kit.ids import new_id
@@ -58,7 +58,8 @@ async def make_node(url: str, clock: ManualClock, settings: Settings | None = No
     clinics = TenantService(kernel)
     service = IdentityService(kernel, clinics, settings)
     table = (*endpoints(service), *audit_routes.endpoints(AuditService(kernel)))
-    return Node(database, kernel, clinics, service, Door(kernel, service.authenticate, table, outages=outages))
+    door = Door(kernel, Credentials(service.authenticate, service.cookies), table, outages=outages)
+    return Node(database, kernel, clinics, service, door)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from keepwell.domains.identity.models import (
     ChangeUser,
+    ContinueSession,
     CreateUser,
     EndSession,
     RefreshSession,
@@ -93,6 +94,15 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 RefreshSession,
                 _session("u"),
                 sessions.decide_refresh,
+                guarded=False,
+                references=sessions.refresh_references,
+                holds=True,
+            ),
+            CommandType(
+                "sessions.continue",
+                ContinueSession,
+                _session("u"),
+                sessions.decide_continue,
                 guarded=False,
                 references=sessions.refresh_references,
                 holds=True,

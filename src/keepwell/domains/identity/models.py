@@ -175,6 +175,10 @@ class RefreshSession(Command, frozen=True):
     generation: int
 
 
+class ContinueSession(Command, frozen=True):
+    """Says that the session is used, where no refresh token says so: in a browser that holds it in a cookie."""
+
+
 class EndSession(Command, frozen=True):
     """Ends a session at once, on every node."""
 
@@ -193,7 +197,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
 
 
 class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
-    """The next refresh token was given out, with the role the person has now."""
+    """The session goes on, with the role the person has now; a generation higher than before is that of a token given out."""
 
     generation: int
     role: Role

@@ -3,8 +3,9 @@
 from keepwell.kernel.http.app import Door, Limits
 from keepwell.kernel.http.body import converted, decode
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, Fixed, answer
+from keepwell.kernel.http.cookies import Authenticator, CookieSession, Credentials
 from keepwell.kernel.http.deprecation import Deprecation
-from keepwell.kernel.http.endpoint import FORM, Authenticator, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
+from keepwell.kernel.http.endpoint import FORM, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.parts import part_of
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit, parse_pairs
@@ -18,6 +19,8 @@ __all__ = [
     "Answer",
     "Authenticator",
     "Call",
+    "CookieSession",
+    "Credentials",
     "Deprecation",
     "DisconnectedError",
     "Door",

@@ -13,7 +13,8 @@ from keepwell.kernel.http import observe
 from keepwell.kernel.http.body import ClientGoneError
 from keepwell.kernel.http.call import Answer
 from keepwell.kernel.http.coding import Coder
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint, ErrorShape, Operation
+from keepwell.kernel.http.cookies import Authenticator, Credentials
+from keepwell.kernel.http.endpoint import Endpoint, ErrorShape, Operation
 from keepwell.kernel.http.exchange import Exchange, InFlight
 from keepwell.kernel.http.origins import Origins, preflight
 from keepwell.kernel.http.render import problem, send_answer
@@ -90,7 +91,7 @@ class Door:
     def __init__(
         self,
         kernel: "Kernel",
-        authenticate: Authenticator,
+        credentials: Credentials | Authenticator,
         endpoints: Iterable[Endpoint],
         *,
         outages: Callable[[Exception], Refusal | None] = lambda _: None,
@@ -109,12 +110,13 @@ class Door:
         self._in_flight = InFlight()
         self._paths = Paths[Resource]()
         coder = Coder()
-        for resource in _resources(self.endpoints, lambda each: Operation(each, kernel, authenticate, coder, limits.body)):
+        credentials = credentials if isinstance(credentials, Credentials) else Credentials(credentials)
+        for resource in _resources(self.endpoints, lambda each: Operation(each, kernel, credentials, coder, limits.body)):
             self._paths.add(resource.path, resource)
         self._sockets = Paths[OpenSocket]()
         for socket in sockets:
-            self._sockets.add(socket.path, OpenSocket(socket, kernel))
-        self._nowhere: tuple[OpenSocket, dict[str, str]] = (OpenSocket(NOWHERE, kernel), {})
+            self._sockets.add(socket.path, OpenSocket(socket, kernel, credentials))
+        self._nowhere: tuple[OpenSocket, dict[str, str]] = (OpenSocket(NOWHERE, kernel, credentials), {})
         self._lifespan = Router(lifespan=lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

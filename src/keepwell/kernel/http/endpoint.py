@@ -12,21 +12,17 @@ from keepwell.kernel.http import headers as header
 from keepwell.kernel.http.body import check_form_type, check_media_type, decode, read_body
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call
 from keepwell.kernel.http.coding import Coder, negotiated
+from keepwell.kernel.http.cookies import CookieSession, Credentials, carried
 from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.exchange import Exchange
 from keepwell.kernel.http.query import QueryReader, parse_pairs
 from keepwell.kernel.http.render import finish, not_modified, send_answer, send_head, send_while_wanted
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.http.socket import ABORT
-from keepwell.kernel.problems import UNAUTHENTICATED, ProblemType, Refusal, Refused, decided
+from keepwell.kernel.problems import ProblemType, Refusal, decided
 
 if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
-
-Authenticator = Callable[[str], Actor]
-"""The value of an Authorization header to the actor it proves; raises `Refused(UNAUTHENTICATED)`. Pure computation.
-
-Where this process may know too little of keys, it raises `UndecidedError`, and is asked again."""
 
 
 class RequestHeader(msgspec.Struct, frozen=True):
@@ -128,10 +124,10 @@ class Operation:
     It raises `Refused` for whatever it refuses; the door around it makes the problem document.
     """
 
-    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator, coder: Coder, usual_limit: int) -> None:
+    def __init__(self, endpoint: Endpoint, kernel: "Kernel", credentials: Credentials, coder: Coder, usual_limit: int) -> None:
         self.endpoint = endpoint
         self._kernel = kernel
-        self._authenticate = authenticate
+        self._credentials = credentials
         self._coder = coder
         self._compresses = endpoint.compressed and not endpoint.streams
         self._query = QueryReader(None if endpoint.pairs else endpoint.query)
@@ -147,6 +143,8 @@ class Operation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = await self._call(scope, receive)
         answer = await self.endpoint.handler(call)
+        if call.session is not None and "set-cookie" not in answer.headers:
+            answer.headers = {**answer.headers, **_handed_on(call, call.session)}
         coding = negotiated(answer, call.raw_headers) if self._compresses else None
         if call.tags_known and not_modified(answer, call.tags_known):
             answer = Answer(304, None, answer.headers)
@@ -172,11 +170,12 @@ class Operation:
     async def _call(self, scope: Scope, receive: Receive) -> Call:
         exchange: Exchange = scope["keepwell.exchange"]
         headers = exchange.headers
-        actor = ANONYMOUS if self.endpoint.public else await decided(partial(self._actor, headers))
         origin = Origin(
             self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position, address=exchange.address
         )
+        actor, session = await self._presented(exchange, origin)
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
+        call.session = session
         call.usual_limit = self._usual_limit
         call.abort = scope.get(ABORT, call.abort)
         call.secure = exchange.secure
@@ -202,11 +201,19 @@ class Operation:
             await self._nothing(headers, receive)
         return call
 
-    def _actor(self, headers: Mapping[bytes, bytes]) -> Actor:
-        authorization = headers.get(b"authorization")
-        if authorization is None:
-            raise Refused(Refusal(UNAUTHENTICATED))
-        return self._authenticate(authorization.decode("latin-1"))
+    async def _presented(self, exchange: Exchange, origin: Origin) -> tuple[Actor, CookieSession | None]:
+        """Who asks, and the session of theirs that a cookie proved, where one did."""
+        if self.endpoint.public:
+            return ANONYMOUS, None
+        safe = not self.endpoint.writes
+        who = await decided(partial(self._credentials.presented, exchange.headers, secure=exchange.secure, safe=safe))
+        return (who, None) if isinstance(who, Actor) else (who.actor, await self._noted(who, origin))
+
+    async def _noted(self, session: CookieSession, origin: Origin) -> CookieSession:
+        """The session, its use noted where it was not for a while."""
+        cookies = self._credentials.cookies
+        due = cookies is not None and self._kernel.clock.now() >= session.renew_at
+        return await cookies.renew(session, origin) if cookies is not None and due else session
 
     async def _body(
         self, headers: Mapping[bytes, bytes], receive: Receive, decoder: msgspec.json.Decoder[Any]
@@ -231,6 +238,11 @@ class Operation:
         if body:
             check_media_type(headers)
             decode(body, _NOTHING)
+
+
+def _handed_on(call: Call, session: CookieSession) -> dict[str, str]:
+    """The header for the browser whose session was just noted as used: its cookie says so from now on."""
+    return {} if session.value == carried(call.raw_headers, secure=call.secure) else call.cookie(session.value)
 
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):

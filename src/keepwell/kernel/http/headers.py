@@ -13,6 +13,7 @@ _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-
 _OPAQUE_TAG = re.compile(rb'"[\x21\x23-\x7e\x80-\xff]*"')
 _VERSION_SENT = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"|(0|[1-9][0-9]{0,17})')
 _ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
+_AUTHORITY = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 _POSITION_COOKIE = b"keepwell_position"
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
@@ -91,6 +92,12 @@ def positions(headers: Mapping[bytes, bytes]) -> list[str]:
         if name == _POSITION_COOKIE:
             found.append(value.decode("latin-1"))
     return [token for token in found if token]
+
+
+def authority(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The host, and port, that the caller addressed; None when there is none, or what is there cannot be one."""
+    host = headers.get(b"host", b"")
+    return host if _AUTHORITY.fullmatch(host) else None
 
 
 def position(token: str, *, secure: bool) -> list[tuple[bytes, bytes]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keepwell.kernel.http.components import HEADERS, Components, described, header_ref, phrase
+from keepwell.kernel.http.cookies import OVER_TLS
 from keepwell.kernel.http.endpoint import FORM, Endpoint
 from keepwell.kernel.http.errors import HEADERS_TOO_LARGE, REQUEST_TIMEOUT
 from keepwell.kernel.problems import (
@@ -62,7 +63,7 @@ def document(endpoints: Sequence[Endpoint], version: str, tags: Mapping[str, str
             "description": _DESCRIPTION,
         },
         "servers": [{"url": "/", "description": "The server that this document comes from"}],
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"cookie": []}],
         "tags": [
             {"name": tag, **({"description": tags[tag]} if tag in tags else {})}
             for tag in dict.fromkeys(endpoint.tag for endpoint in endpoints)
@@ -73,7 +74,7 @@ def document(endpoints: Sequence[Endpoint], version: str, tags: Mapping[str, str
             "responses": components.responses,
             "examples": components.examples,
             "headers": dict(HEADERS),
-            "securitySchemes": {"bearer": _BEARER},
+            "securitySchemes": {"bearer": _BEARER, "cookie": _COOKIE},
         },
     }
 
@@ -205,4 +206,13 @@ _BEARER = {
     "scheme": "bearer",
     "bearerFormat": "JWT",
     "description": "The access token that POST /v1/auth/login or /v1/auth/refresh gave. It lives some minutes.",
+}
+_COOKIE = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": OVER_TLS,
+    "description": (
+        "For pages of this server: what POST /v1/auth/login gave with `cookies: true`. It counts only in requests of the same "
+        "origin. A browser that sends neither Sec-Fetch-Site nor Origin has to send X-Requested-With to change something."
+    ),
 }

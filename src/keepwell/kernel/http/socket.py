@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from keepwell.kernel.envelope import Origin
 from keepwell.kernel.http import headers as header
 from keepwell.kernel.http import observe
+from keepwell.kernel.http.cookies import CookieSession, Credentials
 from keepwell.kernel.http.query import QueryReader
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.problems import NOT_FOUND, Refusal, Refused
@@ -35,10 +36,24 @@ class DisconnectedError(Exception):
 
 
 class SocketCall:
-    """One connection, accepted. `id` is the `{id}` of the path; `query` an instance of the struct that the socket declares."""
+    """One connection, accepted. `id` is the `{id}` of the path; `query` an instance of the struct that the socket declares.
 
-    def __init__(self, kernel: "Kernel", scope: Scope, path: Mapping[str, str], door: str, receive: Receive, send: Send) -> None:
+    `session` is what a cookie proved, where one did.
+    """
+
+    def __init__(
+        self,
+        kernel: "Kernel",
+        credentials: Credentials,
+        scope: Scope,
+        path: Mapping[str, str],
+        door: str,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self.kernel = kernel
+        self.session: CookieSession | None = None
+        self._credentials = credentials
         self.path = path
         self.headers = header.scan(scope["headers"])
         self.address: str = (scope.get("client") or ("",))[0]
@@ -75,6 +90,21 @@ class SocketCall:
             await self._send({"type": "websocket.accept", "headers": [(b"x-request-id", self.request_id.encode("ascii"))]})
         except OSError:
             raise DisconnectedError from None
+
+    def in_browser(self) -> CookieSession | None:
+        """The session that a page of this server opened it with; from then on `session`. Raises `Refused`: unauthenticated."""
+        self.session = self._credentials.in_socket(self.headers, secure=self.secure)
+        return self.session
+
+    async def note_use(self) -> None:
+        """Notes that the session is used, where a cookie proved it and that was not noted for a while.
+
+        Raises:
+            Refused: it is over, or that cannot be noted now.
+        """
+        cookies = self._credentials.cookies
+        if cookies is not None and self.session is not None and self.kernel.clock.now() >= self.session.renew_at:
+            self.session = await cookies.renew(self.session, self.origin)
 
     async def receive(self) -> str | bytes:
         """The next message.
@@ -136,15 +166,16 @@ class Socket(msgspec.Struct, frozen=True):
 class OpenSocket:
     """A socket ready to serve."""
 
-    def __init__(self, socket: Socket, kernel: "Kernel") -> None:
+    def __init__(self, socket: Socket, kernel: "Kernel", credentials: Credentials) -> None:
         self.socket = socket
         self._kernel = kernel
+        self._credentials = credentials
         self._query = QueryReader(socket.query)
         self._has_id = "{id}" in socket.path
 
     async def serve(self, scope: Scope, path: Mapping[str, str], receive: Receive, send: Send) -> None:
         """Serves one connection to its end. Whatever escapes the handler is a bug: logged, and closed with 1011."""
-        call = SocketCall(self._kernel, scope, path, self.socket.door, receive, send)
+        call = SocketCall(self._kernel, self._credentials, scope, path, self.socket.door, receive, send)
         started = perf_counter()
         observe.begin_socket(call.request_id, call.trace_id)
         try:

@@ -1,13 +1,15 @@
 """What callers send to the HTTP door of identity, and the lists they get."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from keepwell.domains.identity.models import Role, UnusedUser, UserView
+from keepwell.domains.identity.service import Person
+from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
@@ -17,11 +19,30 @@ SMALL = 16_000
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`clinic` is the short name; without one, or with an unknown one, the person's first clinic counts."""
+    """`clinic` is the short name; without one, or with an unknown one, the person's first clinic counts.
+
+    `cookies`: for a page of this server; the session comes in a cookie, and no tokens do.
+    """
 
     email: str
     password: str
     clinic: str | None = None
+    cookies: bool = False
+
+
+class Entered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a login. A page that asked for a cookie gets no tokens: a script could give them away.
+
+    `expires_in`: seconds that the access token lives, or that the session of the cookie lives without being used.
+    """
+
+    access_token: str | UnsetType = UNSET
+    token_type: Literal["Bearer"] | UnsetType = UNSET
+    expires_in: int
+    refresh_token: str | UnsetType = UNSET
+    session_id: UUID
+    clinic: Clinic
+    user: Person
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +83,18 @@ class SessionList(msgspec.Struct, frozen=True):
 
     items: list[SessionItem]
     next: str | None
+
+
+class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of one's own sessions: the others, or with `all` the one that asks too."""
+
+    all: bool = False
+
+
+class SessionsEnded(msgspec.Struct, frozen=True):
+    """How many sessions were live, and are not any more."""
+
+    ended: int
 
 
 class UserList(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from keepwell.domains.identity.routes.bodies import (
     Refresh,
     SessionItem,
     SessionList,
+    SessionsEnded,
     UnusedUserList,
     UserChange,
     UserCreation,
@@ -39,7 +40,12 @@ _USER = UserView(
 LOGIN = Example(
     body=Login(_PERSON.email, "keepwell-demo-pass"),
     answer=LoggedIn(
-        access_token=_ACCESS, expires_in=585, refresh_token=_REFRESH, session_id=_SESSION, clinic=_CLINIC, user=_PERSON
+        access_token=_ACCESS,
+        expires_in=585,
+        refresh_token=_REFRESH,
+        session_id=_SESSION,
+        clinic=_CLINIC,
+        user=_PERSON,
     ),
 )
 PUBLIC_KEYS = Example(answer=PublicKeys([PublicKey("u8f0cXv1mJt9fD2a", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]))
@@ -61,6 +67,7 @@ SESSIONS = Example(
         None,
     )
 )
+ENDED = Example(answer=SessionsEnded(1))
 ME = Example(answer=Me(_PERSON, _CLINIC, _PERSON.role, SCOPES["clinician"], _SESSION))
 DIAGNOSTIC = Example(
     answer=Diagnostic(

@@ -2,10 +2,22 @@
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.routes import examples
-from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionItem, SessionList, after
+from keepwell.domains.identity.routes.bodies import (
+    SMALL,
+    Ending,
+    Entered,
+    Login,
+    Paging,
+    Refresh,
+    SessionItem,
+    SessionList,
+    SessionsEnded,
+    after,
+)
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
 from keepwell.kernel.http import Answer, Call, Endpoint
-from keepwell.kernel.problems import NOT_FOUND, TENANT_DESTROYED, UNAUTHENTICATED
+from keepwell.kernel.http.errors import HTTPS_REQUIRED
+from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, TENANT_DESTROYED, UNAUTHENTICATED
 
 _TAG = "Auth"
 
@@ -16,8 +28,10 @@ class _Sessions:
 
     async def login(self, call: Call) -> Answer:
         body: Login = call.body
+        if body.cookies:
+            call.cookie(None)  # refused before anything is looked at
         logged_in = await self._service.logins.login(body.email, body.password, body.clinic, call.origin)
-        return Answer(200, logged_in)
+        return in_browser(self._service, call, logged_in) if body.cookies else Answer(200, logged_in)
 
     async def refresh(self, call: Call) -> Answer:
         body: Refresh = call.body
@@ -25,7 +39,7 @@ class _Sessions:
 
     async def logout(self, call: Call) -> Answer:
         await self._service.sessions.end(call.envelope(ending(call.actor, None, "logout")))
-        return Answer(204)
+        return Answer(204, None, _without_cookie(call))
 
     async def sessions(self, call: Call) -> Answer:
         query: Paging = call.query
@@ -39,7 +53,13 @@ class _Sessions:
 
     async def end(self, call: Call) -> Answer:
         await self._service.sessions.end(call.envelope(ending(call.actor, call.id, "ended-by-user")))
-        return Answer(204)
+        return Answer(204, None, _without_cookie(call) if call.id == call.actor.credential else {})
+
+    async def end_all(self, call: Call) -> Answer:
+        query: Ending = call.query
+        keep = None if query.all else call.actor.credential
+        ended = await self._service.sessions.end_all(call.actor, call.origin, keep=keep)
+        return Answer(200, SessionsEnded(ended), _without_cookie(call) if query.all else {})
 
     async def me(self, call: Call) -> Answer:
         return Answer(200, await self._service.sessions.me(call.actor, call.origin))
@@ -49,6 +69,17 @@ class _Sessions:
 
     async def diagnostic(self, call: Call) -> Answer:
         return Answer(200, await self._service.diagnostics.diagnose(call.origin))
+
+
+def in_browser(service: IdentityService, call: Call, logged_in: LoggedIn) -> Answer:
+    """The answer to a login of a page of this server, whatever the way: the session in a cookie, and no tokens."""
+    cookies, who = service.cookies, logged_in
+    entered = Entered(expires_in=cookies.idle, session_id=who.session_id, clinic=who.clinic, user=who.user)
+    return Answer(200, entered, call.cookie(cookies.begin(logged_in)))
+
+
+def _without_cookie(call: Call) -> dict[str, str]:
+    return {} if call.session is None else call.cookie(None)
 
 
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
@@ -66,10 +97,12 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             "Log in with address and password",
             _TAG,
             body=Login,
-            answers={200: LoggedIn},
+            answers={200: Entered},
             problems=(
                 INVALID_CREDENTIALS,
                 UNAUTHENTICATED,
+                HTTPS_REQUIRED,
+                FORBIDDEN,
             ),
             public=True,
             body_limit=SMALL,
@@ -133,6 +166,18 @@ def _own(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={200: SessionList},
             compressed=False,
             example=examples.SESSIONS,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/auth/sessions",
+            sessions.end_all,
+            "End all one's other sessions, or every one",
+            _TAG,
+            query=Ending,
+            answers={200: SessionsEnded},
+            idempotent=False,
+            compressed=False,
+            example=examples.ENDED,
         ),
         Endpoint(
             "DELETE",

@@ -6,6 +6,7 @@ from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import (
     SMALL,
     Paging,
+    SessionsEnded,
     Unused,
     UnusedUserList,
     UserChange,
@@ -50,10 +51,17 @@ class _Users:
         change = ChangeUser(call.id, body.name, body.role, body.active)
         return answer(await self._users.change(call.envelope(change), change))
 
+    async def end_sessions(self, call: Call) -> Answer:
+        return Answer(200, SessionsEnded(await self._users.end_sessions(call.actor, call.id, call.origin)))
+
 
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
     """Every route for accounts."""
     users = _Users(service)
+    return (*_kept(users), *_changed(users))
+
+
+def _kept(users: _Users) -> tuple[Endpoint, ...]:
     return (
         *_reports(users),
         Endpoint(
@@ -96,6 +104,11 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             compressed=True,
             example=examples.SHOW,
         ),
+    )
+
+
+def _changed(users: _Users) -> tuple[Endpoint, ...]:
+    return (
         Endpoint(
             "PATCH",
             "/v1/users/{id}",
@@ -113,6 +126,17 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             etag=True,
             compressed=True,
             example=examples.CHANGE,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/users/{id}/sessions",
+            users.end_sessions,
+            "End every session of a person",
+            _TAG,
+            answers={200: SessionsEnded},
+            idempotent=False,
+            compressed=False,
+            example=examples.ENDED,
         ),
     )
 

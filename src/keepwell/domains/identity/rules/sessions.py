@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from keepwell.domains.identity.models import (
-    EndReason,
+    ContinueSession,
     EndSession,
     RefreshSession,
     Session,
@@ -29,6 +29,8 @@ from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED, Refusal
 
 USER = "user"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENTS = 16
+"""How many of them an idle limit has."""
 _MAY_END_ANY = frozenset({"admin", "system"})
 
 
@@ -37,7 +39,7 @@ def start_references(_state: Session | None, command: StartSession) -> tuple[Ref
     return (Reference(USER, command.user, fresh=True),)
 
 
-def refresh_references(state: Session, _command: RefreshSession) -> tuple[Reference, ...]:
+def refresh_references(state: Session, _command: RefreshSession | ContinueSession) -> tuple[Reference, ...]:
     """So that a disabled account, a changed role or another password takes effect at the next refresh at the latest."""
     return (Reference(USER, state.user, fresh=True),)
 
@@ -64,11 +66,9 @@ def decide_refresh(state: Session, command: RefreshSession, context: Context) ->
     if command.generation > state.generation:
         # A token we signed but do not remember: the database was set back to an earlier time. Logging in again is safe.
         return Refusal(UNAUTHENTICATED, "The refresh token is not known.", extra={"reason": "unknown-generation"})
-    snapshot = context.references.get((USER, state.user))
-    user: User | None = snapshot.state if snapshot else None
-    reason = _lost(state, user)
-    if user is None or reason is not None:
-        return (SessionEnded(reason or "user-disabled", context.now),)
+    user = _carrier(state, context)
+    if not isinstance(user, User):
+        return (user,)
     if command.generation == state.generation:
         return (SessionRefreshed(state.generation + 1, user.role, context.now),)
     in_grace = context.now - state.refreshed_at <= timedelta(seconds=state.limits.grace)
@@ -85,12 +85,28 @@ def _over(state: Session, now: datetime) -> str:
     return "session-expired" if absolute <= now else "session-idle"
 
 
-def _lost(state: Session, user: User | None) -> EndReason | None:
-    """Why the account no longer carries the session; None while it does."""
+def decide_continue(state: Session, _command: ContinueSession, context: Context) -> Decision:
+    """The idle limit counts from now on, or the session ends. What was noted a moment ago, by another tab, need not be again."""
+    if expires_at(state) <= context.now:
+        return Refusal(UNAUTHENTICATED, "The session is over.", extra={"reason": _over(state, context.now)})
+    user = _carrier(state, context)
+    if not isinstance(user, User):
+        return (user,)
+    if context.now - state.refreshed_at < timedelta(seconds=state.limits.idle / _MOMENTS):
+        return ()
+    return (SessionRefreshed(state.generation, user.role, context.now),)
+
+
+def _carrier(state: Session, context: Context) -> User | SessionEnded:
+    """The account, while it carries the session; otherwise what becomes of the session."""
+    snapshot = context.references.get((USER, state.user))
+    user: User | None = snapshot.state if snapshot else None
     if user is None or not user.active:
-        return "user-disabled"
+        return SessionEnded("user-disabled", context.now)
     # Sessions of earlier releases do not know their password.
-    return None if state.password_set_at in (None, user.password_set_at) else "password-changed"
+    if state.password_set_at not in (None, user.password_set_at):
+        return SessionEnded("password-changed", context.now)
+    return user
 
 
 def decide_end(state: Session, command: EndSession, context: Context) -> Decision:

@@ -5,6 +5,7 @@ from functools import partial
 import msgspec
 
 from keepwell.domains.identity.models import SessionLimits
+from keepwell.domains.identity.service.cookies import CookieService
 from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticService, StepHealth
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
@@ -37,6 +38,7 @@ class IdentityService:
         self.users = UserService(kernel, self.hashing)
         self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session)
         self.sessions = SessionService(kernel, self.tokens, tenants, self.users)
+        self.cookies = CookieService(kernel, chosen.session, chosen.access_seconds)
         self.diagnostics = DiagnosticService(kernel, self.hashing, self.tokens)
 
     def authenticate(self, authorization: str) -> Actor:

@@ -17,6 +17,7 @@ from keepwell.domains.identity.models import (
     User,
 )
 from keepwell.domains.identity.service.attempts import Attempt
+from keepwell.domains.identity.service.endings import carried_out, endings
 from keepwell.domains.identity.service.login import Pair, Person, token_pair
 from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
 from keepwell.domains.identity.service.users import UserService
@@ -135,6 +136,11 @@ class SessionService:
         [outcome] = await self._kernel.execute([envelope])
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
+
+    async def end_all(self, actor: Actor, origin: Origin, *, keep: UUID | None) -> int:
+        """Ends the actor's own sessions but `keep`; how many there were. Raises `Refused` as any read does."""
+        ends = await endings(self._kernel, actor, origin, actor.id, "ended-by-user", keep)
+        return await carried_out(self._kernel, ends)
 
     async def me(self, actor: Actor, origin: Origin) -> Me:
         """The caller as stored now, not as the token remembers. Raises `Refused` as any read does."""

@@ -10,18 +10,10 @@ import msgspec
 
 from keepwell.domains.identity import store
 from keepwell.domains.identity.errors import EMAIL_TAKEN, UNSUITABLE_PASSWORD
-from keepwell.domains.identity.models import (
-    ChangeUser,
-    CreateUser,
-    EndReason,
-    EndSession,
-    Role,
-    SetPassword,
-    UnusedUser,
-    UserView,
-)
+from keepwell.domains.identity.models import ChangeUser, CreateUser, EndReason, Role, SetPassword, UnusedUser, UserView
 from keepwell.domains.identity.rules.people import password_fault, tidy_email, view
 from keepwell.domains.identity.service.directory import look_up
+from keepwell.domains.identity.service.endings import carried_out, endings
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
@@ -29,7 +21,6 @@ from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
 
 USER = "User"
-SESSION = "Session"
 
 
 class NewUser(msgspec.Struct, frozen=True):
@@ -134,6 +125,28 @@ class UserService:
         seen = zip(users, (last for _, last in found), strict=True)
         return [UnusedUser(user, last) for user, last in seen if user.created_at <= since]
 
+    async def end_sessions(self, actor: Actor, user: UUID, origin: Origin) -> int:
+        """Ends every session of somebody, for whoever may change their account; how many there were.
+
+        Raises:
+            Refused: as any read of the account.
+        """
+        await self._kernel.read(Read("user", user, actor, origin, Permission(USER, "u"), "end-sessions"))
+        ends = await endings(self._kernel, actor, origin, user, "ended-by-admin")
+        return await carried_out(self._kernel, ends)
+
+    async def end_sessions_of(self, tenant: UUID, email: str, origin: Origin) -> int:
+        """As `end_sessions`, as the system, of the clinic's account with this address.
+
+        Raises:
+            Refused: `not-found`, or the database is out of reach.
+        """
+        actor = operator(tenant)
+        there = await self._existing(actor, email, origin)
+        if there is None:
+            raise Refused(Refusal(NOT_FOUND))
+        return await self.end_sessions(actor, there.id, origin)
+
     async def _existing(self, actor: Actor, email: str, origin: Origin) -> UserView | None:
         found = await look_up(self._kernel, email, origin, "find-user")
         for account in found.accounts:
@@ -156,7 +169,7 @@ class UserService:
         return "role-changed" if change.role not in (None, user.role) else None
 
     async def _with_sessions_ended(self, envelope: Envelope, user: UUID, reason: EndReason | None) -> Outcome:
-        ends = [] if reason is None else await self._ends(envelope, user, reason)
+        ends = [] if reason is None else await self._endings(envelope, user, reason)
         outcome, *_ = await self._kernel.execute([envelope, *ends], atomic=bool(ends))
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
@@ -164,16 +177,11 @@ class UserService:
             # Who logged in between the search and the commit. A login holds the account until it is stored, so none is missed;
             # what cannot be done now, the session's next refresh does.
             with suppress(Refused):
-                await self._kernel.execute(await self._ends(envelope, user, reason))
+                await self._kernel.execute(await self._endings(envelope, user, reason))
         return outcome
 
-    async def _ends(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
-        """What ends each live session of this person, in the name of who sent the envelope."""
-        actor, origin = envelope.actor, envelope.origin
-        search = Search("session", actor, origin, Permission(SESSION, "s"), "find-sessions")
-        now = self._kernel.clock.now()
-        live = await self._kernel.search(search, lambda c: store.live_sessions(c, actor.tenant, user, now))
-        return [Envelope(EndSession(session.id, reason), actor, origin) for session in live]
+    async def _endings(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
+        return await endings(self._kernel, envelope.actor, envelope.origin, user, reason)
 
 
 async def _nothing(_connection: Any) -> None:

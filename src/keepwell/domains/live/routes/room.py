@@ -67,7 +67,7 @@ class _Conversation:
             await self._service.leave(member, self._call.id)
 
     async def _who(self) -> tuple[Actor, datetime]:
-        """Who speaks, by the header, or by a first message.
+        """Who speaks, by the header, by the cookie of a page of this server, or by a first message.
 
         Raises:
             Refused: unauthenticated.
@@ -75,6 +75,8 @@ class _Conversation:
         header = self._call.headers.get(b"authorization")
         if header is not None:
             return await decided(partial(self._present, header.decode("latin-1")))
+        if (session := self._call.in_browser()) is not None:
+            return session.actor, session.until
         try:
             async with asyncio.timeout(_AUTH_SECONDS):
                 first = await self._call.receive()
@@ -143,6 +145,8 @@ class _Conversation:
         Raises:
             Refused: it was not done.
         """
+        if not isinstance(spoken, Ping):
+            await self._call.note_use()
         if isinstance(spoken, Change):
             return _told(spoken, await self._execute(member, spoken))
         if isinstance(spoken, Ping):
