@@ -1,6 +1,8 @@
 """People who log in: accounts, passwords, sessions, tokens, and what each role may do."""
 
 from keepwell.domains.identity.models import (
+    LOGIN_RATE,
+    REFRESH_RATE,
     ChangeUser,
     CreateUser,
     EndSession,
@@ -93,4 +95,16 @@ AGGREGATES: tuple[Aggregate, ...] = (
     ),
 )
 
-__all__ = ["AGGREGATES", "ATTEMPTS", "LOGGED_IN", "SCOPES", "IdentityService", "Role", "SessionLimits", "Settings", "UserView"]
+__all__ = [
+    "AGGREGATES",
+    "ATTEMPTS",
+    "LOGGED_IN",
+    "LOGIN_RATE",
+    "REFRESH_RATE",
+    "SCOPES",
+    "IdentityService",
+    "Role",
+    "SessionLimits",
+    "Settings",
+    "UserView",
+]

@@ -13,6 +13,10 @@ EndReason = Literal[
     "logout", "ended-by-user", "ended-by-admin", "user-disabled", "role-changed", "password-changed", "refresh-token-reused"
 ]
 
+LOGIN_RATE = "login"
+REFRESH_RATE = "refresh"
+"""The policies that log-ins and refreshes count under."""
+
 # -- users ------------------------------------------------------------------------------------------------------------
 
 

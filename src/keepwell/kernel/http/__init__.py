@@ -7,12 +7,14 @@ from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.endpoint import FORM, Authenticator, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit, parse_pairs
+from keepwell.kernel.http.rates import USUAL, Policy, RateLimits
 from keepwell.kernel.http.render import document, problem, retry_after
 from keepwell.kernel.http.socket import DisconnectedError, Socket, SocketCall
 
 __all__ = [
     "ANONYMOUS",
     "FORM",
+    "USUAL",
     "USUAL_PAGE",
     "Answer",
     "Authenticator",
@@ -27,6 +29,8 @@ __all__ = [
     "Limits",
     "PageLimit",
     "Pages",
+    "Policy",
+    "RateLimits",
     "RefusalForm",
     "RequestHeader",
     "Socket",

@@ -27,6 +27,7 @@ class Call:
     `query` and `body` are instances of the structs the endpoint declares, `pairs` the parameters as sent where it reads them
     itself, and those of a form in the body after them. `tags_known` are the entity tags of what the caller already has, as if
     strong: the door itself turns a match into 304. `usual_limit` is the bytes most bodies may have. `secure`: it came encrypted.
+    `network` is where it comes from: the address, of IPv6 the /64; never stored nor logged.
     `abort` ends the connection without waiting for anything to get through.
     """
 
@@ -38,6 +39,7 @@ class Call:
         "idempotency_key",
         "if_match",
         "kernel",
+        "network",
         "origin",
         "pairs",
         "path",
@@ -71,6 +73,7 @@ class Call:
         self.usual_limit = 0
         self.abort: Callable[[], None] = lambda: None
         self.secure = False
+        self.network: str | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:

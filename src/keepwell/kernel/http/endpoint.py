@@ -15,6 +15,7 @@ from keepwell.kernel.http.coding import Coder, negotiated
 from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.exchange import Exchange
 from keepwell.kernel.http.query import QueryReader, parse_pairs
+from keepwell.kernel.http.rates import USUAL, RateLimits, network
 from keepwell.kernel.http.render import finish, not_modified, send_answer, send_head, send_while_wanted
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.http.socket import ABORT
@@ -83,6 +84,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     replaces it.
     `compressed`: its answers may be, because they hold no credential, and no text of people who need no account to write it
     (docs/decisions/0012). None: nobody has decided, and they are not.
+    `rate` is the policy of limits that requests count under; None: they are not limited.
     `example` is for the document, which has one wherever something is carried. `refused_as`: see `RefusalForm`; who makes them so
     is the door's `shapes`.
     """
@@ -112,6 +114,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     headers: tuple[RequestHeader, ...] = ()
     deprecated: Deprecation | None = None
     compressed: bool | None = None
+    rate: str | None = USUAL
     example: Example = Example()
     refused_as: RefusalForm | None = None
 
@@ -126,11 +129,20 @@ class Operation:
     It raises `Refused` for whatever it refuses; the door around it makes the problem document.
     """
 
-    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator, coder: Coder, usual_limit: int) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        kernel: "Kernel",
+        authenticate: Authenticator,
+        coder: Coder,
+        usual_limit: int,
+        rates: RateLimits | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._kernel = kernel
         self._authenticate = authenticate
         self._coder = coder
+        self._rates = rates
         self._compresses = endpoint.compressed and not endpoint.streams
         self._query = QueryReader(None if endpoint.pairs else endpoint.query)
         self._takes_form = endpoint.takes == FORM
@@ -143,7 +155,8 @@ class Operation:
         self._refuses_body = endpoint.writes and endpoint.body is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = await self._call(scope, receive)
+        actor = await self._admitted(scope["keepwell.exchange"], scope)
+        call = await self._call(scope, receive, actor)
         answer = await self.endpoint.handler(call)
         coding = negotiated(answer, call.raw_headers) if self._compresses else None
         if call.tags_known and not_modified(answer, call.tags_known):
@@ -167,15 +180,33 @@ class Operation:
             if isinstance(answer.body, AsyncIterator):
                 await finish(answer.body)
 
-    async def _call(self, scope: Scope, receive: Receive) -> Call:
+    async def _admitted(self, exchange: Exchange, scope: Scope) -> Actor:
+        """Who asks, counted against the limits. Credentials that are none count too: against their address."""
+        try:
+            actor = ANONYMOUS if self.endpoint.public else await decided(partial(self._actor, exchange.headers))
+        except Refused:
+            await self._count(exchange, scope, ANONYMOUS)
+            raise
+        await self._count(exchange, scope, actor)
+        return actor
+
+    async def _count(self, exchange: Exchange, scope: Scope, actor: Actor) -> None:
+        if self._rates is None or self.endpoint.rate is None:
+            return
+        standing = await self._rates.spend(self.endpoint.rate, caller(scope), actor)
+        exchange.more += standing.headers
+        if standing.refusal is not None:
+            raise Refused(standing.refusal)
+
+    async def _call(self, scope: Scope, receive: Receive, actor: Actor) -> Call:
         exchange: Exchange = scope["keepwell.exchange"]
         headers = exchange.headers
-        actor = ANONYMOUS if self.endpoint.public else await decided(partial(self._actor, headers))
         origin = Origin(self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position)
         call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         call.usual_limit = self._usual_limit
         call.abort = scope.get(ABORT, call.abort)
         call.secure = exchange.secure
+        call.network = caller(scope)
         if self._has_id:
             call.id = path_id(call.path)
         if self.endpoint.pairs:
@@ -223,6 +254,12 @@ class Operation:
         if body:
             check_media_type(headers)
             decode(body, _NOTHING)
+
+
+def caller(scope: Scope) -> str | None:
+    """The network a request comes from, by the trusted proxies where it came through any; None where there is none."""
+    client: tuple[str, int] | None = scope.get("client")
+    return None if client is None else network(client[0])
 
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """Logging in, and one's own sessions. No answer about them is compressed: they hold credentials, or tell of sessions."""
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
+from keepwell.domains.identity.models import LOGIN_RATE, REFRESH_RATE
 from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionItem, SessionList, after
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
@@ -77,6 +78,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.LOGIN,
         ),
         Endpoint(
@@ -92,6 +94,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=REFRESH_RATE,
             example=examples.REFRESH,
         ),
         Endpoint(
