@@ -145,6 +145,11 @@ class Settings(BaseSettings):
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 
+    login_free_failures: NotNegative = 10
+    """Failed log-ins of one account that have no consequence; each further one makes the next slower, or more work."""
+    login_free_failures_address: NotNegative = 100
+    """Failed log-ins from one address within an hour, likewise."""
+
     room_capacity: Positive = 50
     """Most connections in the live room of one response, over all processes."""
     room_connections: Positive = 10_000

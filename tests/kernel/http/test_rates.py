@@ -44,7 +44,8 @@ class Nodes:
         self.url = url
 
     async def add(self, policy: Policy, url: str = "", **changes: Any) -> RateLimits:
-        cache = Valkey(ValkeySettings(url or self.url, **({"timeout": 1.0, "rest": 0.05} | changes)))
+        given: dict[str, Any] = {"timeout": 1.0, "rest": 0.05, **changes}
+        cache = Valkey(ValkeySettings(url or self.url, **given))
         await cache.open()
         self._stack.push_async_callback(cache.close)
         node = RateLimits({USUAL: policy}, KEY, Allowances(cache))
@@ -224,7 +225,7 @@ async def test_what_one_process_let_through_the_others_hear_of(nodes: Nodes):
 
 async def test_a_usual_request_asks_nobody(nodes: Nodes):
     limits, actor = await nodes.add(Policy(user=Rate.of(100, 1000), address=Rate.of(500, 5000))), person()
-    asked = module.SETTLEMENTS.labels("shared")
+    asked: Any = module.SETTLEMENTS.labels("shared")
     before = asked._value.get()
     for _ in range(1000 // SHARE - 1):
         spending = limits.spend(USUAL, NETWORK, actor)

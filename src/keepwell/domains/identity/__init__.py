@@ -6,6 +6,7 @@ from keepwell.domains.identity.models import (
     ChangeUser,
     CreateUser,
     EndSession,
+    KeepSession,
     RefreshSession,
     Role,
     Session,
@@ -19,7 +20,7 @@ from keepwell.domains.identity.models import (
 )
 from keepwell.domains.identity.rules import people, sessions
 from keepwell.domains.identity.rules.people import SCOPES
-from keepwell.domains.identity.service import IdentityService, Settings
+from keepwell.domains.identity.service import DefenceSettings, IdentityService, Settings, Visit
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
@@ -87,6 +88,15 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 references=sessions.refresh_references,
                 holds=True,
             ),
+            CommandType(
+                "sessions.keep",
+                KeepSession,
+                _session("u"),
+                sessions.decide_keep,
+                guarded=False,
+                references=sessions.refresh_references,
+                holds=True,
+            ),
             CommandType("sessions.end", EndSession, _session("d"), sessions.decide_end, guarded=False),
         ),
         lookup=SESSIONS,
@@ -102,9 +112,11 @@ __all__ = [
     "LOGIN_RATE",
     "REFRESH_RATE",
     "SCOPES",
+    "DefenceSettings",
     "IdentityService",
     "Role",
     "SessionLimits",
     "Settings",
     "UserView",
+    "Visit",
 ]

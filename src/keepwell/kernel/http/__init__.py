@@ -5,6 +5,7 @@ from keepwell.kernel.http.body import converted, decode
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call, Fixed, answer
 from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.endpoint import FORM, Authenticator, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
+from keepwell.kernel.http.headers import cookie
 from keepwell.kernel.http.pages import Pages
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit, parse_pairs
 from keepwell.kernel.http.rates import USUAL, Policy, RateLimits
@@ -37,6 +38,7 @@ __all__ = [
     "SocketCall",
     "answer",
     "converted",
+    "cookie",
     "decode",
     "document",
     "parse_pairs",

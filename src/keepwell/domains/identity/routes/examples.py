@@ -1,11 +1,22 @@
 """What the document shows of this room's routes: a clinic, its people, a session."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from keepwell.domains.identity.errors import INVALID_USER, UNSUITABLE_PASSWORD
+from keepwell.domains.identity.errors import CHALLENGE_REQUIRED, INVALID_USER, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import UserView
-from keepwell.domains.identity.routes.bodies import Login, Refresh, SessionItem, SessionList, UserChange, UserCreation, UserList
+from keepwell.domains.identity.routes.bodies import (
+    Login,
+    PasswordChange,
+    Puzzle,
+    Refresh,
+    SessionItem,
+    SessionList,
+    UserChange,
+    UserCreation,
+    UserList,
+)
 from keepwell.domains.identity.rules.people import SCOPES
 from keepwell.domains.identity.service import Diagnostic, LoggedIn, Me, Pair, Person, PublicKey, PublicKeys, StepHealth
 from keepwell.domains.tenants import Clinic
@@ -27,11 +38,27 @@ _USER = UserView(
     1,
 )
 
+_PUZZLE: dict[str, Any] = {
+    "parameters": {
+        "algorithm": "SHA-256",
+        "cost": 1,
+        "keyLength": 32,
+        "keyPrefix": "3a7bd3e2360a3d29eea436fcfb7e44c7",
+        "nonce": "8f14e45fceea167a5a36dedd4bea2543",
+        "salt": "c9f0f895fb98ab9159f51fd0297e236d",
+        "data": {"work": 20_000, "until": 1_789_459_200},
+    },
+    "signature": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
+}
+CHALLENGE = Example(answer=Puzzle(_PUZZLE))
+HELD_UP = Refusal(CHALLENGE_REQUIRED, extra={"challenge": _PUZZLE}, retry_after=1)
+PASSWORD = Example(body=PasswordChange("keepwell-demo-pass", "a longer way to say good morning"))
 LOGIN = Example(
     body=Login(_PERSON.email, "keepwell-demo-pass"),
     answer=LoggedIn(
         access_token=_ACCESS, expires_in=585, refresh_token=_REFRESH, session_id=_SESSION, clinic=_CLINIC, user=_PERSON
     ),
+    problems=(HELD_UP,),
 )
 PUBLIC_KEYS = Example(answer=PublicKeys([PublicKey("u8f0cXv1mJt9fD2a", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]))
 REFRESH = Example(

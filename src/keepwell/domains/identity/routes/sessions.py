@@ -1,14 +1,35 @@
 """Logging in, and one's own sessions. No answer about them is compressed: they hold credentials, or tell of sessions."""
 
-from keepwell.domains.identity.errors import INVALID_CREDENTIALS
+from keepwell.domains.identity.errors import CHALLENGE_REQUIRED, INVALID_CREDENTIALS, UNSUITABLE_PASSWORD, WRONG_PASSWORD
 from keepwell.domains.identity.models import LOGIN_RATE, REFRESH_RATE
 from keepwell.domains.identity.routes import examples
-from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionItem, SessionList, after
-from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
-from keepwell.kernel.http import Answer, Call, Endpoint
-from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
+from keepwell.domains.identity.routes.bodies import (
+    SMALL,
+    Login,
+    Paging,
+    PasswordChange,
+    Puzzle,
+    Refresh,
+    SessionItem,
+    SessionList,
+    after,
+)
+from keepwell.domains.identity.service import (
+    DEVICE_LIFETIME_SECONDS,
+    Diagnostic,
+    IdentityService,
+    LoggedIn,
+    Me,
+    Pair,
+    PublicKeys,
+    Visit,
+    ending,
+)
+from keepwell.kernel.http import Answer, Call, Endpoint, cookie
+from keepwell.kernel.problems import CONFLICT, NOT_FOUND, UNAUTHENTICATED
 
 _TAG = "Auth"
+_DEVICE = "keepwell_device"
 _KEYS_SECONDS = 60
 """How long others may rely on the keys they were told. Who meets a token of another one asks again."""
 
@@ -19,8 +40,19 @@ class _Sessions:
 
     async def login(self, call: Call) -> Answer:
         body: Login = call.body
-        logged_in = await self._service.logins.login(body.email, body.password, body.clinic, call.origin)
-        return Answer(200, logged_in)
+        visit = _visit(call, body.challenge)
+        logged_in = await self._service.logins.login(body.email, body.password, body.clinic, call.origin, visit)
+        device = await self._service.defence.succeeded(body.email, visit)
+        return Answer(200, logged_in, {} if device is None else {"set-cookie": _device_cookie(device, secure=call.secure)})
+
+    async def challenge(self, call: Call) -> Answer:
+        return Answer(200, Puzzle(await self._service.defence.beforehand(_visit(call))))
+
+    async def change_password(self, call: Call) -> Answer:
+        body: PasswordChange = call.body
+        visit = _visit(call, body.challenge)
+        await self._service.passwords.change(call.actor, body.current_password, body.new_password, call.origin, visit)
+        return Answer(204)
 
     async def refresh(self, call: Call) -> Answer:
         body: Refresh = call.body
@@ -54,6 +86,15 @@ class _Sessions:
         return Answer(200, await self._service.diagnostics.diagnose(call.origin))
 
 
+def _visit(call: Call, solution: str | None = None) -> Visit:
+    return Visit(call.network, cookie(call.raw_headers, _DEVICE), solution)
+
+
+def _device_cookie(token: str, *, secure: bool) -> str:
+    attributes = f"Path=/v1/auth; Max-Age={DEVICE_LIFETIME_SECONDS}; HttpOnly; SameSite=Strict"
+    return f"{_DEVICE}={token}; {attributes}{'; Secure' if secure else ''}"
+
+
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
     """Every route for logging in and for sessions."""
     sessions = _Sessions(service)
@@ -72,6 +113,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={200: LoggedIn},
             problems=(
                 INVALID_CREDENTIALS,
+                CHALLENGE_REQUIRED,
                 UNAUTHENTICATED,
             ),
             public=True,
@@ -96,6 +138,17 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             compressed=False,
             rate=REFRESH_RATE,
             example=examples.REFRESH,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/auth/challenge",
+            sessions.challenge,
+            "Take a puzzle whose solution a login may be asked for",
+            _TAG,
+            answers={200: Puzzle},
+            public=True,
+            compressed=False,
+            example=examples.CHALLENGE,
         ),
         Endpoint(
             "GET",
@@ -148,6 +201,20 @@ def _own(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={204: None},
             problems=(NOT_FOUND,),
             idempotent=False,
+        ),
+        Endpoint(
+            "PUT",
+            "/v1/auth/password",
+            sessions.change_password,
+            "Change one's own password; all one's other sessions end",
+            _TAG,
+            body=PasswordChange,
+            answers={204: None},
+            problems=(WRONG_PASSWORD, CHALLENGE_REQUIRED, UNSUITABLE_PASSWORD, CONFLICT),
+            body_limit=SMALL,
+            idempotent=False,
+            compressed=False,
+            example=examples.PASSWORD,
         ),
         Endpoint(
             "GET",
