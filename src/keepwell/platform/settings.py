@@ -159,17 +159,17 @@ class Settings(BaseSettings):
     room_messages_per_s: Seconds = 50.0
     """How many messages a WebSocket may send in a second; twice as many at once."""
 
-    rate_user: RateText = "100:1000"
+    rate_user: RateText = "500:20000"
     """Requests of one account: so many a second, and so many at once; 0: no limit."""
-    rate_address: RateText = "500:5000"
+    rate_address: RateText = "2000:50000"
     """Requests from one address (of IPv6: from one /64), likewise."""
-    rate_tenant: RateText = "1000:10000"
+    rate_tenant: RateText = "2000:100000"
     """Requests of one clinic, likewise."""
     rate_tenants: Annotated[tuple[TenantRate, ...], NoDecode] = ()
     """Clinics with another limit than RATE_TENANT, comma-separated, such as <id>=5000:50000."""
-    rate_login: RateText = "50:1000"
+    rate_login: RateText = "100:2000"
     """Log-ins from one address, instead of RATE_ADDRESS, likewise."""
-    rate_refresh: RateText = "50:1000"
+    rate_refresh: RateText = "100:2000"
     """Refreshes from one address, instead of RATE_ADDRESS, likewise."""
 
     graphql_introspection: bool = False

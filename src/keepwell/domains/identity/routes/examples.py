@@ -28,6 +28,7 @@ _PERSON = Person(UUID("01994f3c-5b07-7c66-8f0d-91d2a0c6b3f4"), "clinician@demo.t
 _SESSION = UUID("01994f7e-0c31-7a90-b7de-5d2f8e9a4c22")
 _ACCESS = "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoiYXQrand0In0.eyJpc3MiOiJrZWVwd2VsbCJ9.c2lnbmF0dXJl"
 _REFRESH = "kwr_AQGZTzxSqn4hnBsvaxp9ThABmU98DDF6kLfeXS-OmkwiAZlPPFsHfGaPDZHSoMaz9AAAAAA"
+_NEW_PASSWORD = "correct horse battery staple"  # noqa: S105 - everybody knows it
 _USER = UserView(
     UUID("01994f81-7d15-7f4e-a3c8-0b9d6e2f5a77"),
     "new.nurse@clinic.example",
@@ -52,7 +53,7 @@ _PUZZLE: dict[str, Any] = {
 }
 CHALLENGE = Example(answer=Puzzle(_PUZZLE))
 HELD_UP = Refusal(CHALLENGE_REQUIRED, extra={"challenge": _PUZZLE}, retry_after=1)
-PASSWORD = Example(body=PasswordChange("keepwell-demo-pass", "a longer way to say good morning"))
+PASSWORD = Example(body=PasswordChange(_NEW_PASSWORD, "a longer way to say good morning"))
 LOGIN = Example(
     body=Login(_PERSON.email, "keepwell-demo-pass"),
     answer=LoggedIn(
@@ -93,7 +94,7 @@ DIAGNOSTIC = Example(
     )
 )
 CREATE = Example(
-    UserCreation(_USER.email, _USER.name, _USER.role, "correct horse battery staple"),
+    UserCreation(_USER.email, _USER.name, _USER.role, _NEW_PASSWORD),
     _USER,
     (
         Refusal(INVALID_USER, faults=(Fault("/email", "email-syntax", "Use an address like name@example.org."),)),
