@@ -78,6 +78,7 @@ async def test_nobody_changes_a_password_without_a_session(world: World):
 async def test_of_two_changes_at_once_one_holds(world: World):
     await world.person("ana")
     session = await world.logged_in("ana")
+    world.clock.advance(seconds=1)
     wanted = [NEW, "another way to say goodbye"]
     answers = await asyncio.gather(*(change(world, session, PASSWORD, new) for new in wanted))
     statuses = [answer.status_code for answer in answers]
