@@ -10,7 +10,7 @@ from tests.support.load import PASSWORD
 from tests.support.puzzle import solve
 from tests.support.server import running
 
-FLOOD = 200
+FLOOD = 100
 ADMIN, CLINICIAN = "admin@demo.test", "clinician@demo.test"
 
 
@@ -47,12 +47,13 @@ async def persistently(base: str, email: str) -> list[int]:
 async def test_a_flood_of_wrong_log_ins_keeps_nobody_out(tmp_path: Path):
     with running(tmp_path / "data") as server:
         token = (await log_in(server.base, ADMIN, PASSWORD)).raise_for_status().json()["access_token"]
+        first = await asyncio.gather(*(wrong(server.base, number) for number in range(FLOOD)))
         flood = [asyncio.create_task(wrong(server.base, number)) for number in range(FLOOD)]
         async with httpx.AsyncClient(base_url=server.base, timeout=30, trust_env=False) as http:
             me = [await http.get("/v1/auth/me", headers={"authorization": f"Bearer {token}"}) for _ in range(10)]
         attacked = await persistently(server.base, CLINICIAN)
-        statuses = await asyncio.gather(*flood)
+        second = await asyncio.gather(*flood)
         assert [answer.status_code for answer in me] == [200] * 10
         assert attacked[-1] == 200, attacked
-        assert set(statuses) <= {401, 429, 503}
-        assert 429 in statuses, "the account under attack was held up for who guesses"
+        assert {*first, *second} <= {401, 429, 503}
+        assert 429 in second, "the account under attack was held up for who guesses"
