@@ -8,7 +8,8 @@ import argparse
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from keepwell.kernel import Actor
 from keepwell.kernel.http import USUAL, Policy, RateLimits
 from keepwell.kit.gcra import Rate
 from keepwell.kit.ids import new_id
+from keepwell.platform import migrations
 from keepwell.platform.allowances import Allowances
 from keepwell.platform.valkey import Valkey, ValkeySettings
 
@@ -102,6 +104,11 @@ async def flood(url: str, email: str, seconds: float) -> dict[int, int]:
     return statuses
 
 
+def flooded(url: str, email: str, seconds: float) -> dict[int, int]:
+    """The same, in a process of its own."""
+    return asyncio.run(flood(url, email, seconds))
+
+
 async def decisions(valkey_url: str, count: int = 20_000) -> float:
     """Microseconds of processor time that one decision takes, settlements with Valkey included."""
     cache = Valkey(ValkeySettings(valkey_url))
@@ -124,6 +131,7 @@ async def measure(folder: Path, asked: argparse.Namespace) -> None:
     """Prints everything."""
     data, threads = folder / "data", max(1, len(os.sched_getaffinity(0)) - 1)
     with databases(data) as servers:
+        migrations.upgrade(servers.migration_url)
         [clinic] = await open_clinics(servers, data, ["bench"])
         print(f"one rate limit decision: {await decisions(servers.valkey_url):.1f} us of processor")
         with (
@@ -165,7 +173,10 @@ async def _log_ins(url: str, email: str, threads: int, asked: argparse.Namespace
 
 async def _under_flood(url: str, email: str, token: str, asked: argparse.Namespace) -> None:
     quiet = await p95(url, token, asked.seconds)
-    statuses, busy = await asyncio.gather(flood(url, email, asked.seconds), p95(url, token, asked.seconds))
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # so that the flood does not slow the clock it is timed by
+        await asyncio.get_running_loop().run_in_executor(apart, os.getpid)
+        flooding = asyncio.get_running_loop().run_in_executor(apart, flooded, url, email, asked.seconds)
+        busy, statuses = await asyncio.gather(p95(url, token, asked.seconds), flooding)
     print(f"p95 of GET /v1/auth/me: {quiet:.1f} ms quiet, {busy:.1f} ms under {_FLOOD} wrong log-ins a second ({statuses})")
     print(f"under flood / quiet: {busy / quiet:.2f} (aim: at most 1.5)")
 
