@@ -28,7 +28,7 @@ async def valkey(valkey_url: str) -> AsyncIterator[Valkey]:
 
 @pytest.fixture
 def puzzles(manual_clock: ManualClock) -> Puzzles:
-    return Puzzles(KEY, manual_clock, Counts())
+    return Puzzles(lambda: KEY, manual_clock, Counts())
 
 
 async def test_a_solution_is_good_once(puzzles: Puzzles):
@@ -39,7 +39,7 @@ async def test_a_solution_is_good_once(puzzles: Puzzles):
 
 
 async def test_a_solution_is_good_once_over_all_processes(valkey: Valkey, manual_clock: ManualClock):
-    here, there = (Puzzles(KEY, manual_clock, Counts(valkey)) for _ in range(2))
+    here, there = (Puzzles(lambda: KEY, manual_clock, Counts(valkey)) for _ in range(2))
     solution = solve(here.make(WORK))
     assert await there.solved(solution, WORK)
     assert not await here.solved(solution, WORK)
@@ -84,7 +84,7 @@ async def test_nothing_in_a_solution_can_be_changed(puzzles: Puzzles, change: Ca
 
 
 async def test_a_puzzle_of_another_installation_is_none_of_ours(puzzles: Puzzles, manual_clock: ManualClock):
-    other = Puzzles(b"o" * 32, manual_clock, Counts())
+    other = Puzzles(lambda: b"o" * 32, manual_clock, Counts())
     assert not await puzzles.solved(solve(other.make(WORK)), WORK)
 
 
@@ -99,4 +99,4 @@ _json = st.recursive(
 
 @given(st.text() | _json.map(lambda value: base64.b64encode(json.dumps(value).encode()).decode()))
 async def test_whatever_is_sent_is_no_solution_and_no_error(sent: str):
-    assert not await Puzzles(KEY, ManualClock(), Counts()).solved(sent, WORK)
+    assert not await Puzzles(lambda: KEY, ManualClock(), Counts()).solved(sent, WORK)
