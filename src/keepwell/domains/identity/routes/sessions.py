@@ -98,7 +98,7 @@ def _device_cookie(token: str, *, secure: bool) -> str:
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
     """Every route for logging in and for sessions."""
     sessions = _Sessions(service)
-    return (*_gates(sessions), *_own(sessions))
+    return (*_gates(sessions), *_proofs(sessions), *_own(sessions))
 
 
 def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
@@ -141,17 +141,6 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             "GET",
-            "/v1/auth/challenge",
-            sessions.challenge,
-            "Take a puzzle whose solution a login may be asked for",
-            _TAG,
-            answers={200: Puzzle},
-            public=True,
-            compressed=False,
-            example=examples.CHALLENGE,
-        ),
-        Endpoint(
-            "GET",
             "/.well-known/jwks.json",
             sessions.public_keys,
             "Tell the keys that access tokens can be verified with",
@@ -172,6 +161,36 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             vital=True,
             compressed=False,
             example=examples.DIAGNOSTIC,
+        ),
+    )
+
+
+def _proofs(sessions: _Sessions) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "GET",
+            "/v1/auth/challenge",
+            sessions.challenge,
+            "Take a puzzle whose solution a login may be asked for",
+            _TAG,
+            answers={200: Puzzle},
+            public=True,
+            compressed=False,
+            example=examples.CHALLENGE,
+        ),
+        Endpoint(
+            "PUT",
+            "/v1/auth/password",
+            sessions.change_password,
+            "Change one's own password; all one's other sessions end",
+            _TAG,
+            body=PasswordChange,
+            answers={204: None},
+            problems=(WRONG_PASSWORD, CHALLENGE_REQUIRED, UNSUITABLE_PASSWORD, CONFLICT),
+            body_limit=SMALL,
+            idempotent=False,
+            compressed=False,
+            example=examples.PASSWORD,
         ),
     )
 
@@ -201,20 +220,6 @@ def _own(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={204: None},
             problems=(NOT_FOUND,),
             idempotent=False,
-        ),
-        Endpoint(
-            "PUT",
-            "/v1/auth/password",
-            sessions.change_password,
-            "Change one's own password; all one's other sessions end",
-            _TAG,
-            body=PasswordChange,
-            answers={204: None},
-            problems=(WRONG_PASSWORD, CHALLENGE_REQUIRED, UNSUITABLE_PASSWORD, CONFLICT),
-            body_limit=SMALL,
-            idempotent=False,
-            compressed=False,
-            example=examples.PASSWORD,
         ),
         Endpoint(
             "GET",
