@@ -85,6 +85,11 @@ class Story:
         responses = self._document["paths"][template][method.lower()]["responses"]
         return self._example(next(response for status, response in responses.items() if int(status) < 300))
 
+    def sent(self, operation: str) -> Any:
+        """What is shown as the body."""
+        method, template = operation.split(" ")
+        return self._example(self._document["paths"][template][method.lower()]["requestBody"])
+
     def _example(self, part: dict[str, Any]) -> Any:
         [content] = part["content"].values()
         place: Any = self._document
@@ -171,6 +176,11 @@ def people_and_sessions(story: Story, admin: httpx.Client, nobody: httpx.Client)
     items = [alike(each) for each in admin.get("/v1/users", params={"limit": 1000}).json()["items"]]
     assert alike(story.told("GET /v1/users"))["items"][0] in items
     story.play(admin, "PATCH /v1/users/{id}", version=1, id=user)
+    made = story.sent("POST /v1/users")
+    credentials = {"email": made["email"], "password": made["password"]}
+    token = nobody.post("/v1/auth/login", json=credentials).raise_for_status().json()["access_token"]
+    with httpx.Client(base_url=nobody.base_url, headers={"Authorization": f"Bearer {token}"}) as newcomer:
+        story.play(newcomer, "PUT /v1/auth/password")
 
 
 def in_fhir(story: Story, clinician: httpx.Client, admin: httpx.Client):

@@ -132,6 +132,9 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
 PRECONDITION_REQUIRED = ProblemType(
     "precondition-required", 428, "If-Match is required", "Read the resource and send its ETag in If-Match."
 )
+RATE_LIMITED = ProblemType(
+    "rate-limited", 429, "Too many requests", "Send fewer, and the next one after Retry-After seconds.", kept=False
+)
 INTERNAL = ProblemType(
     "internal-error", 500, "Something went wrong on our side", "Try again; if it stays, report the request id.", kept=False
 )
@@ -164,6 +167,7 @@ SHARED: tuple[ProblemType, ...] = (
     INVALID_BODY,
     IDEMPOTENCY_KEY_REUSED,
     PRECONDITION_REQUIRED,
+    RATE_LIMITED,
     INTERNAL,
     OVERLOADED,
     UNAVAILABLE,

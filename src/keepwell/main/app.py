@@ -39,5 +39,10 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...],
         lifespan=lifespan,
         sockets=sockets,
         shapes=SHAPES,
-        limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes, parts.settings.cors_origins),
+        limits=_limits(parts),
     )
+
+
+def _limits(parts: Parts) -> Limits:
+    settings = parts.settings
+    return Limits(settings.gather_queue, settings.body_limit_bytes, settings.cors_origins, parts.rates)

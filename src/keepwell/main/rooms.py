@@ -57,6 +57,7 @@ from keepwell.kernel.tally import TallyKind
 from keepwell.main.flags import FLAGS, LEGACY_GRAPHQL, MERGE_BY_DEFAULT
 from keepwell.main.outages import outages
 from keepwell.platform.bus import Bus
+from keepwell.platform.counts import Counts
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
 
@@ -116,7 +117,7 @@ class Rooms:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
-        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings))
+        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), Counts(valkey))
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         merges_by_default = partial(self.flags.is_on, MERGE_BY_DEFAULT.key)
         self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)
@@ -197,4 +198,5 @@ def _identity(settings: Settings) -> identity.Settings:
         access_seconds=settings.access_token_lifetime_s,
         session=identity.SessionLimits(absolute=settings.session_lifetime_s, idle=settings.refresh_token_lifetime_s),
         hashing_queue=settings.password_hash_queue,
+        defence=identity.DefenceSettings(settings.login_free_failures, settings.login_free_failures_address),
     )

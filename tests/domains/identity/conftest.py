@@ -19,6 +19,7 @@ from keepwell.kernel.http import Credentials, Door
 from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.problems import UNAVAILABLE
 from keepwell.kit.ids import new_id
+from keepwell.platform.counts import Counts
 from keepwell.platform.postgres import Database, DatabaseUnavailable, PoolSettings
 from tests.support.clock import ManualClock
 from tests.support.cluster import MASTER_KEY, DatabaseUrls
@@ -49,14 +50,14 @@ def outages(error: Exception) -> Refusal | None:
     return Refusal(UNAVAILABLE, retry_after=error.retry_after) if isinstance(error, DatabaseUnavailable) else None
 
 
-async def make_node(url: str, clock: ManualClock, settings: Settings | None = None) -> Node:
+async def make_node(url: str, clock: ManualClock, settings: Settings | None = None, counts: Counts | None = None) -> Node:
     database = Database(PoolSettings(url, largest=4, wait=1.0, connect_timeout=1.0))
     await database.open()
     ring = KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
     await kernel.key_watch.open()
     clinics = TenantService(kernel)
-    service = IdentityService(kernel, clinics, settings)
+    service = IdentityService(kernel, clinics, settings, counts)
     table = (*endpoints(service), *audit_routes.endpoints(AuditService(kernel)))
     door = Door(kernel, Credentials(service.authenticate, service.cookies), table, outages=outages)
     return Node(database, kernel, clinics, service, door)

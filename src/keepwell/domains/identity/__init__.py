@@ -1,10 +1,13 @@
 """People who log in: accounts, passwords, sessions, tokens, and what each role may do."""
 
 from keepwell.domains.identity.models import (
+    LOGIN_RATE,
+    REFRESH_RATE,
     ChangeUser,
     ContinueSession,
     CreateUser,
     EndSession,
+    KeepSession,
     RefreshSession,
     Role,
     Session,
@@ -19,7 +22,7 @@ from keepwell.domains.identity.models import (
 )
 from keepwell.domains.identity.rules import people, sessions
 from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES
-from keepwell.domains.identity.service import IdentityService, Pair, Settings, bearer, ending
+from keepwell.domains.identity.service import DefenceSettings, IdentityService, Pair, Settings, Visit, bearer, ending
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
@@ -107,6 +110,15 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 references=sessions.refresh_references,
                 holds=True,
             ),
+            CommandType(
+                "sessions.keep",
+                KeepSession,
+                _session("u"),
+                sessions.decide_keep,
+                guarded=False,
+                references=sessions.refresh_references,
+                holds=True,
+            ),
             CommandType("sessions.end", EndSession, _session("d"), sessions.decide_end, guarded=False),
         ),
         lookup=SESSIONS,
@@ -121,13 +133,17 @@ __all__ = [
     "EMERGENCY_PURPOSE",
     "EMERGENCY_SCOPES",
     "LOGGED_IN",
+    "LOGIN_RATE",
+    "REFRESH_RATE",
     "SCOPES",
+    "DefenceSettings",
     "IdentityService",
     "Pair",
     "Role",
     "SessionLimits",
     "Settings",
     "UserView",
+    "Visit",
     "bearer",
     "ending",
 ]

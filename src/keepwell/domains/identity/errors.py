@@ -8,6 +8,16 @@ INVALID_CREDENTIALS = ProblemType(
     "The e-mail address or the password is wrong",
     "Check both and try again. For safety the answer is the same whatever is wrong.",
 )
+CHALLENGE_REQUIRED = ProblemType(
+    "challenge-required",
+    429,
+    "There were too many failures: the next try takes some work, or some time",
+    "Send the same again with the solution of `challenge` (ALTCHA), or after Retry-After seconds if nobody else tried meanwhile.",
+    kept=False,
+)
+WRONG_PASSWORD = ProblemType(
+    "wrong-password", 403, "The current password is wrong", "Send the password that you log in with now.", kept=False
+)
 EMAIL_TAKEN = ProblemType("email-taken", 409, "The clinic has an account with this e-mail address", "Use the account there is.")
 OWN_ACCOUNT = ProblemType(
     "own-account", 409, "Nobody disables or demotes themselves", "Ask another administrator of the clinic to do it."
@@ -19,8 +29,16 @@ UNSUITABLE_PASSWORD = ProblemType(
     "unsuitable-password",
     422,
     "The password cannot be used",
-    "Use 15 to 256 characters; a sentence is good. There are no rules about kinds of characters.",
+    "Use 15 to 256 characters; a sentence is good. None that is common, made of your names, or runs or repeats itself.",
     kept=False,
 )
 
-PROBLEMS: tuple[ProblemType, ...] = (INVALID_CREDENTIALS, EMAIL_TAKEN, OWN_ACCOUNT, INVALID_USER, UNSUITABLE_PASSWORD)
+PROBLEMS: tuple[ProblemType, ...] = (
+    INVALID_CREDENTIALS,
+    CHALLENGE_REQUIRED,
+    WRONG_PASSWORD,
+    EMAIL_TAKEN,
+    OWN_ACCOUNT,
+    INVALID_USER,
+    UNSUITABLE_PASSWORD,
+)

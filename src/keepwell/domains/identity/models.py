@@ -13,6 +13,10 @@ EndReason = Literal[
     "logout", "ended-by-user", "ended-by-admin", "user-disabled", "role-changed", "password-changed", "refresh-token-reused"
 ]
 
+LOGIN_RATE = "login"
+REFRESH_RATE = "refresh"
+"""The policies that log-ins and refreshes count under."""
+
 # -- users ------------------------------------------------------------------------------------------------------------
 
 
@@ -55,9 +59,10 @@ class ChangeUser(Command, frozen=True):
 
 
 class SetPassword(Command, frozen=True):
-    """Replaces the password by one already hashed."""
+    """Replaces the password by one already hashed. `replaces` is when the one it replaces was set, where that was verified."""
 
     password_hash: str
+    replaces: datetime | None = None
 
 
 class UserCreated(msgspec.Struct, frozen=True, tag="user-created"):
@@ -185,6 +190,10 @@ class EndSession(Command, frozen=True):
     reason: EndReason
 
 
+class KeepSession(Command, frozen=True):
+    """Lets the session go on with the password its account has now: whoever holds it has just set that."""
+
+
 class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
     """Somebody logged in."""
 
@@ -212,7 +221,13 @@ class SessionEnded(msgspec.Struct, frozen=True, tag="session-ended"):
     presented: int | None = None
 
 
-SessionEvent = SessionStarted | SessionRefreshed | SessionEnded
+class SessionKept(msgspec.Struct, frozen=True, tag="session-kept"):
+    """The password was changed in this session: it goes on with the one set at `password_set_at`."""
+
+    password_set_at: datetime | None
+
+
+SessionEvent = SessionStarted | SessionKept | SessionRefreshed | SessionEnded
 
 
 class SessionView(msgspec.Struct, frozen=True):

@@ -28,7 +28,8 @@ class Call:
     itself, and those of a form in the body after them. `tags_known` are the entity tags of what the caller already has, as if
     strong: the door itself turns a match into 304. `session` is what a cookie proved, where one did. `usual_limit` is the bytes
     most bodies may have. `secure`: it came encrypted. `content` is the body as it was sent, where the endpoint says that it is
-    signed. `abort` ends the connection without waiting for anything to get through.
+    signed. `network` is where it comes from: the address, of IPv6 the /64; never stored nor logged.
+    `abort` ends the connection without waiting for anything to get through.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Call:
         "idempotency_key",
         "if_match",
         "kernel",
+        "network",
         "origin",
         "pairs",
         "path",
@@ -76,6 +78,7 @@ class Call:
         self.abort: Callable[[], None] = lambda: None
         self.secure = False
         self.session: CookieSession | None = None
+        self.network: str | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -127,12 +130,16 @@ class Fixed:
 
 
 class Answer(msgspec.Struct):
-    """What goes back: a struct is sent as JSON, bytes as they are, an iterator part by part as it comes, None as no body."""
+    """What goes back: a struct is sent as JSON, bytes as they are, an iterator part by part as it comes, None as no body.
+
+    `cookies` are set besides what `headers` may set.
+    """
 
     status: int = 200
     body: bytes | Fixed | msgspec.Struct | AsyncIterator[bytes] | None = None
     headers: dict[str, str] = {}
     content_type: str = "application/json"
+    cookies: tuple[str, ...] = ()
 
 
 def answer(outcome: Outcome, status: int = 200, location: str | None = None) -> Answer:

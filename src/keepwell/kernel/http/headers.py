@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from uuid_utils import uuid7
 
@@ -87,11 +87,19 @@ def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
 def positions(headers: Mapping[bytes, bytes]) -> list[str]:
     """Every token that may name a position: those of `X-Keepwell-Position`, and that of the cookie; unchecked."""
     found = [part.strip().decode("latin-1") for part in headers.get(b"x-keepwell-position", b"").split(b",")]
-    for cookie in headers.get(b"cookie", b"").replace(b",", b";").split(b";"):
-        name, _, value = cookie.strip().partition(b"=")
-        if name == _POSITION_COOKIE:
-            found.append(value.decode("latin-1"))
-    return [token for token in found if token]
+    return [token for token in (*found, *_cookies(headers, _POSITION_COOKIE)) if token]
+
+
+def cookie(headers: Mapping[bytes, bytes], name: str) -> str | None:
+    """The value of a cookie; None without it."""
+    return next(_cookies(headers, name.encode("ascii")), None)
+
+
+def _cookies(headers: Mapping[bytes, bytes], wanted: bytes) -> Iterator[str]:
+    for pair in headers.get(b"cookie", b"").replace(b",", b";").split(b";"):
+        name, _, value = pair.strip().partition(b"=")
+        if name == wanted:
+            yield value.decode("latin-1")
 
 
 def authority(headers: Mapping[bytes, bytes]) -> bytes | None:

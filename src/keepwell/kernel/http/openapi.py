@@ -22,6 +22,7 @@ from keepwell.kernel.problems import (
     OUTCOME_UNKNOWN,
     OVERLOADED,
     PRECONDITION_REQUIRED,
+    RATE_LIMITED,
     TENANT_DESTROYED,
     UNAUTHENTICATED,
     UNAVAILABLE,
@@ -82,6 +83,8 @@ def document(endpoints: Sequence[Endpoint], version: str, tags: Mapping[str, str
 def problems_of(endpoint: Endpoint) -> tuple[ProblemType, ...]:
     """Every problem type this endpoint can answer with: its own and those of its shape."""
     kinds: list[ProblemType] = [INVALID_PARAMETER, INVALID_HEADER, INTERNAL, OVERLOADED, UNAVAILABLE, HEADERS_TOO_LARGE]
+    if endpoint.rate is not None:
+        kinds.append(RATE_LIMITED)
     if not endpoint.public:
         kinds += [UNAUTHENTICATED, FORBIDDEN, TENANT_DESTROYED]
     if "{" in endpoint.path:
@@ -188,6 +191,8 @@ def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[st
 
 def _success_headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
     names = ["X-Request-ID"]
+    if endpoint.rate is not None:
+        names += ["RateLimit-Policy", "RateLimit"]
     if not endpoint.public:
         names.append("X-Keepwell-Position")
     if endpoint.etag:

@@ -11,11 +11,13 @@ from uuid import UUID
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from keepwell.kernel.envelope import Origin
+from keepwell.kernel.envelope import Actor, Origin
 from keepwell.kernel.http import headers as header
 from keepwell.kernel.http import observe
+from keepwell.kernel.http.call import ANONYMOUS
 from keepwell.kernel.http.cookies import CookieSession, Credentials
 from keepwell.kernel.http.query import QueryReader
+from keepwell.kernel.http.rates import USUAL, RateLimits, network
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.problems import NOT_FOUND, Refusal, Refused
 from keepwell.kit.ids import NIL
@@ -50,6 +52,7 @@ class SocketCall:
         door: str,
         receive: Receive,
         send: Send,
+        rates: RateLimits | None = None,
     ) -> None:
         self.kernel = kernel
         self.session: CookieSession | None = None
@@ -66,6 +69,7 @@ class SocketCall:
         self.abort: Callable[[], None] = scope.get(ABORT, _nothing)
         """Ends the connection without waiting for anything to get through."""
         self._door = door
+        self._rates = rates
         self._receive = receive
         self._send = send
         self._closed = False
@@ -78,6 +82,17 @@ class SocketCall:
     @property
     def trace_id(self) -> str:
         return self.traceparent[3:35]
+
+    async def count(self, actor: Actor, network: str | None = None) -> None:
+        """Counts one request against the limits of this actor, and of this network.
+
+        Raises:
+            Refused: `rate-limited`.
+        """
+        if self._rates is not None:
+            standing = await self._rates.spend(USUAL, network, actor)
+            if standing.refusal is not None:
+                raise Refused(standing.refusal)
 
     async def accept(self) -> None:
         """Finishes the handshake.
@@ -166,16 +181,17 @@ class Socket(msgspec.Struct, frozen=True):
 class OpenSocket:
     """A socket ready to serve."""
 
-    def __init__(self, socket: Socket, kernel: "Kernel", credentials: Credentials) -> None:
+    def __init__(self, socket: Socket, kernel: "Kernel", credentials: Credentials, rates: RateLimits | None = None) -> None:
         self.socket = socket
         self._kernel = kernel
         self._credentials = credentials
+        self._rates = rates
         self._query = QueryReader(socket.query)
         self._has_id = "{id}" in socket.path
 
     async def serve(self, scope: Scope, path: Mapping[str, str], receive: Receive, send: Send) -> None:
         """Serves one connection to its end. Whatever escapes the handler is a bug: logged, and closed with 1011."""
-        call = SocketCall(self._kernel, self._credentials, scope, path, self.socket.door, receive, send)
+        call = SocketCall(self._kernel, self._credentials, scope, path, self.socket.door, receive, send, self._rates)
         started = perf_counter()
         observe.begin_socket(call.request_id, call.trace_id)
         try:
@@ -190,7 +206,9 @@ class OpenSocket:
             observe.finish_socket(self.socket.path, call.code, perf_counter() - started, call.request_id, call.trace_id)
 
     async def _converse(self, call: SocketCall, scope: Scope) -> None:
+        client: tuple[str, int] | None = scope.get("client")
         try:
+            await call.count(ANONYMOUS, None if client is None else network(client[0]))
             if self._has_id:
                 call.id = path_id(call.path)
             call.query = self._query.read(scope["query_string"])

@@ -1,7 +1,7 @@
 """What callers send to the HTTP door of identity, and the lists they get."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -21,12 +21,14 @@ SMALL = 16_000
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`clinic` is the short name; without one, or with an unknown one, the person's first clinic counts.
 
-    `cookies`: for a page of this server; the session comes in a cookie, and no tokens do.
+    `challenge` is the solution of a puzzle, where one is asked for. `cookies`: for a page of this server; the session comes in a
+    cookie, and no tokens do.
     """
 
     email: str
     password: str
     clinic: str | None = None
+    challenge: str | None = None
     cookies: bool = False
 
 
@@ -49,6 +51,20 @@ class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The refresh token last given out."""
 
     refresh_token: str
+
+
+class PasswordChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The password that one logs in with now, and the next one. `challenge` as in a login."""
+
+    current_password: str
+    new_password: str
+    challenge: str | None = None
+
+
+class Puzzle(msgspec.Struct, frozen=True):
+    """An ALTCHA challenge: `parameters` say what number to find, `signature` that they are ours."""
+
+    challenge: dict[str, Any]
 
 
 class UserCreation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """Logging in, and one's own sessions. No answer about them is compressed: they hold credentials, or tell of sessions."""
 
-from keepwell.domains.identity.errors import INVALID_CREDENTIALS
+from keepwell.domains.identity.errors import CHALLENGE_REQUIRED, INVALID_CREDENTIALS, UNSUITABLE_PASSWORD, WRONG_PASSWORD
+from keepwell.domains.identity.models import LOGIN_RATE, REFRESH_RATE
 from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import (
     SMALL,
@@ -8,18 +9,31 @@ from keepwell.domains.identity.routes.bodies import (
     Entered,
     Login,
     Paging,
+    PasswordChange,
+    Puzzle,
     Refresh,
     SessionItem,
     SessionList,
     SessionsEnded,
     after,
 )
-from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
-from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.domains.identity.service import (
+    DEVICE_LIFETIME_SECONDS,
+    Diagnostic,
+    IdentityService,
+    LoggedIn,
+    Me,
+    Pair,
+    PublicKeys,
+    Visit,
+    ending,
+)
+from keepwell.kernel.http import Answer, Call, Endpoint, cookie
 from keepwell.kernel.http.errors import HTTPS_REQUIRED
-from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, TENANT_DESTROYED, UNAUTHENTICATED
+from keepwell.kernel.problems import CONFLICT, FORBIDDEN, NOT_FOUND, TENANT_DESTROYED, UNAUTHENTICATED
 
 _TAG = "Auth"
+_DEVICE = "keepwell_device"
 
 
 class _Sessions:
@@ -30,8 +44,22 @@ class _Sessions:
         body: Login = call.body
         if body.cookies:
             call.cookie(None)  # refused before anything is looked at
-        logged_in = await self._service.logins.login(body.email, body.password, body.clinic, call.origin)
-        return in_browser(self._service, call, logged_in) if body.cookies else Answer(200, logged_in)
+        visit = _visit(call, body.challenge)
+        logged_in = await self._service.logins.login(body.email, body.password, body.clinic, call.origin, visit)
+        device = await self._service.defence.succeeded(body.email, visit)
+        answer = in_browser(self._service, call, logged_in) if body.cookies else Answer(200, logged_in)
+        if device is not None:
+            answer.cookies = (_device_cookie(device, secure=call.secure),)
+        return answer
+
+    async def challenge(self, call: Call) -> Answer:
+        return Answer(200, Puzzle(await self._service.defence.beforehand(_visit(call))))
+
+    async def change_password(self, call: Call) -> Answer:
+        body: PasswordChange = call.body
+        visit = _visit(call, body.challenge)
+        await self._service.passwords.change(call.actor, body.current_password, body.new_password, call.origin, visit)
+        return Answer(204)
 
     async def refresh(self, call: Call) -> Answer:
         body: Refresh = call.body
@@ -82,10 +110,19 @@ def _without_cookie(call: Call) -> dict[str, str]:
     return {} if call.session is None else call.cookie(None)
 
 
+def _visit(call: Call, solution: str | None = None) -> Visit:
+    return Visit(call.network, cookie(call.raw_headers, _DEVICE), solution)
+
+
+def _device_cookie(token: str, *, secure: bool) -> str:
+    attributes = f"Path=/v1/auth; Max-Age={DEVICE_LIFETIME_SECONDS}; HttpOnly; SameSite=Strict"
+    return f"{_DEVICE}={token}; {attributes}{'; Secure' if secure else ''}"
+
+
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
     """Every route for logging in and for sessions."""
     sessions = _Sessions(service)
-    return (*_gates(sessions), *_own(sessions))
+    return (*_gates(sessions), *_proofs(sessions), *_own(sessions))
 
 
 def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
@@ -100,6 +137,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={200: Entered},
             problems=(
                 INVALID_CREDENTIALS,
+                CHALLENGE_REQUIRED,
                 UNAUTHENTICATED,
                 HTTPS_REQUIRED,
                 FORBIDDEN,
@@ -108,6 +146,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.LOGIN,
         ),
         Endpoint(
@@ -123,6 +162,7 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=REFRESH_RATE,
             example=examples.REFRESH,
         ),
         Endpoint(
@@ -147,6 +187,36 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             vital=True,
             compressed=False,
             example=examples.DIAGNOSTIC,
+        ),
+    )
+
+
+def _proofs(sessions: _Sessions) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "GET",
+            "/v1/auth/challenge",
+            sessions.challenge,
+            "Take a puzzle whose solution a login may be asked for",
+            _TAG,
+            answers={200: Puzzle},
+            public=True,
+            compressed=False,
+            example=examples.CHALLENGE,
+        ),
+        Endpoint(
+            "PUT",
+            "/v1/auth/password",
+            sessions.change_password,
+            "Change one's own password; all one's other sessions end",
+            _TAG,
+            body=PasswordChange,
+            answers={204: None},
+            problems=(WRONG_PASSWORD, CHALLENGE_REQUIRED, UNSUITABLE_PASSWORD, CONFLICT),
+            body_limit=SMALL,
+            idempotent=False,
+            compressed=False,
+            example=examples.PASSWORD,
         ),
     )
 

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 from keepwell.domains.identity.models import (
     ContinueSession,
     EndSession,
+    KeepSession,
     RefreshSession,
     Session,
     SessionEnded,
     SessionEvent,
+    SessionKept,
     SessionRefreshed,
     SessionStarted,
     SessionView,
@@ -39,7 +41,7 @@ def start_references(_state: Session | None, command: StartSession) -> tuple[Ref
     return (Reference(USER, command.user, fresh=True),)
 
 
-def refresh_references(state: Session, _command: RefreshSession | ContinueSession) -> tuple[Reference, ...]:
+def refresh_references(state: Session, _command: RefreshSession | ContinueSession | KeepSession) -> tuple[Reference, ...]:
     """So that a disabled account, a changed role or another password takes effect at the next refresh at the latest."""
     return (Reference(USER, state.user, fresh=True),)
 
@@ -109,6 +111,17 @@ def _carrier(state: Session, context: Context) -> User | SessionEnded:
     return user
 
 
+def decide_keep(state: Session, command: KeepSession, context: Context) -> Decision:
+    """Only its own person keeps a session, and only a live one."""
+    snapshot = context.references.get((USER, state.user))
+    user: User | None = snapshot.state if snapshot else None
+    if context.actor.id != state.user or command.id != context.actor.credential:
+        return Refusal(NOT_FOUND)
+    if user is None or expires_at(state) <= context.now:
+        return Refusal(UNAUTHENTICATED, "The session is over.")
+    return (SessionKept(user.password_set_at),)
+
+
 def decide_end(state: Session, command: EndSession, context: Context) -> Decision:
     """People end their own sessions, administrators any; an ended one stays as it ended."""
     actor = context.actor
@@ -137,6 +150,8 @@ def evolve(state: Session | None, event: SessionEvent) -> Session:
     match event:
         case SessionRefreshed():
             return replace(state, generation=event.generation, role=event.role, refreshed_at=event.at)
+        case SessionKept():
+            return replace(state, password_set_at=event.password_set_at)
         case SessionEnded():
             return replace(state, ended_at=event.at, end_reason=event.reason)
 

@@ -6,15 +6,19 @@ import msgspec
 
 from keepwell.domains.identity.models import SessionLimits
 from keepwell.domains.identity.service.cookies import CookieService
+from keepwell.domains.identity.service.defence import Defence, DefenceSettings, Visit
+from keepwell.domains.identity.service.devices import LIFETIME_SECONDS as DEVICE_LIFETIME_SECONDS
 from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticService, StepHealth
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
+from keepwell.domains.identity.service.passwords import PasswordService
 from keepwell.domains.identity.service.sessions import Me, SessionService, ending
 from keepwell.domains.identity.service.signing import PublicKey, PublicKeys
 from keepwell.domains.identity.service.tokens import Tokens, bearer
 from keepwell.domains.identity.service.users import NewUser, UserService
 from keepwell.domains.tenants import TenantService
 from keepwell.kernel import Actor, Kernel
+from keepwell.platform.counts import Counts
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -24,19 +28,24 @@ class Settings(msgspec.Struct, frozen=True):
     session: SessionLimits = SessionLimits()
     hashing_threads: int | None = None
     hashing_queue: int | None = None
+    defence: DefenceSettings = DefenceSettings()
 
 
 class IdentityService:
-    """All of identity, built once a process."""
+    """All of identity, built once a process. Without `counts` this is the only process that logs anybody in."""
 
-    def __init__(self, kernel: Kernel, tenants: TenantService, settings: Settings | None = None) -> None:
+    def __init__(
+        self, kernel: Kernel, tenants: TenantService, settings: Settings | None = None, counts: Counts | None = None
+    ) -> None:
         chosen = settings or Settings()
         self.tenants = tenants
         mark_key = partial(kernel.ring.derive, "keepwell password mark v1")
         self.hashing = Hashing(mark_key, threads=chosen.hashing_threads, queue=chosen.hashing_queue)
         self.tokens = Tokens(kernel.ring, kernel.key_watch.look, kernel.clock, life=chosen.access_seconds)
-        self.users = UserService(kernel, self.hashing)
-        self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session)
+        self.defence = Defence(kernel.ring.derive, kernel.clock, counts or Counts(), chosen.defence)
+        self.users = UserService(kernel, self.hashing, tenants)
+        self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session, self.defence)
+        self.passwords = PasswordService(kernel, self.hashing, self.users, self.defence)
         self.sessions = SessionService(kernel, self.tokens, tenants, self.users)
         self.cookies = CookieService(kernel, chosen.session, chosen.access_seconds)
         self.diagnostics = DiagnosticService(kernel, self.hashing, self.tokens)
@@ -55,6 +64,8 @@ class IdentityService:
 
 
 __all__ = [
+    "DEVICE_LIFETIME_SECONDS",
+    "DefenceSettings",
     "Diagnostic",
     "IdentityService",
     "LoggedIn",
@@ -66,6 +77,7 @@ __all__ = [
     "PublicKeys",
     "Settings",
     "StepHealth",
+    "Visit",
     "bearer",
     "ending",
 ]

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Histogram
 from keepwell.kernel import Actor, Kernel, Origin, Refused
 from keepwell.kit.ids import NIL
 
-Step = Literal["clinic", "account", "password", "session", "tokens", "refresh"]
+Step = Literal["clinic", "challenge", "account", "password", "session", "tokens", "refresh"]
 Reason = Literal[
     "unknown-email",
     "no-account-in-clinic",

@@ -1,4 +1,4 @@
-"""Logging in: clinic, account, password, session, tokens, in this order; every failure recorded, all answered alike.
+"""Logging in: clinic, challenge, account, password, session, tokens, in this order; every failure recorded, all answered alike.
 
 An unknown address takes the same steps as a known one, with one Argon2 computation in each case, so that neither the answer
 nor its time tells which it was.
@@ -14,6 +14,7 @@ from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.models import Role, SessionLimits, SessionView, StartSession, User
 from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES, compartment
 from keepwell.domains.identity.service.attempts import Attempt, Reason
+from keepwell.domains.identity.service.defence import NOWHERE, Defence, Visit
 from keepwell.domains.identity.service.directory import Found, look_up
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
@@ -70,29 +71,36 @@ def token_pair(tokens: Tokens, tenant: UUID, session: SessionView, now: datetime
 class LoginService:
     """Turns an address and a password into a session."""
 
-    def __init__(self, kernel: Kernel, hashing: Hashing, tokens: Tokens, limits: SessionLimits) -> None:
+    def __init__(self, kernel: Kernel, hashing: Hashing, tokens: Tokens, limits: SessionLimits, defence: Defence) -> None:
         self._kernel = kernel
         self._hashing = hashing
         self._tokens = tokens
         self._limits = limits
+        self._defence = defence
 
-    async def login(self, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
+    async def login(self, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit = NOWHERE) -> LoggedIn:
         """A new session of the person in the clinic named, or in their first active clinic when that one is not known.
 
         Raises:
-            Refused: `invalid-credentials`; `overloaded`; the database is out of reach.
+            Refused: `invalid-credentials`; `challenge-required`; `overloaded`; the database is out of reach.
         """
         attempt = Attempt(self._kernel, origin, "login")
         try:
-            return await self._attempt(attempt, email, password, clinic, origin)
+            return await self._attempt(attempt, email, password, clinic, origin, visit)
         except Refused as refused:
-            if refused.refusal.type != INVALID_CREDENTIALS:
+            if refused.refusal.type == INVALID_CREDENTIALS:
+                await self._defence.failed(email, visit)
+            else:
                 await _keep(attempt, refused)
             raise
 
-    async def _attempt(self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
+    async def _attempt(
+        self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit
+    ) -> LoggedIn:
         with attempt.step("clinic"):
             found = await look_up(self._kernel, email, origin, "login.clinic", clinic)
+        with attempt.step("challenge"):
+            await self._defence.admit(email, visit)
         account = _choose(found)
         with attempt.step("account"):
             user = await self._user(account, origin)

@@ -11,11 +11,12 @@ import msgspec
 from keepwell.domains.identity import store
 from keepwell.domains.identity.errors import EMAIL_TAKEN, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import ChangeUser, CreateUser, EndReason, Role, SetPassword, UnusedUser, UserView
-from keepwell.domains.identity.rules.people import password_fault, tidy_email, view
+from keepwell.domains.identity.rules.passwords import password_fault
+from keepwell.domains.identity.rules.people import tidy_email, view
 from keepwell.domains.identity.service.directory import look_up
 from keepwell.domains.identity.service.endings import carried_out, endings
 from keepwell.domains.identity.service.hashing import Hashing
-from keepwell.domains.tenants import operator
+from keepwell.domains.tenants import TenantService, operator
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
@@ -35,9 +36,10 @@ class NewUser(msgspec.Struct, frozen=True):
 class UserService:
     """Accounts of one clinic at a time: the actor's."""
 
-    def __init__(self, kernel: Kernel, hashing: Hashing) -> None:
+    def __init__(self, kernel: Kernel, hashing: Hashing, tenants: TenantService) -> None:
         self._kernel = kernel
         self._hashing = hashing
+        self._tenants = tenants
 
     async def create_user(
         self, tenant: UUID, email: str, name: str, role: Role, password: str | None, origin: Origin
@@ -67,7 +69,7 @@ class UserService:
         await self._kernel.search(Search("user", actor, origin, Permission(USER, "c"), "create-user"), _nothing)
         hashed, mark = None, b""
         if new.password is not None:
-            _require_suitable(new.password)
+            await self.require_suitable(new.password, (new.email, new.name), actor, origin)
             hashed, mark = await self._hashing.hash(new.password), self._hashing.mark(new.password)
         found = await look_up(self._kernel, new.email, origin, "create-user")
         return CreateUser(new_id(), tidy_email(new.email), found.email_index, new.name, new.role, hashed, mark)
@@ -78,11 +80,11 @@ class UserService:
         Raises:
             Refused: `not-found`, `unsuitable-password`, `overloaded`, or the database is out of reach.
         """
-        _require_suitable(password)
         actor = operator(tenant)
         there = await self._existing(actor, email, origin)
         if there is None:
             raise Refused(Refusal(NOT_FOUND))
+        await self.require_suitable(password, (there.email, there.name), actor, origin)
         command = SetPassword(there.id, await self._hashing.hash(password))
         outcome = await self._with_sessions_ended(Envelope(command, actor, origin), there.id, "password-changed")
         return msgspec.json.decode(outcome.body, type=UserView)
@@ -94,6 +96,19 @@ class UserService:
             Refused: the change was refused; then no session ended either.
         """
         return await self._with_sessions_ended(envelope, change.id, await self._reason(envelope, change))
+
+    async def require_suitable(
+        self, password: str, names: tuple[str, ...], actor: Actor, origin: Origin, pointer: str = "/password"
+    ) -> None:
+        """Judges a new password, by the names of the account and of its clinic too.
+
+        Raises:
+            Refused: `unsuitable-password`, with the reason.
+        """
+        clinic = await self._tenants.own(actor, origin)
+        fault = password_fault(password, (*names, clinic.slug, clinic.name), pointer)
+        if fault is not None:
+            raise Refused(Refusal(UNSUITABLE_PASSWORD, faults=(fault,)))
 
     async def get(self, actor: Actor, user: UUID, origin: Origin) -> UserView:
         """One account. Raises `Refused` as any read does."""
@@ -169,7 +184,7 @@ class UserService:
         return "role-changed" if change.role not in (None, user.role) else None
 
     async def _with_sessions_ended(self, envelope: Envelope, user: UUID, reason: EndReason | None) -> Outcome:
-        ends = [] if reason is None else await self._endings(envelope, user, reason)
+        ends = [] if reason is None else await self.ends(envelope, user, reason)
         outcome, *_ = await self._kernel.execute([envelope, *ends], atomic=bool(ends))
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
@@ -177,18 +192,13 @@ class UserService:
             # Who logged in between the search and the commit. A login holds the account until it is stored, so none is missed;
             # what cannot be done now, the session's next refresh does.
             with suppress(Refused):
-                await self._kernel.execute(await self._endings(envelope, user, reason))
+                await self._kernel.execute(await self.ends(envelope, user, reason))
         return outcome
 
-    async def _endings(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
+    async def ends(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
+        """What ends each live session of this person, in the name of who sent the envelope."""
         return await endings(self._kernel, envelope.actor, envelope.origin, user, reason)
 
 
 async def _nothing(_connection: Any) -> None:
     """A search for the sake of its permission."""
-
-
-def _require_suitable(password: str) -> None:
-    fault = password_fault(password)
-    if fault is not None:
-        raise Refused(Refusal(UNSUITABLE_PASSWORD, faults=(fault,)))
