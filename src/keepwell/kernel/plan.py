@@ -24,6 +24,7 @@ from keepwell.kernel.problems import (
     ABORTED,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
+    STEP_UP_REQUIRED,
     UNAUTHENTICATED,
     Refusal,
 )
@@ -76,7 +77,10 @@ class LookupRow(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """What every plan of a process shares. `derived` is the process's cache over immutable aggregates."""
+    """What every plan of a process shares. `derived` is the process's cache over immutable aggregates.
+
+    `recency`: for how long who has proved who they are need not do so again for what is sensitive.
+    """
 
     catalog: Catalog
     codec: Codec
@@ -84,6 +88,7 @@ class Environment(NamedTuple):
     lifetime: timedelta
     derived: Any
     report: Callable[[BaseException, Admitted | None], None]
+    recency: timedelta = timedelta(minutes=15)
 
 
 class Mark(NamedTuple):
@@ -255,8 +260,8 @@ class Plan:
         if admitted.refusal is not None and not admitted.key:
             return _refused(admitted, admitted.refusal)
         actor = admitted.envelope.actor
-        if actor.credential is not None and not self._live(actor.tenant, actor.credential):
-            return _refused(admitted, Refusal(UNAUTHENTICATED, "The session has ended."))
+        if refusal := self._unproven(admitted):
+            return _refused(admitted, refusal)
         if not admitted.key:
             return self._decided(admitted)
         earlier = self._earlier(actor.tenant, admitted.key)
@@ -270,6 +275,15 @@ class Plan:
             self._claim(actor.tenant, admitted.key, fingerprint, outcome)
         return outcome
 
+    def _unproven(self, admitted: Admitted) -> Refusal | None:
+        """Why the actor's credential does not carry the command; None when it does, or the system itself acts."""
+        tenant, credential = admitted.envelope.actor.tenant, admitted.envelope.actor.credential
+        if credential is not None and not self._live(tenant, credential):
+            return Refusal(UNAUTHENTICATED, "The session has ended.")
+        if admitted.proof_of is not None and not self._proven(tenant, admitted.proof_of):
+            return Refusal(STEP_UP_REQUIRED)
+        return None
+
     def _live(self, tenant: UUID, credential: UUID) -> bool:
         snapshot = self._states.get((tenant, CREDENTIAL_KIND, credential))
         if snapshot is None:
@@ -277,6 +291,16 @@ class Plan:
         valid_until = self._environment.catalog.kinds[CREDENTIAL_KIND].valid_until
         until = valid_until(snapshot.state) if valid_until else None
         return until is not None and until > self._moment
+
+    def _proven(self, tenant: UUID, credential: UUID) -> bool:
+        """Whether the holder of a credential proved a short while ago who they are."""
+        target = (tenant, CREDENTIAL_KIND, credential)
+        if target not in self._known and target not in self._states:
+            raise NeedMoreError({target})
+        snapshot, authenticated_at = self._current(target), self._environment.catalog.kinds[CREDENTIAL_KIND].authenticated_at
+        if snapshot is None or authenticated_at is None:
+            return False
+        return self._moment - authenticated_at(snapshot.state) <= self._environment.recency
 
     def _earlier(self, tenant: UUID, key: bytes) -> tuple[bytes, Outcome] | None:
         claimed = self._claimed.get((tenant, key))

@@ -56,6 +56,7 @@ class Limits(msgspec.Struct, frozen=True):
     patience: float = 2.0
     queue: int = 5_000
     idempotency_lifetime: timedelta = timedelta(hours=24)
+    recency: timedelta = timedelta(minutes=15)
 
 
 class _Agent(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ class Kernel:
         self._limits = limits
         self._derived = DerivedCache()
         self._preparing = asyncio.Semaphore(2)
-        environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, self._derived, _report)
+        environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, self._derived, _report, limits.recency)
         executor = Executor(database, ring, environment, self.announcer.committed, cache, tells_position=replicas is not None)
         self._reader = Reader(database, ring, self.codec, clock, cache)
         self.positions = None if replicas is None else Positions(partial(ring.derive, POSITION_KEY), clock)

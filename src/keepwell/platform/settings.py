@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """A session not refreshed for this long ends, seconds (NIST SP 800-63B-4, 2.2.3: at most an hour)."""
     session_lifetime_s: Positive = 43_200
     """Longest life of a session, whatever is refreshed, seconds (NIST SP 800-63B-4, 2.2.3: at most a day)."""
+    step_up_s: Positive = 900
+    """For how long after proving who they are people may do what is sensitive, such as changing second factors, seconds."""
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 

@@ -4,6 +4,8 @@ from keepwell.domains.identity.models import (
     ChangeUser,
     CreateUser,
     EndSession,
+    Method,
+    ReauthenticateSession,
     RefreshSession,
     Role,
     Session,
@@ -17,7 +19,7 @@ from keepwell.domains.identity.models import (
 )
 from keepwell.domains.identity.rules import people, sessions
 from keepwell.domains.identity.rules.people import SCOPES
-from keepwell.domains.identity.service import IdentityService, Settings
+from keepwell.domains.identity.service import Attempt, IdentityService, LoggedIn, Proven, Reason, SecondFactor, Settings, Step
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
@@ -51,8 +53,9 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 creates=True,
                 guarded=False,
                 made_by_door=("password_hash",),
+                sensitive=people.makes_an_administrator,
             ),
-            CommandType("users.change", ChangeUser, _user("u"), people.decide_change),
+            CommandType("users.change", ChangeUser, _user("u"), people.decide_change, sensitive=people.changes_what_one_may_do),
             CommandType("users.set-password", SetPassword, _user("u"), people.decide_set_password, guarded=False),
         ),
         lookup=USERS,
@@ -85,12 +88,34 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 references=sessions.refresh_references,
                 holds=True,
             ),
+            CommandType(
+                "sessions.reauthenticate", ReauthenticateSession, _session("u"), sessions.decide_reauthenticate, guarded=False
+            ),
             CommandType("sessions.end", EndSession, _session("d"), sessions.decide_end, guarded=False),
         ),
         lookup=SESSIONS,
         valid_until=sessions.expires_at,
+        authenticated_at=sessions.authenticated_at,
         announced=True,
     ),
 )
 
-__all__ = ["AGGREGATES", "ATTEMPTS", "LOGGED_IN", "SCOPES", "IdentityService", "Role", "SessionLimits", "Settings", "UserView"]
+__all__ = [
+    "AGGREGATES",
+    "ATTEMPTS",
+    "LOGGED_IN",
+    "SCOPES",
+    "Attempt",
+    "IdentityService",
+    "LoggedIn",
+    "Method",
+    "Proven",
+    "Reason",
+    "ReauthenticateSession",
+    "Role",
+    "SecondFactor",
+    "SessionLimits",
+    "Settings",
+    "Step",
+    "UserView",
+]

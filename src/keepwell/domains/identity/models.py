@@ -10,8 +10,17 @@ from keepwell.kernel.envelope import Command
 
 Role = Literal["admin", "clinician", "patient"]
 EndReason = Literal[
-    "logout", "ended-by-user", "ended-by-admin", "user-disabled", "role-changed", "password-changed", "refresh-token-reused"
+    "logout",
+    "ended-by-user",
+    "ended-by-admin",
+    "user-disabled",
+    "role-changed",
+    "password-changed",
+    "factor-changed",
+    "refresh-token-reused",
 ]
+Method = Literal["password", "magic-link", "oidc", "totp", "recovery-code", "passkey"]
+"""How somebody proved who they are."""
 
 # -- users ------------------------------------------------------------------------------------------------------------
 
@@ -133,7 +142,7 @@ class Session(msgspec.Struct, frozen=True):
     """One login of one person. It is the credential that the kernel checks with every command and read.
 
     `generation` counts the refresh tokens given out: the newest is the current one. `password_set_at` tells which password
-    it began with.
+    it began with, `methods` how its holder proved who they are, the latest time at `reauthenticated_at` if that was asked again.
     """
 
     user: UUID
@@ -145,20 +154,29 @@ class Session(msgspec.Struct, frozen=True):
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     password_set_at: datetime | None = None
+    methods: tuple[Method, ...] = ()
+    reauthenticated_at: datetime | None = None
 
 
 class StartSession(Command, frozen=True):
-    """Logs a person in whose password, the one set at `password_set_at`, has just been verified."""
+    """Logs a person in who has just proved who they are, while the account's password was the one set at `password_set_at`."""
 
     user: UUID
-    password_set_at: datetime
+    password_set_at: datetime | None
     limits: SessionLimits
+    methods: tuple[Method, ...] = ()
 
 
 class RefreshSession(Command, frozen=True):
     """Presents the refresh token of one generation. The service has verified that it is ours."""
 
     generation: int
+
+
+class ReauthenticateSession(Command, frozen=True):
+    """Its holder has proved once more who they are."""
+
+    methods: tuple[Method, ...]
 
 
 class EndSession(Command, frozen=True):
@@ -175,6 +193,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
     limits: SessionLimits
     at: datetime
     password_set_at: datetime | None = None
+    methods: tuple[Method, ...] = ()
 
 
 class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
@@ -182,6 +201,13 @@ class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
 
     generation: int
     role: Role
+    at: datetime
+
+
+class SessionReauthenticated(msgspec.Struct, frozen=True, tag="session-reauthenticated"):
+    """Its holder proved once more who they are."""
+
+    methods: tuple[Method, ...]
     at: datetime
 
 
@@ -193,7 +219,7 @@ class SessionEnded(msgspec.Struct, frozen=True, tag="session-ended"):
     presented: int | None = None
 
 
-SessionEvent = SessionStarted | SessionRefreshed | SessionEnded
+SessionEvent = SessionStarted | SessionRefreshed | SessionReauthenticated | SessionEnded
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -208,3 +234,4 @@ class SessionView(msgspec.Struct, frozen=True):
     expires_at: datetime
     ended_at: datetime | None
     end_reason: EndReason | None
+    methods: tuple[Method, ...] = ()

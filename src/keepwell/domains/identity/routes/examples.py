@@ -47,6 +47,7 @@ SESSIONS = Example(
                 datetime(2026, 9, 15, 8, 9, 45, tzinfo=UTC),
                 datetime(2026, 9, 15, 9, 9, 45, tzinfo=UTC),
                 True,  # noqa: FBT003 - a field's value
+                ["password"],
             )
         ],
         None,

@@ -2,7 +2,7 @@
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.routes import examples
-from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionItem, SessionList, after
+from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionList, after, session_item
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
 from keepwell.kernel.http import Answer, Call, Endpoint
 from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
@@ -32,10 +32,7 @@ class _Sessions:
     async def sessions(self, call: Call) -> Answer:
         query: Paging = call.query
         live = await self._service.sessions.live(call.actor, call.origin, after(query), query.limit + 1)
-        items = [
-            SessionItem(one.id, one.started_at, one.refreshed_at, one.expires_at, one.id == call.actor.credential)
-            for one in live[: query.limit]
-        ]
+        items = [session_item(one, call.actor.credential) for one in live[: query.limit]]
         more = len(live) > query.limit
         return Answer(200, SessionList(items, str(items[-1].id) if more else None))
 

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 from keepwell.domains.identity.models import (
     EndReason,
     EndSession,
+    ReauthenticateSession,
     RefreshSession,
     Session,
     SessionEnded,
     SessionEvent,
+    SessionReauthenticated,
     SessionRefreshed,
     SessionStarted,
     SessionView,
@@ -42,14 +44,15 @@ def refresh_references(state: Session, _command: RefreshSession) -> tuple[Refere
 
 
 def decide_start(_state: Session | None, command: StartSession, context: Context) -> Decision:
-    """The account must be active, and the password that was verified must still be its password."""
+    """The account must be active, and its password still the one it had when the person proved who they are."""
     snapshot = context.references.get((USER, command.user))
     user: User | None = snapshot.state if snapshot else None
     if user is None or not user.active:
         return Refusal(UNAUTHENTICATED, "The account is disabled.")
     if user.password_set_at != command.password_set_at:
         return Refusal(UNAUTHENTICATED, "The password was changed meanwhile.")
-    return (SessionStarted(command.user, user.role, command.limits, context.now, command.password_set_at),)
+    set_at, methods = command.password_set_at, command.methods
+    return (SessionStarted(command.user, user.role, command.limits, context.now, set_at, methods),)
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:
@@ -91,6 +94,18 @@ def _lost(state: Session, user: User | None) -> EndReason | None:
     return None if state.password_set_at in (None, user.password_set_at) else "password-changed"
 
 
+def decide_reauthenticate(state: Session, command: ReauthenticateSession, context: Context) -> Decision:
+    """The holder of a live session may prove again who they are."""
+    if context.actor.id != state.user or expires_at(state) <= context.now:
+        return Refusal(UNAUTHENTICATED, "The session is over.")
+    return (SessionReauthenticated(command.methods, context.now),)
+
+
+def authenticated_at(state: Session) -> datetime:
+    """When its holder last proved who they are."""
+    return state.reauthenticated_at or state.started_at
+
+
 def decide_end(state: Session, command: EndSession, context: Context) -> Decision:
     """People end their own sessions, administrators any; an ended one stays as it ended."""
     actor = context.actor
@@ -105,12 +120,16 @@ def decide_end(state: Session, command: EndSession, context: Context) -> Decisio
 def evolve(state: Session | None, event: SessionEvent) -> Session:
     """The session after one event."""
     if isinstance(event, SessionStarted):
-        return Session(event.user, event.role, event.at, event.at, event.limits, password_set_at=event.password_set_at)
+        started = Session(event.user, event.role, event.at, event.at, event.limits)
+        return replace(started, password_set_at=event.password_set_at, methods=event.methods)
     if state is None:
         raise ValueError("a session begins with session-started")
     match event:
         case SessionRefreshed():
             return replace(state, generation=event.generation, role=event.role, refreshed_at=event.at)
+        case SessionReauthenticated():
+            methods = (*state.methods, *(method for method in event.methods if method not in state.methods))
+            return replace(state, methods=methods, reauthenticated_at=event.at)
         case SessionEnded():
             return replace(state, ended_at=event.at, end_reason=event.reason)
 
@@ -139,4 +158,5 @@ def view(snapshot: Snapshot) -> SessionView:
         state.ended_at or expires_at(state),
         state.ended_at,
         state.end_reason,
+        state.methods,
     )

@@ -6,9 +6,10 @@ from functools import partial
 import msgspec
 
 from keepwell.domains.identity.models import SessionLimits
+from keepwell.domains.identity.service.attempts import Attempt, Reason, Step
 from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticService, StepHealth
 from keepwell.domains.identity.service.hashing import Hashing
-from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
+from keepwell.domains.identity.service.login import LoggedIn, LoginService, NoSecondFactor, Pair, Person, Proven, SecondFactor
 from keepwell.domains.identity.service.sessions import Me, SessionService, ending
 from keepwell.domains.identity.service.signing import PublicKey, PublicKeys
 from keepwell.domains.identity.service.tokens import Tokens, bearer
@@ -27,16 +28,18 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class IdentityService:
-    """All of identity, built once a process."""
+    """All of identity, built once a process. `second` is asked at each login whether what was proved is enough."""
 
-    def __init__(self, kernel: Kernel, tenants: TenantService, settings: Settings | None = None) -> None:
+    def __init__(
+        self, kernel: Kernel, tenants: TenantService, settings: Settings | None = None, second: SecondFactor | None = None
+    ) -> None:
         chosen = settings or Settings()
         self.tenants = tenants
         mark_key = partial(kernel.ring.derive, "keepwell password mark v1")
         self.hashing = Hashing(mark_key, threads=chosen.hashing_threads, queue=chosen.hashing_queue)
         self.tokens = Tokens(kernel.ring, kernel.key_watch.look, kernel.clock, life=chosen.access_seconds)
         self.users = UserService(kernel, self.hashing)
-        self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session)
+        self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session, second or NoSecondFactor())
         self.sessions = SessionService(kernel, self.tokens, tenants, self.users)
         self.diagnostics = DiagnosticService(kernel, self.hashing, self.tokens)
 
@@ -58,6 +61,7 @@ class IdentityService:
 
 
 __all__ = [
+    "Attempt",
     "Diagnostic",
     "IdentityService",
     "LoggedIn",
@@ -65,9 +69,13 @@ __all__ = [
     "NewUser",
     "Pair",
     "Person",
+    "Proven",
     "PublicKey",
     "PublicKeys",
+    "Reason",
+    "SecondFactor",
     "Settings",
+    "Step",
     "StepHealth",
     "ending",
 ]

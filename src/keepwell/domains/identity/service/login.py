@@ -1,29 +1,31 @@
-"""Logging in: clinic, account, password, session, tokens, in this order; every failure recorded, all answered alike.
+"""Logging in: clinic, account, password, second factor, session, tokens; every failure recorded, all before the second factor
+answered alike.
 
 An unknown address takes the same steps as a known one, with one Argon2 computation in each case, so that neither the answer
 nor its time tells which it was.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
-from keepwell.domains.identity.models import Role, SessionLimits, SessionView, StartSession, User
+from keepwell.domains.identity.models import Method, Role, SessionLimits, SessionView, StartSession, User
 from keepwell.domains.identity.rules.people import SCOPES, compartment
 from keepwell.domains.identity.service.attempts import Attempt, Reason
 from keepwell.domains.identity.service.directory import Found, look_up
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
 from keepwell.domains.identity.store import Account
-from keepwell.domains.tenants import Clinic, operator
-from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused
+from keepwell.domains.tenants import Clinic, clinics, operator
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import NIL, new_id
 
 _READ_USER = Permission("User", "r")
+_READ_CLINIC = Permission("Organization", "r")
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -52,6 +54,30 @@ class LoggedIn(Pair, frozen=True, kw_only=True):
     user: Person
 
 
+class Proven(msgspec.Struct, frozen=True):
+    """Who has proved who they are, and how. `password_set_at` is that of the account at that time."""
+
+    tenant: UUID
+    user: UUID
+    password_set_at: datetime | None
+    methods: tuple[Method, ...]
+
+
+class SecondFactor(Protocol):
+    """Whoever says at each login whether what was proved is enough."""
+
+    async def ask(self, proven: Proven, role: Role, origin: Origin) -> Refusal | None:
+        """What the person is asked for besides; None when nothing is."""
+        ...
+
+
+class NoSecondFactor:
+    """Asks nobody for more."""
+
+    async def ask(self, proven: Proven, role: Role, origin: Origin) -> Refusal | None:  # noqa: ARG002 - as the protocol has it
+        return None
+
+
 def session_actor(tenant: UUID, session: SessionView) -> Actor:
     """Whoever holds this session, with what their role may do."""
     subject = compartment(session.user, session.role)
@@ -67,25 +93,42 @@ def token_pair(tokens: Tokens, tenant: UUID, session: SessionView, now: datetime
 class LoginService:
     """Turns an address and a password into a session."""
 
-    def __init__(self, kernel: Kernel, hashing: Hashing, tokens: Tokens, limits: SessionLimits) -> None:
+    def __init__(self, kernel: Kernel, hashing: Hashing, tokens: Tokens, limits: SessionLimits, second: SecondFactor) -> None:
         self._kernel = kernel
         self._hashing = hashing
         self._tokens = tokens
         self._limits = limits
+        self._second = second
 
     async def login(self, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
         """A new session of the person in the clinic named, or in their first active clinic when that one is not known.
 
         Raises:
-            Refused: `invalid-credentials`; `overloaded`; the database is out of reach.
+            Refused: `invalid-credentials`; what else is asked for; `overloaded`; the database is out of reach.
         """
         attempt = Attempt(self._kernel, origin, "login")
         try:
             return await self._attempt(attempt, email, password, clinic, origin)
         except Refused as refused:
             if refused.refusal.type != INVALID_CREDENTIALS:
-                await _keep(attempt, refused)
+                await keep(attempt, refused)
             raise
+
+    async def resume(self, proven: Proven, attempt: Attempt, origin: Origin, *, complete: bool = False) -> LoggedIn:
+        """A session of somebody who has proved who they are in another way. `complete`: no second factor is asked for.
+
+        Raises:
+            Refused: `invalid-credentials`: they may not log in; what else is asked for; the database is out of reach.
+        """
+        with attempt.step("account"):
+            user = await self._user(Account(proven.tenant, proven.user, active=True), origin)
+            search = Search("tenant", operator(NIL), origin, _READ_CLINIC, "login.clinic")
+            found = await self._kernel.search(search, lambda connection: clinics(connection, [proven.tenant]))
+        if user is None or not user.active or not found:
+            raise await self._invalid(attempt, "user-disabled")
+        if not complete:
+            await self._asked(attempt, proven, user.role, origin)
+        return await self._begin(attempt, proven, user, found[proven.tenant], origin)
 
     async def _attempt(self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
         with attempt.step("clinic"):
@@ -105,16 +148,26 @@ class LoginService:
             raise await self._invalid(attempt, _mismatch(user, password))
         if not user.active or user.password_set_at is None:
             raise await self._invalid(attempt, "user-disabled")
+        proven = Proven(account.tenant, user.id, user.password_set_at, ("password",))
+        await self._asked(attempt, proven, user.role, origin)
+        return await self._begin(attempt, proven, user, found.clinics[account.tenant], origin)
+
+    async def _asked(self, attempt: Attempt, proven: Proven, role: Role, origin: Origin) -> None:
+        with attempt.step("second-factor"):
+            if (refusal := await self._second.ask(proven, role, origin)) is not None:
+                raise Refused(refusal)
+
+    async def _begin(self, attempt: Attempt, proven: Proven, user: User, clinic: Clinic, origin: Origin) -> LoggedIn:
         with attempt.step("session"):
-            session = await self._start(account, user, user.password_set_at, origin)
+            session = await self._start(proven, user, origin)
         with attempt.step("tokens"):
-            access, seconds, refresh = token_pair(self._tokens, account.tenant, session, self._kernel.clock.now())
+            access, seconds, refresh = token_pair(self._tokens, proven.tenant, session, self._kernel.clock.now())
         return LoggedIn(
             access_token=access,
             expires_in=seconds,
             refresh_token=refresh,
             session_id=session.id,
-            clinic=found.clinics[account.tenant],
+            clinic=clinic,
             user=Person(user.id, user.email, user.name, session.role),
         )
 
@@ -129,9 +182,9 @@ class LoginService:
             raise
         return snapshot.state
 
-    async def _start(self, account: Account, user: User, password_set_at: datetime, origin: Origin) -> SessionView:
-        actor = Actor(account.tenant, user.id, user.role, ("system/Session.c",))
-        command = StartSession(new_id(), user.id, password_set_at, self._limits)
+    async def _start(self, proven: Proven, user: User, origin: Origin) -> SessionView:
+        actor = Actor(proven.tenant, user.id, user.role, ("system/Session.c",))
+        command = StartSession(new_id(), user.id, proven.password_set_at, self._limits, proven.methods)
         [outcome] = await self._kernel.execute([Envelope(command, actor, origin)])
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
@@ -163,7 +216,7 @@ def _mismatch(user: User, password: str) -> Reason:
     return "wrong-password" if password else "empty-password"
 
 
-async def _keep(attempt: Attempt, refused: Refused) -> None:
+async def keep(attempt: Attempt, refused: Refused) -> None:
     """Records an attempt that failed for our reasons, if it can be recorded; the log line of its step says it in any case."""
     try:
         await attempt.refused(attempt.at, refused.refusal.code)

@@ -94,6 +94,14 @@ class UserService:
         """
         return await self._with_sessions_ended(envelope, change.id, await self._reason(envelope, change))
 
+    async def change_factor(self, envelope: Envelope, user: UUID) -> Outcome:
+        """Carries out a change of how this person proves who they are, which ends their other sessions in the same commit.
+
+        Raises:
+            Refused: the change was refused; then no session ended either.
+        """
+        return await self._with_sessions_ended(envelope, user, "factor-changed")
+
     async def get(self, actor: Actor, user: UUID, origin: Origin) -> UserView:
         """One account. Raises `Refused` as any read does."""
         return view(await self._kernel.read(Read("user", user, actor, origin, Permission(USER, "r"))))
@@ -150,7 +158,8 @@ class UserService:
         search = Search("session", actor, origin, Permission(SESSION, "s"), "find-sessions")
         now = self._kernel.clock.now()
         live = await self._kernel.search(search, lambda c: store.live_sessions(c, actor.tenant, user, now))
-        return [Envelope(EndSession(session.id, reason), actor, origin) for session in live]
+        kept = actor.credential if reason == "factor-changed" else None
+        return [Envelope(EndSession(session.id, reason), actor, origin) for session in live if session.id != kept]
 
 
 async def _nothing(_connection: Any) -> None:
