@@ -3,9 +3,24 @@
 from collections.abc import Mapping
 from functools import partial
 
-from keepwell.domains import audit, crypto, fhir, flags, graphql, identity, live, participants, questionnaires, responses, tenants
+from keepwell.domains import (
+    audit,
+    crypto,
+    factors,
+    fhir,
+    flags,
+    graphql,
+    identity,
+    live,
+    participants,
+    questionnaires,
+    responses,
+    tenants,
+)
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.crypto import errors as crypto_errors
+from keepwell.domains.factors import errors as factor_errors
+from keepwell.domains.factors import routes as factor_routes
 from keepwell.domains.fhir import errors as fhir_errors
 from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.flags import errors as flag_errors
@@ -39,6 +54,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *tenant_errors.PROBLEMS,
     *crypto_errors.PROBLEMS,
     *identity_errors.PROBLEMS,
+    *factor_errors.PROBLEMS,
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
     *participant_errors.PROBLEMS,
@@ -56,6 +72,7 @@ SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPE
 
 TAGS: Mapping[str, str] = {
     "Auth": "Logging in and out, one's own sessions, and who one is. None of these answers is ever compressed.",
+    "Second factors": "What people prove with who they are besides a password, and what their clinic asks for: docs/login.md.",
     "Users": "The accounts of a clinic: an administrator makes, changes and disables them.",
     "Questionnaires": "FHIR R4 forms. A draft may change; published, it never does, and takes answers.",
     "Responses": "Answers to one form. Every version is kept; what was submitted can be amended, not edited.",
@@ -72,7 +89,7 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags)
+    rooms = (tenants, identity, factors, questionnaires, responses, participants, fhir, flags)
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 
@@ -83,7 +100,9 @@ class Rooms:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
-        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings))
+        parts = factors.FactorGate(kernel, kernel.ring.derive, factors.FactorSettings(settings.public_url))
+        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), parts.gate)
+        self.factors = factors.FactorService(kernel, self.identity, parts)
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         merges_by_default = partial(self.flags.is_on, MERGE_BY_DEFAULT.key)
         self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)
@@ -103,6 +122,7 @@ class Rooms:
         records = (*questionnaire_routes.endpoints(self.questionnaires), *response_routes.endpoints(self.responses))
         return (
             *identity_routes.endpoints(self.identity),
+            *factor_routes.endpoints(self.factors),
             *records,
             *live_routes.endpoints(self.live, self.identity.presented),
             *participant_routes.endpoints(self.participants),

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     idempotency_lifetime_s: Positive = 86_400
     """How long the outcome under an Idempotency-Key is kept, seconds."""
 
+    public_url: str = "http://localhost:8080"
+    """The address at which people know this server; passkeys belong to its host."""
     access_token_lifetime_s: Positive = 600
     """Lifetime of an access token, seconds."""
     refresh_token_lifetime_s: Positive = 3_600
@@ -177,6 +179,13 @@ class Settings(BaseSettings):
     def is_a_cache(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(_CACHES):
             raise ValueError("must be a URL such as valkey://host:6379")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def is_an_origin(cls, url: str) -> str:
+        if not _is_origin(url):
+            raise ValueError("must be an origin such as https://clinic.example.org, without path and usual port")
         return url
 
     @field_validator("cors_origins")

@@ -19,7 +19,17 @@ from keepwell.domains.identity.models import (
 )
 from keepwell.domains.identity.rules import people, sessions
 from keepwell.domains.identity.rules.people import SCOPES
-from keepwell.domains.identity.service import Attempt, IdentityService, LoggedIn, Proven, Reason, SecondFactor, Settings, Step
+from keepwell.domains.identity.service import (
+    Attempt,
+    IdentityService,
+    LoggedIn,
+    Person,
+    Proven,
+    Reason,
+    SecondFactor,
+    Settings,
+    Step,
+)
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
@@ -109,6 +119,7 @@ __all__ = [
     "IdentityService",
     "LoggedIn",
     "Method",
+    "Person",
     "Proven",
     "Reason",
     "ReauthenticateSession",

@@ -6,6 +6,7 @@ from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import SMALL, Paging, UserChange, UserCreation, UserList, after
 from keepwell.domains.identity.service import IdentityService, NewUser
 from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.problems import STEP_UP_REQUIRED
 
 _TAG = "Users"
 
@@ -53,6 +54,7 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
                 EMAIL_TAKEN,
                 INVALID_USER,
                 UNSUITABLE_PASSWORD,
+                STEP_UP_REQUIRED,
             ),
             body_limit=SMALL,
             etag=True,
@@ -92,6 +94,7 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             problems=(
                 INVALID_USER,
                 OWN_ACCOUNT,
+                STEP_UP_REQUIRED,
             ),
             body_limit=SMALL,
             guarded=True,

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.models import Method, Role, SessionLimits, SessionView, StartSession, User
@@ -122,13 +123,26 @@ class LoginService:
         """
         with attempt.step("account"):
             user = await self._user(Account(proven.tenant, proven.user, active=True), origin)
-            search = Search("tenant", operator(NIL), origin, _READ_CLINIC, "login.clinic")
-            found = await self._kernel.search(search, lambda connection: clinics(connection, [proven.tenant]))
-        if user is None or not user.active or not found:
+            clinic = await self.clinic(proven.tenant, origin)
+        if user is None or not user.active or clinic is None:
             raise await self._invalid(attempt, "user-disabled")
+        if "password" not in proven.methods:  # then it does not matter which one it was
+            proven = replace(proven, password_set_at=user.password_set_at)
         if not complete:
             await self._asked(attempt, proven, user.role, origin)
-        return await self._begin(attempt, proven, user, found[proven.tenant], origin)
+        return await self._begin(attempt, proven, user, clinic, origin)
+
+    async def knows_password(self, tenant: UUID, user: UUID, password: str, origin: Origin) -> bool:
+        """Whether this is the password of an active account. Raises `Refused`: `overloaded`; the database is out of reach."""
+        account = await self._user(Account(tenant, user, active=True), origin)
+        verified = await self._hashing.verify(None if account is None else account.password_hash, password)
+        return verified and account is not None and account.active
+
+    async def clinic(self, tenant: UUID, origin: Origin) -> Clinic | None:
+        """The clinic, if it is active. Raises `Refused` when the database is out of reach."""
+        search = Search("tenant", operator(NIL), origin, _READ_CLINIC, "login.clinic")
+        found = await self._kernel.search(search, lambda connection: clinics(connection, [tenant]))
+        return found.get(tenant)
 
     async def _attempt(self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
         with attempt.step("clinic"):

@@ -1,0 +1,61 @@
+"""What can go wrong with second factors, other ways in, and what clinics ask for."""
+
+from keepwell.kernel.problems import ProblemType
+
+SECOND_FACTOR_REQUIRED = ProblemType(
+    "second-factor-required",
+    401,
+    "A second factor is asked for",
+    "Send the challenge with one of the methods named to POST /v1/auth/second-factor.",
+    kept=False,
+)
+INVALID_SECOND_FACTOR = ProblemType(
+    "invalid-second-factor",
+    401,
+    "The second factor was not accepted",
+    "Wait for the next code, or use another method. A code is accepted once.",
+    kept=False,
+)
+CHALLENGE_EXPIRED = ProblemType(
+    "challenge-expired",
+    401,
+    "The challenge cannot be used",
+    "It was used, tried too often, is too old, or is not one of ours: log in again.",
+    kept=False,
+)
+SECOND_FACTOR_DELAYED = ProblemType(
+    "second-factor-delayed",
+    429,
+    "Too many wrong codes one after the other",
+    "Wait for Retry-After, or use a passkey or a recovery code.",
+    kept=False,
+)
+METHOD_NOT_ALLOWED_HERE = ProblemType(
+    "login-method-not-allowed",
+    403,
+    "The clinic does not let people log in like this",
+    "Log in by one of the methods named.",
+    kept=False,
+)
+NO_FACTOR = ProblemType("no-factor", 409, "There is no such factor", "Set up an authenticator app or a passkey first.")
+PASSKEY_REFUSED = ProblemType(
+    "passkey-refused",
+    422,
+    "The passkey cannot be taken",
+    "Ask for fresh options and let the browser make the credential for them.",
+    kept=False,
+)
+INVALID_POLICY = ProblemType(
+    "invalid-login-policy", 422, "Nobody could log in like this", "Correct the fields listed in errors.", kept=False
+)
+
+PROBLEMS: tuple[ProblemType, ...] = (
+    SECOND_FACTOR_REQUIRED,
+    INVALID_SECOND_FACTOR,
+    CHALLENGE_EXPIRED,
+    SECOND_FACTOR_DELAYED,
+    METHOD_NOT_ALLOWED_HERE,
+    NO_FACTOR,
+    PASSKEY_REFUSED,
+    INVALID_POLICY,
+)

@@ -1,0 +1,67 @@
+"""Second factors, other ways in, and what clinics ask for: one gate behind every login, and what people do with their own."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from keepwell.domains.factors.models import LoginPolicy, LoginPolicyView
+from keepwell.domains.factors.service.gate import Gate
+from keepwell.domains.factors.service.logins import LoginSteps, TotpOffer
+from keepwell.domains.factors.service.own import OwnFactors, PasskeyOptions
+from keepwell.domains.factors.service.passkeys import Passkeys
+from keepwell.domains.factors.service.presenting import Presenter, Shown
+from keepwell.domains.factors.service.tickets import Tickets
+from keepwell.domains.identity import IdentityService
+from keepwell.kernel import Actor, Kernel, Origin, Permission, Read, Refused
+from keepwell.kernel.problems import NOT_FOUND
+
+
+class FactorSettings(msgspec.Struct, frozen=True):
+    """`public_url` is the address at which people know this server: passkeys belong to its host."""
+
+    public_url: str = "http://localhost:8080"
+
+
+class FactorGate:
+    """The part that stands behind every login: made before identity, which asks it."""
+
+    def __init__(self, kernel: Kernel, derive: Callable[[str], bytes], settings: FactorSettings) -> None:
+        self.settings = settings
+        self.tickets = Tickets(derive, kernel.clock)
+        self.passkeys = Passkeys(self.tickets, settings.public_url)
+        self.presenter = Presenter(kernel, self.passkeys, derive)
+        self.gate = Gate(kernel, self.tickets, self.passkeys)
+
+
+class FactorService:
+    """All of the room, built once a process."""
+
+    def __init__(self, kernel: Kernel, identity: IdentityService, parts: FactorGate) -> None:
+        self._kernel = kernel
+        shared = (kernel, identity, parts.gate, parts.tickets, parts.passkeys, parts.presenter)
+        self.logins = LoginSteps(*shared)
+        self.own = OwnFactors(*shared)
+
+    async def policy(self, actor: Actor, origin: Origin) -> LoginPolicyView:
+        """What the actor's clinic asks for. Raises `Refused` as any read does."""
+        read = Read("login-policy", actor.tenant, actor, origin, Permission("LoginPolicy", "r"))
+        try:
+            view = await self._kernel.view(read)
+        except Refused as refused:
+            if refused.refusal.type != NOT_FOUND:
+                raise
+            usual = LoginPolicy()
+            return LoginPolicyView(list(usual.allowed), list(usual.required_for), 0)
+        return msgspec.json.decode(view.body, type=LoginPolicyView)
+
+
+__all__ = [
+    "FactorGate",
+    "FactorService",
+    "FactorSettings",
+    "LoginSteps",
+    "OwnFactors",
+    "PasskeyOptions",
+    "Shown",
+    "TotpOffer",
+]
