@@ -2,13 +2,6 @@
 
 from keepwell.kernel.problems import ProblemType
 
-SECOND_FACTOR_REQUIRED = ProblemType(
-    "second-factor-required",
-    401,
-    "A second factor is asked for",
-    "Send the challenge with one of the methods named to POST /v1/auth/second-factor.",
-    kept=False,
-)
 INVALID_SECOND_FACTOR = ProblemType(
     "invalid-second-factor",
     401,
@@ -30,13 +23,6 @@ SECOND_FACTOR_DELAYED = ProblemType(
     "Wait for Retry-After, or use a passkey or a recovery code.",
     kept=False,
 )
-METHOD_NOT_ALLOWED_HERE = ProblemType(
-    "login-method-not-allowed",
-    403,
-    "The clinic does not let people log in like this",
-    "Log in by one of the methods named.",
-    kept=False,
-)
 NO_FACTOR = ProblemType("no-factor", 409, "There is no such factor", "Set up an authenticator app or a passkey first.")
 PASSKEY_REFUSED = ProblemType(
     "passkey-refused",
@@ -50,11 +36,9 @@ INVALID_POLICY = ProblemType(
 )
 
 PROBLEMS: tuple[ProblemType, ...] = (
-    SECOND_FACTOR_REQUIRED,
     INVALID_SECOND_FACTOR,
     CHALLENGE_EXPIRED,
     SECOND_FACTOR_DELAYED,
-    METHOD_NOT_ALLOWED_HERE,
     NO_FACTOR,
     PASSKEY_REFUSED,
     INVALID_POLICY,

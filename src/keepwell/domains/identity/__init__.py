@@ -1,5 +1,6 @@
 """People who log in: accounts, passwords, sessions, tokens, and what each role may do."""
 
+from keepwell.domains.identity.errors import LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED
 from keepwell.domains.identity.models import (
     ChangeUser,
     CreateUser,
@@ -112,9 +113,10 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
+    "LOGIN_METHOD_NOT_ALLOWED",
     "ATTEMPTS",
-    "LOGGED_IN",
     "SCOPES",
+    "SECOND_FACTOR_REQUIRED",
     "Attempt",
     "IdentityService",
     "LoggedIn",

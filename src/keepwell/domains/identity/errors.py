@@ -8,6 +8,20 @@ INVALID_CREDENTIALS = ProblemType(
     "The e-mail address or the password is wrong",
     "Check both and try again. For safety the answer is the same whatever is wrong.",
 )
+SECOND_FACTOR_REQUIRED = ProblemType(
+    "second-factor-required",
+    401,
+    "A second factor is asked for",
+    "Send the challenge with one of the methods named to POST /v1/auth/second-factor.",
+    kept=False,
+)
+LOGIN_METHOD_NOT_ALLOWED = ProblemType(
+    "login-method-not-allowed",
+    403,
+    "The clinic does not let people log in like this",
+    "Log in by one of the methods named.",
+    kept=False,
+)
 EMAIL_TAKEN = ProblemType("email-taken", 409, "The clinic has an account with this e-mail address", "Use the account there is.")
 OWN_ACCOUNT = ProblemType(
     "own-account", 409, "Nobody disables or demotes themselves", "Ask another administrator of the clinic to do it."
@@ -23,4 +37,12 @@ UNSUITABLE_PASSWORD = ProblemType(
     kept=False,
 )
 
-PROBLEMS: tuple[ProblemType, ...] = (INVALID_CREDENTIALS, EMAIL_TAKEN, OWN_ACCOUNT, INVALID_USER, UNSUITABLE_PASSWORD)
+PROBLEMS: tuple[ProblemType, ...] = (
+    INVALID_CREDENTIALS,
+    SECOND_FACTOR_REQUIRED,
+    LOGIN_METHOD_NOT_ALLOWED,
+    EMAIL_TAKEN,
+    OWN_ACCOUNT,
+    INVALID_USER,
+    UNSUITABLE_PASSWORD,
+)

@@ -246,5 +246,6 @@ def test_a_view_holds_no_secret_and_no_token():
     assert view.expires_at == BEGIN + timedelta(seconds=LIMITS.idle)
     assert set(view.__struct_fields__) == {
         "id", "user", "role", "generation", "started_at", "refreshed_at", "expires_at", "ended_at", "end_reason",
+            "methods",
     }  # fmt: skip
     assert view.user != NIL

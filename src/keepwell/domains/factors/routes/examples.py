@@ -4,13 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from keepwell.domains.factors.errors import (
-    INVALID_POLICY,
-    METHOD_NOT_ALLOWED_HERE,
-    NO_FACTOR,
-    SECOND_FACTOR_DELAYED,
-    SECOND_FACTOR_REQUIRED,
-)
+from keepwell.domains.factors.errors import INVALID_POLICY, NO_FACTOR, SECOND_FACTOR_DELAYED
 from keepwell.domains.factors.models import LoginPolicyView, PasskeyView
 from keepwell.domains.factors.routes.bodies import (
     CodeShown,
@@ -25,7 +19,7 @@ from keepwell.domains.factors.routes.bodies import (
     StepUp,
 )
 from keepwell.domains.factors.service import PasskeyOptions, TotpOffer
-from keepwell.domains.identity import LoggedIn, Person
+from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, LoggedIn, Person
 from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import Example
 from keepwell.kernel.problems import Fault, Refusal
@@ -55,7 +49,7 @@ _LOGGED_IN = LoggedIn(
 )
 _ASKED = Refusal(SECOND_FACTOR_REQUIRED, extra={"methods": ["totp", "recovery-code"]})
 _SLOWED = Refusal(SECOND_FACTOR_DELAYED, retry_after=8)
-_ELSEWISE = Refusal(METHOD_NOT_ALLOWED_HERE, extra={"methods": ["password"]})
+_ELSEWISE = Refusal(LOGIN_METHOD_NOT_ALLOWED, extra={"methods": ["password"]})
 
 SECOND = Example(SecondFactorShown(CHALLENGE, "totp", CODE), _LOGGED_IN, (_SLOWED,))
 ENROLMENT = Example(Enrolment(CHALLENGE), _OFFER)

@@ -1,15 +1,10 @@
 """The second step of a login, and logging in by passkey. No answer is compressed: they hold credentials."""
 
-from keepwell.domains.factors.errors import (
-    CHALLENGE_EXPIRED,
-    INVALID_SECOND_FACTOR,
-    METHOD_NOT_ALLOWED_HERE,
-    SECOND_FACTOR_DELAYED,
-)
+from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, INVALID_SECOND_FACTOR, SECOND_FACTOR_DELAYED
 from keepwell.domains.factors.routes import examples
 from keepwell.domains.factors.routes.bodies import SMALL, Enrolment, PasskeyRequest, PasskeyShown, SecondFactorShown
 from keepwell.domains.factors.service import LoginSteps, Shown, TotpOffer
-from keepwell.domains.identity import LoggedIn
+from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, LoggedIn
 from keepwell.kernel.http import Answer, Call, Endpoint
 from keepwell.kernel.problems import UNAUTHENTICATED
 
@@ -100,7 +95,7 @@ def _passkey(logins: _Logins) -> tuple[Endpoint, ...]:
             _TAG,
             body=PasskeyShown,
             answers={200: LoggedIn},
-            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, METHOD_NOT_ALLOWED_HERE, UNAUTHENTICATED),
+            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, LOGIN_METHOD_NOT_ALLOWED, UNAUTHENTICATED),
             public=True,
             body_limit=SMALL,
             idempotent=False,

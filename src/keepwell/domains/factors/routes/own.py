@@ -6,12 +6,12 @@ from keepwell.domains.factors.errors import (
     NO_FACTOR,
     PASSKEY_REFUSED,
     SECOND_FACTOR_DELAYED,
-    SECOND_FACTOR_REQUIRED,
 )
 from keepwell.domains.factors.models import FactorsView
 from keepwell.domains.factors.routes import examples
 from keepwell.domains.factors.routes.bodies import SMALL, CodeShown, NewPasskey, OwnFactorsShown, RecoveryCodes, StepUp
 from keepwell.domains.factors.service import OwnFactors, PasskeyOptions, Shown, TotpOffer
+from keepwell.domains.identity import SECOND_FACTOR_REQUIRED
 from keepwell.kernel import Command, Envelope
 from keepwell.kernel.http import Answer, Call, Endpoint
 from keepwell.kernel.problems import NOT_FOUND, STEP_UP_REQUIRED

@@ -4,11 +4,10 @@ from typing import Any
 from uuid import UUID
 
 from keepwell.domains.factors import store
-from keepwell.domains.factors.errors import METHOD_NOT_ALLOWED_HERE, SECOND_FACTOR_REQUIRED
 from keepwell.domains.factors.models import Ticket
 from keepwell.domains.factors.service.passkeys import Passkeys
 from keepwell.domains.factors.service.tickets import Tickets
-from keepwell.domains.identity import Method, Proven, Role
+from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, Method, Proven, Role
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Kernel, Origin, Permission, Refusal, Search
 from keepwell.kit.ids import new_id
@@ -33,7 +32,7 @@ class Gate:
         """
         asked = await self.asked(proven.tenant, proven.user, origin)
         if not set(proven.methods) & set(asked.policy.allowed):
-            return Refusal(METHOD_NOT_ALLOWED_HERE, extra={"methods": list(asked.policy.allowed)})
+            return Refusal(LOGIN_METHOD_NOT_ALLOWED, extra={"methods": list(asked.policy.allowed)})
         if asked.methods:
             return self._challenge(proven, asked.methods, enrol=False)
         return self._challenge(proven, ("totp",), enrol=True) if role in asked.policy.required_for else None

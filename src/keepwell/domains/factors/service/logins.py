@@ -7,19 +7,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from keepwell.domains.factors.errors import (
-    CHALLENGE_EXPIRED,
-    INVALID_SECOND_FACTOR,
-    METHOD_NOT_ALLOWED_HERE,
-    SECOND_FACTOR_DELAYED,
-)
+from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, INVALID_SECOND_FACTOR, SECOND_FACTOR_DELAYED
 from keepwell.domains.factors.models import OfferTotp, Ticket
 from keepwell.domains.factors.rules.codes import base32, uri
 from keepwell.domains.factors.service.gate import CHALLENGE_SECONDS, Gate
 from keepwell.domains.factors.service.passkeys import Passkeys, challenge_in, holder
 from keepwell.domains.factors.service.presenting import Presenter, Shown
 from keepwell.domains.factors.service.tickets import Tickets
-from keepwell.domains.identity import Attempt, IdentityService, LoggedIn, Proven, Reason
+from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, Attempt, IdentityService, LoggedIn, Proven, Reason
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Refusal, Refused
 from keepwell.kit.ids import NIL, new_id
 
@@ -100,7 +95,7 @@ class LoginSteps:
         policy = (await self._gate.asked(tenant, user, origin)).policy
         if "passkey" not in policy.allowed:
             await attempt.refused("passkey", "method-not-allowed", kind="factors")
-            raise Refused(Refusal(METHOD_NOT_ALLOWED_HERE, extra={"methods": list(policy.allowed)}))
+            raise Refused(Refusal(LOGIN_METHOD_NOT_ALLOWED, extra={"methods": list(policy.allowed)}))
         ticket = replace(challenge, tenant=tenant, user=user)
         shown = Shown("passkey", credential=credential)
         await recorded(attempt, self._presenter.present(attempt, "passkey", ticket, shown, origin, signed=challenge))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.factors.errors import INVALID_SECOND_FACTOR, PASSKEY_REFUSED, SECOND_FACTOR_REQUIRED
+from keepwell.domains.factors.errors import INVALID_SECOND_FACTOR, PASSKEY_REFUSED
 from keepwell.domains.factors.models import (
     AddPasskey,
     ConfirmTotp,
@@ -25,7 +25,7 @@ from keepwell.domains.factors.service.logins import TotpOffer, offer, recorded, 
 from keepwell.domains.factors.service.passkeys import Passkeys
 from keepwell.domains.factors.service.presenting import Presenter, Shown
 from keepwell.domains.factors.service.tickets import Tickets, ends
-from keepwell.domains.identity import Attempt, IdentityService, Method, ReauthenticateSession
+from keepwell.domains.identity import SECOND_FACTOR_REQUIRED, Attempt, IdentityService, Method, ReauthenticateSession
 from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused
 from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
 from keepwell.kit.ids import new_id

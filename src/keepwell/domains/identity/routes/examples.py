@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from keepwell.domains.identity.errors import INVALID_USER, UNSUITABLE_PASSWORD
+from keepwell.domains.identity.errors import INVALID_USER, LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import UserView
 from keepwell.domains.identity.routes.bodies import Login, Refresh, SessionItem, SessionList, UserChange, UserCreation, UserList
 from keepwell.domains.identity.rules.people import SCOPES
@@ -31,6 +31,13 @@ LOGIN = Example(
     body=Login(_PERSON.email, "keepwell-demo-pass"),
     answer=LoggedIn(
         access_token=_ACCESS, expires_in=585, refresh_token=_REFRESH, session_id=_SESSION, clinic=_CLINIC, user=_PERSON
+    ),
+    problems=(
+        Refusal(
+            SECOND_FACTOR_REQUIRED,
+            extra={"challenge": "kwt_3q2-7wAAAAAA", "methods": ["totp", "recovery-code"], "enrol": False},
+        ),
+        Refusal(LOGIN_METHOD_NOT_ALLOWED, extra={"methods": ["passkey"]}),
     ),
 )
 PUBLIC_KEYS = Example(answer=PublicKeys([PublicKey("u8f0cXv1mJt9fD2a", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]))

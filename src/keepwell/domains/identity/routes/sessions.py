@@ -1,6 +1,6 @@
 """Logging in, and one's own sessions. No answer about them is compressed: they hold credentials, or tell of sessions."""
 
-from keepwell.domains.identity.errors import INVALID_CREDENTIALS
+from keepwell.domains.identity.errors import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED
 from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import SMALL, Login, Paging, Refresh, SessionList, after, session_item
 from keepwell.domains.identity.service import Diagnostic, IdentityService, LoggedIn, Me, Pair, PublicKeys, ending
@@ -68,6 +68,8 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={200: LoggedIn},
             problems=(
                 INVALID_CREDENTIALS,
+                SECOND_FACTOR_REQUIRED,
+                LOGIN_METHOD_NOT_ALLOWED,
                 UNAUTHENTICATED,
             ),
             public=True,
