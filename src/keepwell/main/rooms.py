@@ -100,7 +100,7 @@ class Rooms:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
-        parts = factors.FactorGate(kernel, kernel.ring.derive, factors.FactorSettings(settings.public_url))
+        parts = factors.FactorGate(kernel, kernel.ring.derive, _factors(settings))
         self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), parts.gate)
         self.factors = factors.FactorService(kernel, self.identity, parts)
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
@@ -146,6 +146,7 @@ class Rooms:
 
     async def close(self) -> None:
         await self.live.close()
+        await self.factors.close()
         self.identity.close()
 
 
@@ -156,6 +157,11 @@ def _live(settings: Settings) -> live.LiveSettings:
         idle=settings.room_idle_s,
         pace=settings.room_messages_per_s,
     )
+
+
+def _factors(settings: Settings) -> factors.FactorSettings:
+    smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
+    return factors.FactorSettings(settings.public_url, smtp_url, settings.mail_from)
 
 
 def _identity(settings: Settings) -> identity.Settings:

@@ -22,6 +22,7 @@ from tests.support.authenticator import Authenticator
 from tests.support.clock import ManualClock
 from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.http_server import serving
+from tests.support.mail_server import MailServer, mail_server
 from tests.support.totp import app_code
 
 PASSWORD = "keepwell-demo-pass"
@@ -39,6 +40,7 @@ class World:
     clinic: Clinic
     http: httpx.AsyncClient
     everything: Any
+    mail: MailServer
     secrets: dict[str, str] = field(default_factory=dict[str, str])
 
     async def person(self, name: str, role: Role = "clinician", password: str | None = PASSWORD) -> Any:
@@ -111,21 +113,28 @@ async def _connected(url: str) -> Any:
 
 
 @pytest.fixture
-async def world(database_urls: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[World]:
+async def mail() -> AsyncIterator[MailServer]:
+    async with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def world(database_urls: DatabaseUrls, manual_clock: ManualClock, mail: MailServer) -> AsyncIterator[World]:
     database = Database(PoolSettings(database_urls.app, largest=4, wait=1.0, connect_timeout=1.0))
     await database.open()
     ring = KeyRing(MASTER_KEY, manual_clock)
     rooms = (*tenants.AGGREGATES, *identity.AGGREGATES, *factors.AGGREGATES)
     kernel = Kernel(database, Catalog(rooms), ring, manual_clock, Limits())
     clinics = TenantService(kernel)
-    parts = factors.FactorGate(kernel, ring.derive, factors.FactorSettings())
+    parts = factors.FactorGate(kernel, ring.derive, factors.FactorSettings(smtp_url=mail.url))
     people = IdentityService(kernel, clinics, ring.derive, None, parts.gate)
     service = factors.FactorService(kernel, people, parts)
     door = Door(kernel, people.authenticate, (*identity_routes.endpoints(people), *factor_routes.endpoints(service)))
     everything = await _connected(database_urls.superuser)
     clinic = await clinics.ensure(f"c{new_id().hex}", "A clinic", ORIGIN)
     async with serving(door) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
-        yield World(kernel, people, manual_clock, clinic, http, everything)
+        yield World(kernel, people, manual_clock, clinic, http, everything, mail)
+    await service.close()
     await everything.close()
     await kernel.close()
     people.close()

@@ -31,6 +31,13 @@ PASSKEY_REFUSED = ProblemType(
     "Ask for fresh options and let the browser make the credential for them.",
     kept=False,
 )
+MAIL_NOT_CONFIGURED = ProblemType(
+    "mail-not-configured",
+    503,
+    "This server sends no mail",
+    "Log in in another way, or ask who runs the server to set KEEPWELL_SMTP_URL.",
+    kept=False,
+)
 INVALID_POLICY = ProblemType(
     "invalid-login-policy", 422, "Nobody could log in like this", "Correct the fields listed in errors.", kept=False
 )
@@ -41,5 +48,6 @@ PROBLEMS: tuple[ProblemType, ...] = (
     SECOND_FACTOR_DELAYED,
     NO_FACTOR,
     PASSKEY_REFUSED,
+    MAIL_NOT_CONFIGURED,
     INVALID_POLICY,
 )

@@ -1,6 +1,6 @@
 """People who log in: accounts, passwords, sessions, tokens, and what each role may do."""
 
-from keepwell.domains.identity.errors import LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED
+from keepwell.domains.identity.errors import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED
 from keepwell.domains.identity.models import (
     ChangeUser,
     CreateUser,
@@ -113,6 +113,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
+    "INVALID_CREDENTIALS",
     "LOGIN_METHOD_NOT_ALLOWED",
     "ATTEMPTS",
     "SCOPES",

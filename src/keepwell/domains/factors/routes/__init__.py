@@ -1,10 +1,15 @@
 """The HTTP door of factors: completing logins, one's own factors, the clinic's policy."""
 
-from keepwell.domains.factors.routes import logins, own, policy
+from keepwell.domains.factors.routes import links, logins, own, policy
 from keepwell.domains.factors.service import FactorService
 from keepwell.kernel.http import Endpoint
 
 
 def endpoints(service: FactorService) -> tuple[Endpoint, ...]:
     """Every route of the room."""
-    return (*logins.endpoints(service.logins), *own.endpoints(service.own), *policy.endpoints(service))
+    return (
+        *logins.endpoints(service.logins),
+        *links.endpoints(service.links),
+        *own.endpoints(service.own),
+        *policy.endpoints(service),
+    )

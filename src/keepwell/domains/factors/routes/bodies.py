@@ -59,6 +59,25 @@ class StepUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenge: Text | None = None
 
 
+class LinkAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to send a link to log in; `clinic` as at a login by password."""
+
+    email: Annotated[str, msgspec.Meta(max_length=1000)]
+    clinic: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+
+
+class LinkSent(msgspec.Struct, frozen=True):
+    """The same whether there is such an account or not. `expires_in` is in seconds."""
+
+    expires_in: int
+
+
+class LinkFollowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the link carried."""
+
+    token: Text
+
+
 class PolicySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How people of the clinic begin to log in, and the roles of which a second factor is required."""
 

@@ -9,6 +9,9 @@ from keepwell.domains.factors.models import LoginPolicyView, PasskeyView
 from keepwell.domains.factors.routes.bodies import (
     CodeShown,
     Enrolment,
+    LinkAsked,
+    LinkFollowed,
+    LinkSent,
     NewPasskey,
     OwnFactorsShown,
     PasskeyRequest,
@@ -65,6 +68,10 @@ ADD_PASSKEY = Example(
 )
 STEP_UP_OPTIONS = Example(answer=PasskeyOptions(CHALLENGE, _REQUEST))
 STEP_UP = Example(StepUp("keepwell-demo-pass"), problems=(_ASKED, _SLOWED))
+ASK_LINK = Example(LinkAsked("clinician@demo.test"), LinkSent(900))
+REDEEM_LINK = Example(LinkFollowed(CHALLENGE), _LOGGED_IN)
+POST_LINK = Example(LinkFollowed(CHALLENGE), _LOGGED_IN)
+LINK_PAGE = Example(answer="<!doctype html>...")
 POLICY = Example(answer=LoginPolicyView(["password", "passkey", "magic-link", "oidc"], [], 0))
 SET_POLICY = Example(
     PolicySetting(["password", "passkey"], ["admin"]),

@@ -4,7 +4,7 @@ from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, INVALID_SECOND_FA
 from keepwell.domains.factors.routes import examples
 from keepwell.domains.factors.routes.bodies import SMALL, Enrolment, PasskeyRequest, PasskeyShown, SecondFactorShown
 from keepwell.domains.factors.service import LoginSteps, Shown, TotpOffer
-from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, LoggedIn
+from keepwell.domains.identity import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, LoggedIn
 from keepwell.kernel.http import Answer, Call, Endpoint
 from keepwell.kernel.problems import UNAUTHENTICATED
 
@@ -48,7 +48,7 @@ def _second(logins: _Logins) -> tuple[Endpoint, ...]:
             _TAG,
             body=SecondFactorShown,
             answers={200: LoggedIn},
-            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, SECOND_FACTOR_DELAYED, UNAUTHENTICATED),
+            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, SECOND_FACTOR_DELAYED, INVALID_CREDENTIALS, UNAUTHENTICATED),
             public=True,
             body_limit=SMALL,
             idempotent=False,
@@ -95,7 +95,7 @@ def _passkey(logins: _Logins) -> tuple[Endpoint, ...]:
             _TAG,
             body=PasskeyShown,
             answers={200: LoggedIn},
-            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, LOGIN_METHOD_NOT_ALLOWED, UNAUTHENTICATED),
+            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, LOGIN_METHOD_NOT_ALLOWED, INVALID_CREDENTIALS, UNAUTHENTICATED),
             public=True,
             body_limit=SMALL,
             idempotent=False,

@@ -6,6 +6,7 @@ import msgspec
 
 from keepwell.domains.factors.models import LoginPolicy, LoginPolicyView
 from keepwell.domains.factors.service.gate import Gate
+from keepwell.domains.factors.service.links import Links
 from keepwell.domains.factors.service.logins import LoginSteps, TotpOffer
 from keepwell.domains.factors.service.own import OwnFactors, PasskeyOptions
 from keepwell.domains.factors.service.passkeys import Passkeys
@@ -14,12 +15,17 @@ from keepwell.domains.factors.service.tickets import Tickets
 from keepwell.domains.identity import IdentityService
 from keepwell.kernel import Actor, Kernel, Origin, Permission, Read, Refused
 from keepwell.kernel.problems import NOT_FOUND
+from keepwell.platform.mail import Smtp
 
 
 class FactorSettings(msgspec.Struct, frozen=True):
-    """`public_url` is the address at which people know this server: passkeys belong to its host."""
+    """`public_url` is the address at which people know this server: passkeys belong to its host. Without `smtp_url` no mail is
+    sent; `mail_from` is who sends it.
+    """
 
     public_url: str = "http://localhost:8080"
+    smtp_url: str | None = None
+    mail_from: str = "keepwell@localhost"
 
 
 class FactorGate:
@@ -41,6 +47,9 @@ class FactorService:
         shared = (kernel, identity, parts.gate, parts.tickets, parts.passkeys, parts.presenter)
         self.logins = LoginSteps(*shared)
         self.own = OwnFactors(*shared)
+        wanted = parts.settings
+        smtp = Smtp(wanted.smtp_url, wanted.mail_from) if wanted.smtp_url else None
+        self.links = Links(kernel, identity, parts.gate, parts.tickets, parts.presenter, wanted.public_url, smtp)
 
     async def policy(self, actor: Actor, origin: Origin) -> LoginPolicyView:
         """What the actor's clinic asks for. Raises `Refused` as any read does."""
@@ -54,11 +63,16 @@ class FactorService:
             return LoginPolicyView(list(usual.allowed), list(usual.required_for), 0)
         return msgspec.json.decode(view.body, type=LoginPolicyView)
 
+    async def close(self) -> None:
+        """Ends what is on its way."""
+        await self.links.close()
+
 
 __all__ = [
     "FactorGate",
     "FactorService",
     "FactorSettings",
+    "Links",
     "LoginSteps",
     "OwnFactors",
     "PasskeyOptions",

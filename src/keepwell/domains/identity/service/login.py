@@ -64,6 +64,13 @@ class Proven(msgspec.Struct, frozen=True):
     methods: tuple[Method, ...]
 
 
+class Addressee(msgspec.Struct, frozen=True):
+    """Somebody found by an address."""
+
+    tenant: UUID
+    user: User
+
+
 class SecondFactor(Protocol):
     """Whoever says at each login whether what was proved is enough."""
 
@@ -131,6 +138,16 @@ class LoginService:
         if not complete:
             await self._asked(attempt, proven, user.role, origin)
         return await self._begin(attempt, proven, user, clinic, origin)
+
+    async def find(self, email: str, clinic: str | None, origin: Origin) -> Addressee | None:
+        """Whose address this is, in the clinic a login would choose; None where nobody of it may log in.
+
+        Raises:
+            Refused: the database is out of reach.
+        """
+        account = _choose(await look_up(self._kernel, email, origin, "login.clinic", clinic))
+        user = await self._user(account, origin)
+        return None if account is None or user is None or not user.active else Addressee(account.tenant, user)
 
     async def knows_password(self, tenant: UUID, user: UUID, password: str, origin: Origin) -> bool:
         """Whether this is the password of an active account. Raises `Refused`: `overloaded`; the database is out of reach."""
