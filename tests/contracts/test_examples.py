@@ -65,6 +65,8 @@ def variables(server: Server) -> dict[str, str]:
         "token": token,
         "refresh": spare["refresh_token"],
         "session": str(uuid4()),
+        "passkey": str(uuid4()),
+        "challenge": "kwt_of-another-time",
         "user": post(server.base, "/v1/users", token, person)["id"],
         "form": form,
         "patient": post(server.base, "/fhir/R4/Patient", token, {"resourceType": "Patient"})["id"],

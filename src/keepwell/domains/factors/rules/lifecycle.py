@@ -124,7 +124,7 @@ def decide_add_passkey(state: Factors | None, command: AddPasskey, context: Cont
 def decide_remove_passkey(state: Factors, command: RemovePasskey, _context: Context) -> Decision:
     """It has to be there."""
     there = any(each.id == command.passkey for each in state.passkeys)
-    return (PasskeyRemoved(command.passkey),) if there else Refusal(NOT_FOUND)
+    return (PasskeyRemoved(command.passkey),) if there else Refusal(NOT_FOUND, "There is no such passkey.")
 
 
 def decide_reset(_state: Factors, _command: ResetFactors, _context: Context) -> Decision:
