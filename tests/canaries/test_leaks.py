@@ -11,7 +11,7 @@ import pytest
 import valkey
 
 from keepwell.platform.embedded import client_program
-from tests.support import canary_fhir, canary_legacy
+from tests.support import canary_factors, canary_fhir, canary_legacy
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
 from tests.support.chaos import recovered
@@ -145,6 +145,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, tmp_path: P
         planter.rows()
         planter.large()
         planter.room()
+        canary_factors.plant(planter)
         canary_fhir.plant(planter)
         canary_legacy.plant(planter)
         planter.everywhere(document)

@@ -30,8 +30,8 @@ CHECKS = (
     "use_after_free",
     "ensure_resource_availability",
 )
-WAYS_OUT = ("/v1/auth/logout", "/v1/auth/sessions/{id}")
-"""What ends the session that tests: tried last."""
+WAYS_OUT = ("/v1/auth/logout", "/v1/auth/sessions/{id}", "/v1/policy/login")
+"""What ends the session that tests, or asks for more at the next login: tried last."""
 ENDLESS = ("/v1/responses/{id}/events",)
 """What goes on for as long as somebody listens: tests/domains/live listens."""
 

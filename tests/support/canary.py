@@ -64,6 +64,11 @@ class Canaries:
         self._remember(label, value.encode())
         return value
 
+    def given(self, value: str, label: str) -> str:
+        """A secret that the server made: it is looked for like a canary."""
+        self._remember(label, value.encode())
+        return value
+
     def _remember(self, label: str, value: bytes) -> None:
         self.planted[value.decode()] = label
         for name, form in ((n, f) for n, f in forms_of(value) if n in ("plain", "utf-16")):

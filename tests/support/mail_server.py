@@ -1,11 +1,12 @@
 """A small mail server, by RFC 5321, that keeps what it gets, and can behave badly on purpose."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from threading import Thread
 from typing import Literal
 
 Manner = Literal["good", "refuses", "drops", "silent", "drips"]
@@ -80,3 +81,19 @@ async def mail_server() -> AsyncGenerator[MailServer]:
         yield mail
     finally:
         server.close()
+
+
+@contextmanager
+def mail_server_beside() -> Generator[MailServer]:
+    """A mail server in a thread of its own, for tests without a loop."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    serving = mail_server()
+    try:
+        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
