@@ -113,9 +113,10 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
-    "INVALID_CREDENTIALS",
-    "LOGIN_METHOD_NOT_ALLOWED",
     "ATTEMPTS",
+    "INVALID_CREDENTIALS",
+    "LOGGED_IN",
+    "LOGIN_METHOD_NOT_ALLOWED",
     "SCOPES",
     "SECOND_FACTOR_REQUIRED",
     "Attempt",

@@ -10,6 +10,7 @@ from keepwell.domains.factors.service import Links
 from keepwell.domains.factors.service.links import LINK_SECONDS
 from keepwell.domains.identity import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, LoggedIn
 from keepwell.kernel.http import FORM, Answer, Call, Endpoint
+from keepwell.kernel.http.safety import PAGE
 from keepwell.kernel.problems import UNAUTHENTICATED
 
 _TAG = "Second factors"
@@ -33,7 +34,7 @@ class _Links:
     async def page(self, call: Call) -> Answer:
         query: LinkFollowed = call.query
         words = _BUTTON.format(token=escape(query.token)) if self._links.usable(query.token) else _OVER
-        headers = {"content-security-policy": _POLICY}
+        headers = {**PAGE, "content-security-policy": _POLICY}
         return Answer(200, _PAGE.format(words=words).encode(), headers, _HTML)
 
     async def redeem(self, call: Call) -> Answer:

@@ -46,7 +46,7 @@ Reason = Literal[
     "bad-id-token",
 ]
 
-ATTEMPTS = ("login", "refresh")
+ATTEMPTS = ("login", "refresh", "step-up", "magic-link")
 """What may be attempted: the first parts of the actions under which failures are recorded."""
 
 STEPS = Counter("keepwell_login_steps", "Steps of logging in and refreshing, by how they ended", ["step", "outcome"])
