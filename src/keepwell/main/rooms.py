@@ -161,7 +161,7 @@ def _live(settings: Settings) -> live.LiveSettings:
 
 def _factors(settings: Settings) -> factors.FactorSettings:
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
-    return factors.FactorSettings(settings.public_url, smtp_url, settings.mail_from)
+    return factors.FactorSettings(settings.public_url, smtp_url, settings.mail_from, settings.oidc_allow_private)
 
 
 def _identity(settings: Settings) -> identity.Settings:

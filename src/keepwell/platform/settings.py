@@ -130,6 +130,8 @@ class Settings(BaseSettings):
     """The mail server, such as smtp://user:password@mail.example.org:587 or smtps://...; unset: no links to log in by mail."""
     mail_from: str = "keepwell@localhost"
     """Who sends the mail."""
+    oidc_allow_private: bool = False
+    """Whether clinics' OpenID Connect providers may be on this machine or a private network, and without TLS; for trying out."""
     step_up_s: Positive = 900
     """For how long after proving who they are people may do what is sensitive, such as changing second factors, seconds."""
     password_hash_queue: Positive = 64

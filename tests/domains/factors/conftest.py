@@ -126,7 +126,7 @@ async def world(database_urls: DatabaseUrls, manual_clock: ManualClock, mail: Ma
     rooms = (*tenants.AGGREGATES, *identity.AGGREGATES, *factors.AGGREGATES)
     kernel = Kernel(database, Catalog(rooms), ring, manual_clock, Limits())
     clinics = TenantService(kernel)
-    parts = factors.FactorGate(kernel, ring.derive, factors.FactorSettings(smtp_url=mail.url))
+    parts = factors.FactorGate(kernel, ring.derive, factors.FactorSettings(smtp_url=mail.url, oidc_allow_private=True))
     people = IdentityService(kernel, clinics, ring.derive, None, parts.gate)
     service = factors.FactorService(kernel, people, parts)
     door = Door(kernel, people.authenticate, (*identity_routes.endpoints(people), *factor_routes.endpoints(service)))

@@ -5,18 +5,24 @@ from keepwell.domains.factors.models import (
     ConfirmTotp,
     Factors,
     FactorsEvent,
+    FederatedIdentity,
+    IdentityLinked,
+    LinkIdentity,
     LoginPolicy,
     LoginPolicySet,
     OfferTotp,
+    OidcProvider,
+    OidcProviderSet,
     Present,
     RemovePasskey,
     RemoveTotp,
     ResetFactors,
     SetLoginPolicy,
+    SetOidcProvider,
     SetRecoveryCodes,
     SpendTicket,
 )
-from keepwell.domains.factors.rules import lifecycle, policies
+from keepwell.domains.factors.rules import federation, lifecycle, policies
 from keepwell.domains.factors.service import FactorGate, FactorService, FactorSettings
 from keepwell.domains.factors.store import FACTORS, POLICIES
 from keepwell.kernel import Aggregate, Command, CommandType, Permission
@@ -98,7 +104,43 @@ AGGREGATES: tuple[Aggregate, ...] = (
         ),
         lookup=POLICIES,
     ),
+    Aggregate(
+        kind="oidc-provider",
+        resource="LoginPolicy",
+        state=OidcProvider,
+        event=OidcProviderSet,
+        evolve=federation.evolve_provider,
+        view=federation.view_provider,
+        commands=(
+            CommandType(
+                "oidc-provider.set",
+                SetOidcProvider,
+                Permission("LoginPolicy", "u"),
+                federation.decide_provider,
+                begins=True,
+                sensitive=_always,
+            ),
+        ),
+    ),
+    Aggregate(
+        kind="federated-identity",
+        resource="FederatedIdentity",
+        state=FederatedIdentity,
+        event=IdentityLinked,
+        evolve=federation.evolve_identity,
+        view=federation.view_identity,
+        commands=(
+            CommandType(
+                "federated-identity.link",
+                LinkIdentity,
+                Permission("FederatedIdentity", "c"),
+                federation.decide_link,
+                creates=True,
+                guarded=False,
+            ),
+        ),
+    ),
 )
-"""Kind `factors`: under the id of the person. Kind `login-policy`: under the id of the clinic."""
+"""Kind `factors`: under the id of the person. Kinds `login-policy` and `oidc-provider`: under that of the clinic."""
 
 __all__ = ["AGGREGATES", "FactorGate", "FactorService", "FactorSettings"]

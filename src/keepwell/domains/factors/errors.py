@@ -38,6 +38,19 @@ MAIL_NOT_CONFIGURED = ProblemType(
     "Log in in another way, or ask who runs the server to set KEEPWELL_SMTP_URL.",
     kept=False,
 )
+OIDC_REFUSED = ProblemType(
+    "oidc-refused",
+    401,
+    "The clinic's provider did not say who you are",
+    "Begin again at the clinic's login; if it stays, tell an administrator of the clinic.",
+    kept=False,
+)
+OIDC_UNREACHABLE = ProblemType(
+    "oidc-unreachable", 503, "The clinic's provider does not answer", "Try again soon, or log in in another way.", kept=False
+)
+INVALID_OIDC_PROVIDER = ProblemType(
+    "invalid-oidc-provider", 422, "The provider cannot be used", "Name an issuer by its https address.", kept=False
+)
 INVALID_POLICY = ProblemType(
     "invalid-login-policy", 422, "Nobody could log in like this", "Correct the fields listed in errors.", kept=False
 )
@@ -49,5 +62,8 @@ PROBLEMS: tuple[ProblemType, ...] = (
     NO_FACTOR,
     PASSKEY_REFUSED,
     MAIL_NOT_CONFIGURED,
+    OIDC_REFUSED,
+    OIDC_UNREACHABLE,
+    INVALID_OIDC_PROVIDER,
     INVALID_POLICY,
 )

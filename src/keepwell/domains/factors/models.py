@@ -288,6 +288,73 @@ class LoginPolicyView(msgspec.Struct, frozen=True):
     version: int
 
 
+# -- other people's word for it ---------------------------------------------------------------------------------------
+
+
+class OidcProvider(msgspec.Struct, frozen=True):
+    """The OpenID Connect provider of a clinic, and how this server is known there."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+
+
+class SetOidcProvider(Command, frozen=True):
+    """Says whose word a clinic takes from now on."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+
+
+class OidcProviderSet(msgspec.Struct, frozen=True, tag="oidc-provider-set"):
+    """The clinic takes this provider's word."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+
+
+class OidcProviderView(msgspec.Struct, frozen=True):
+    """A provider without the secret."""
+
+    issuer: str
+    client_id: str
+    version: int
+
+
+class FederatedIdentity(msgspec.Struct, frozen=True):
+    """Somebody a provider knows, as one person of the clinic. Its id follows from clinic, issuer and subject."""
+
+    user: UUID
+    issuer: str
+    subject: str
+    linked_at: datetime
+
+
+class LinkIdentity(Command, frozen=True):
+    """From now on this subject is this person."""
+
+    user: UUID
+    issuer: str
+    subject: str
+
+
+class IdentityLinked(msgspec.Struct, frozen=True, tag="identity-linked"):
+    """A subject became a person's, by an address that the provider had verified."""
+
+    user: UUID
+    issuer: str
+    subject: str
+    at: datetime
+
+
+class FederatedIdentityView(msgspec.Struct, frozen=True):
+    """Whose it is."""
+
+    user: UUID
+
+
 # -- what callers carry -----------------------------------------------------------------------------------------------
 
 Purpose = Literal["login", "enrol", "passkey-login", "passkey-new", "step-up", "magic-link", "oidc"]

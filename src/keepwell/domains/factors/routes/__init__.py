@@ -1,6 +1,6 @@
 """The HTTP door of factors: completing logins, one's own factors, the clinic's policy."""
 
-from keepwell.domains.factors.routes import links, logins, own, policy
+from keepwell.domains.factors.routes import links, logins, oidc, own, policy
 from keepwell.domains.factors.service import FactorService
 from keepwell.kernel.http import Endpoint
 
@@ -10,6 +10,7 @@ def endpoints(service: FactorService) -> tuple[Endpoint, ...]:
     return (
         *logins.endpoints(service.logins),
         *links.endpoints(service.links),
+        *oidc.endpoints(service),
         *own.endpoints(service.own),
         *policy.endpoints(service),
     )

@@ -78,6 +78,27 @@ class LinkFollowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: Text
 
 
+class CameBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a provider adds to the address it sends a browser back to."""
+
+    state: Text = ""
+    code: Text | None = None
+    error: Text | None = None
+    error_description: Text | None = None
+    error_uri: Text | None = None
+    iss: Text | None = None
+    session_state: Text | None = None
+    scope: Text | None = None
+
+
+class ProviderSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider by its issuer, and how this server is registered there, with the redirect address `/v1/auth/oidc/callback`."""
+
+    issuer: Text
+    client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    client_secret: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
 class PolicySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How people of the clinic begin to log in, and the roles of which a second factor is required."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from keepwell.domains.factors.errors import INVALID_POLICY, NO_FACTOR, SECOND_FACTOR_DELAYED
-from keepwell.domains.factors.models import LoginPolicyView, PasskeyView
+from keepwell.domains.factors.models import LoginPolicyView, OidcProviderView, PasskeyView
 from keepwell.domains.factors.routes.bodies import (
     CodeShown,
     Enrolment,
@@ -17,6 +17,7 @@ from keepwell.domains.factors.routes.bodies import (
     PasskeyRequest,
     PasskeyShown,
     PolicySetting,
+    ProviderSetting,
     RecoveryCodes,
     SecondFactorShown,
     StepUp,
@@ -78,3 +79,7 @@ SET_POLICY = Example(
     LoginPolicyView(["password", "passkey"], ["admin"], 1),
     (Refusal(INVALID_POLICY, faults=(Fault("/allowed", "no-way-in", "Allow password, magic-link or oidc."),)),),
 )
+_PROVIDER = OidcProviderView("https://login.clinic.example", "keepwell", 1)
+PROVIDER = Example(answer=_PROVIDER)
+SET_PROVIDER = Example(ProviderSetting(_PROVIDER.issuer, _PROVIDER.client_id, "from the provider"), _PROVIDER)
+CALLBACK = Example(answer=_LOGGED_IN)
