@@ -182,6 +182,7 @@ def second_factors(story: Story, admin: httpx.Client, mail: MailServer):
     with closing(Newcomer(admin, "clinician")) as me:
         set_up_and_log_in(story, me)
     by_policy(story, admin)
+    by_provider(story, admin)
     with closing(Newcomer(admin, "clinician")) as me:
         by_mail(story, me, mail)
 
@@ -219,6 +220,11 @@ def by_policy(story: Story, admin: httpx.Client):
             with closing(Newcomer(admin, "patient")) as patient:
                 story.ids[examples.CHALLENGE] = patient.log_in().json()["challenge"]
                 story.play(patient.client, "POST /v1/auth/second-factor/enrolment")
+
+
+def by_provider(story: Story, admin: httpx.Client):
+    story.play(admin, "PUT /v1/policy/oidc", version=0)
+    story.play(admin, "GET /v1/policy/oidc")
 
 
 def by_mail(story: Story, me: "Newcomer", mail: MailServer):

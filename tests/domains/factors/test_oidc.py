@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,7 +23,8 @@ def provider() -> Iterator[Provider]:
 
 
 async def configured(world: World, provider: Provider, **more: Any) -> Session:
-    """An administrator whose clinic takes the provider's word."""
+    """An administrator whose clinic takes the provider's word. The provider's clock is the machine's, and so is ours then."""
+    world.clock.set(datetime.now(UTC))
     admin = await world.logged_in("boss", "admin")
     body = {"issuer": provider.issuer, "client_id": provider.client_id, "client_secret": provider.client_secret, **more}
     answer = await world.send("PUT", "/v1/policy/oidc", admin, body, **{"if-match": '"0"'})
@@ -118,9 +120,9 @@ async def test_what_is_not_right_is_refused_with_a_reason(world: World, provider
             pass
     answer = await world.http.get("/v1/auth/oidc/callback", params=back)
     assert answer.status_code in (401, 503)
-    assert {"wrong secret": "provider-unreachable", "altered state": "challenge-expired"}.get(fault, "provider-refused") in {
-        reason for _, reason in await world.attempts()
-    }
+    reasons = [reason for _, reason in await world.attempts()]
+    # Whose login it was that has no state of ours, nobody knows.
+    assert reasons == {"wrong secret": ["provider-unreachable"], "altered state": []}.get(fault, ["provider-refused"])
 
 
 async def test_a_clinic_without_provider_or_with_one_that_is_away(world: World, provider: Provider):
