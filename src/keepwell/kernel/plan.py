@@ -30,7 +30,6 @@ from keepwell.kernel.problems import (
 )
 from keepwell.kernel.rehearsal import Claims, Decided, Rehearsal
 from keepwell.kernel.store import KeyRow, Loaded, StateRow
-from keepwell.kit.ids import new_id
 from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
 
@@ -458,7 +457,7 @@ class Plan:
         envelope = admitted.envelope
         done = action or ("read" if admitted.command_type.reads else admitted.command_type.name)
         kind, id_ = admitted.aggregate.kind, envelope.command.id
-        self.records.append(access_record(envelope, kind, id_, self._moment, done, outcome, version))
+        self.records.append(journal.access_record(envelope, kind, id_, self._moment, done, outcome, version))
 
     def _state_row(self, target: Target, snapshot: Snapshot) -> StateRow:
         tenant, kind, id_ = target
@@ -485,15 +484,6 @@ def compartment(aggregate: Aggregate, state: Any, keys: TenantKeys) -> bytes | N
     return None if subject is None else keys.blind(subject)
 
 
-def access_record(who: Any, kind: str, entity: UUID, at: datetime, action: str, outcome: str, version: int = 0) -> StoredAccess:
-    """An access record of what `who` (anything with an actor and an origin) did or was refused."""
-    actor, origin, id_ = who.actor, who.origin, new_id()
-    agent = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
-    digest = journal.access_digest(actor.tenant, entity, at, id_, kind, action, *agent)
-    hash_ = journal.access_hash(digest, version, outcome)
-    return StoredAccess(actor.tenant, entity, at, id_, kind, version, action, outcome, *agent, hash_)
-
-
 def _refused(admitted: Admitted, refusal: Refusal, snapshot: Snapshot | None = None) -> Outcome:
     version = 0 if snapshot is None else snapshot.version
     return Outcome(admitted.aggregate.kind, admitted.envelope.command.id, version, refusal=refusal)
@@ -507,6 +497,5 @@ __all__ = [
     "Plan",
     "Target",
     "UnreadableError",
-    "access_record",
     "compartment",
 ]

@@ -23,12 +23,12 @@ from keepwell.kernel.execute import Executor, Parcel
 from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
-from keepwell.kernel.journal import Entry
+from keepwell.kernel.journal import Entry, access_record
 from keepwell.kernel.key_watch import KeyWatch
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
 from keepwell.kernel.permissions import Grant, Permission, grant
-from keepwell.kernel.plan import Environment, access_record
+from keepwell.kernel.plan import Environment
 from keepwell.kernel.position import KEY as POSITION_KEY
 from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
