@@ -38,8 +38,8 @@ ENDLESS = ("/v1/responses/{id}/events",)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own: accounts are disabled and forms retired here, as the document allows."""
-    with running(tmp_path_factory.mktemp("openapi") / "data") as server:
+    """A server of its own: accounts are disabled and forms retired here, as the document allows. Its mail goes nowhere."""
+    with running(tmp_path_factory.mktemp("openapi") / "data", settings={"smtp_url": "smtp://127.0.0.1:9"}) as server:
         yield server
 
 
