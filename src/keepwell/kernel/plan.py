@@ -76,10 +76,7 @@ class LookupRow(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """What every plan of a process shares. `derived` is the process's cache over immutable aggregates.
-
-    `recency`: for how long who has proved who they are need not do so again for what is sensitive.
-    """
+    """What every plan of a process shares. `derived` caches over immutable aggregates; `recency`: how long a proof of who one is lasts."""
 
     catalog: Catalog
     codec: Codec

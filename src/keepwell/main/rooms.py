@@ -100,7 +100,7 @@ class Rooms:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
-        parts = factors.FactorGate(kernel, kernel.ring.derive, _factors(settings))
+        parts = factors.FactorGate(kernel, _factors(settings))
         self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), parts.gate)
         self.factors = factors.FactorService(kernel, self.identity, parts)
         self.questionnaires = questionnaires.QuestionnaireService(kernel)

@@ -1,6 +1,6 @@
 """Second factors, other ways in, and what clinics ask for: one gate behind every login, and what people do with their own."""
 
-from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -34,12 +34,11 @@ class FactorSettings(msgspec.Struct, frozen=True):
 class FactorGate:
     """The part that stands behind every login: made before identity, which asks it."""
 
-    def __init__(self, kernel: Kernel, derive: Callable[[str], bytes], settings: FactorSettings) -> None:
+    def __init__(self, kernel: Kernel, settings: FactorSettings) -> None:
         self.settings = settings
-        self.derive = derive
-        self.tickets = Tickets(derive, kernel.clock)
+        self.tickets = Tickets(partial(kernel.ring.derive, "keepwell login ticket v1"), kernel.clock)
         self.passkeys = Passkeys(self.tickets, settings.public_url)
-        self.presenter = Presenter(kernel, self.passkeys, derive)
+        self.presenter = Presenter(kernel, self.passkeys)
         self.gate = Gate(kernel, self.tickets, self.passkeys)
 
 
@@ -54,7 +53,7 @@ class FactorService:
         wanted = parts.settings
         smtp = Smtp(wanted.smtp_url, wanted.mail_from) if wanted.smtp_url else None
         fetcher = Fetcher(private=wanted.oidc_allow_private)
-        self.oidc = Oidc(kernel, identity, parts.tickets, parts.presenter, parts.derive, wanted.public_url, fetcher)
+        self.oidc = Oidc(kernel, identity, parts.tickets, parts.presenter, wanted.public_url, fetcher)
         self.links = Links(kernel, identity, parts.gate, parts.tickets, parts.presenter, wanted.public_url, smtp)
 
     async def policy(self, actor: Actor, origin: Origin) -> LoginPolicyView:

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 from base64 import b64encode, urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from hmac import compare_digest
 from secrets import token_urlsafe
 from typing import Any
@@ -134,7 +135,6 @@ class Oidc:
         identity: IdentityService,
         tickets: Tickets,
         presenter: Presenter,
-        derive: Callable[[str], bytes],
         public_url: str,
         fetcher: Fetcher,
     ) -> None:
@@ -143,7 +143,7 @@ class Oidc:
         self._tenants: TenantService = identity.tenants
         self._tickets = tickets
         self._presenter = presenter
-        self._key = derive("keepwell oidc v1")
+        self._key = partial(kernel.ring.derive, "keepwell oidc v1")
         self._redirect = public_url + CALLBACK
         self.fetcher = fetcher
         self._providers = Providers(fetcher, kernel.clock)
@@ -258,7 +258,7 @@ class Oidc:
 
     async def _person(self, attempt: Attempt, tenant: UUID, claims: _Claims, origin: Origin) -> UUID:
         """The person a subject is; the first time, by an address that the provider has verified."""
-        id_ = keyed_id(hmac.digest(self._key, msgspec.json.encode((str(tenant), claims.iss, claims.sub)), hashlib.sha256))
+        id_ = keyed_id(hmac.digest(self._key(), msgspec.json.encode((str(tenant), claims.iss, claims.sub)), hashlib.sha256))
         read = Read("federated-identity", id_, operator(tenant), origin, Permission("FederatedIdentity", "r"), "login.oidc")
         try:
             linked: FederatedIdentity = (await self._kernel.read(read)).state
@@ -289,7 +289,7 @@ class Oidc:
             raise
 
     def _secret(self, ticket: Ticket, purpose: str) -> str:
-        return _text(hmac.digest(self._key, purpose.encode() + ticket.id.bytes, hashlib.sha256))
+        return _text(hmac.digest(self._key(), purpose.encode() + ticket.id.bytes, hashlib.sha256))
 
 
 async def _refused(attempt: Attempt, reason: Reason, refusal: Refusal) -> Refused:

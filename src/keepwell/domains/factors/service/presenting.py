@@ -1,6 +1,7 @@
 """Presenting something to be checked against what a person has, and what came of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from hmac import digest as keyed
 from typing import Any
@@ -32,14 +33,14 @@ class Shown(msgspec.Struct, frozen=True):
 class Presenter:
     """Checks what people present, in the name of the person a ticket is for."""
 
-    def __init__(self, kernel: Kernel, passkeys: Passkeys, derive: Callable[[str], bytes]) -> None:
+    def __init__(self, kernel: Kernel, passkeys: Passkeys) -> None:
         self._kernel = kernel
         self._passkeys = passkeys
-        self._key = derive("keepwell recovery code v1")
+        self._key = partial(kernel.ring.derive, "keepwell recovery code v1")
 
     def digest(self, user: UUID, code: str) -> bytes:
         """A recovery code as it is stored: worth nothing without the key."""
-        return keyed(self._key, user.bytes + tidy(code).encode(errors="replace"), sha256)
+        return keyed(self._key(), user.bytes + tidy(code).encode(errors="replace"), sha256)
 
     async def factors(self, tenant: UUID, user: UUID, origin: Origin) -> Factors:
         """What a person has, for checking a signature against it. Raises `Refused` when the database is out of reach."""

@@ -22,10 +22,10 @@ _MAC_BYTES = 32
 
 
 class Tickets:
-    """Issues and reads tickets under a key derived from the master key."""
+    """Issues and reads tickets under an installation-wide key, which is there once the database was reached."""
 
-    def __init__(self, derive: Callable[[str], bytes], clock: Clock) -> None:
-        self._key = derive("keepwell login ticket v1")
+    def __init__(self, key: Callable[[], bytes], clock: Clock) -> None:
+        self._key = key
         self._clock = clock
 
     def until(self, seconds: int) -> int:
@@ -39,7 +39,7 @@ class Tickets:
     def sealed(self, ticket: Ticket) -> bytes:
         """The bytes of a ticket: what authenticators sign as a challenge."""
         body = msgspec.msgpack.encode(ticket)
-        return hmac.digest(self._key, body, hashlib.sha256) + body
+        return hmac.digest(self._key(), body, hashlib.sha256) + body
 
     def read(self, text: str, *purposes: Purpose) -> Ticket:
         """What a ticket says that is ours, for one of these purposes, and not too old.
@@ -58,7 +58,7 @@ class Tickets:
     def opened(self, sealed: bytes, *purposes: Purpose) -> Ticket:
         """As `read`, from the bytes."""
         mac, body = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, hmac.digest(self._key, body, hashlib.sha256)):
+        if not hmac.compare_digest(mac, hmac.digest(self._key(), body, hashlib.sha256)):
             raise Refused(Refusal(CHALLENGE_EXPIRED))
         ticket = msgspec.msgpack.decode(body, type=Ticket)
         if ticket.purpose not in purposes or ticket.until <= self._clock.now().timestamp():

@@ -2,8 +2,8 @@
 
 from keepwell.platform.migrations import run_sql
 
-revision = "0010_factors"
-down_revision = "0009_flags"
+revision = "0011_factors"
+down_revision = "0010_rotation"
 
 
 def upgrade() -> None:
