@@ -76,7 +76,7 @@ class LookupRow(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """What every plan of a process shares. `derived` caches over immutable aggregates; `recency`: how long a proof of who one is lasts."""
+    """What every plan of a process shares. `derived` caches; `recency` is for how long a proof of who one is serves."""
 
     catalog: Catalog
     codec: Codec
