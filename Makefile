@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long chaos check format bench constraints clean
+.PHONY: help setup run test test-long chaos check format permissions bench constraints clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,9 @@ check: $(READY) ## formatting, lint, types, import contracts, migrations
 format: $(READY) ## put the code in the one form
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+permissions: $(READY) ## print who may do what into docs/permissions.md
+	@$(BIN)/python -m tests.support.permissions_page > docs/permissions.md.new && mv docs/permissions.md.new docs/permissions.md
 
 bench: $(READY) ## measure the command path against bare PostgreSQL
 	@exec $(BIN)/python -m bench

@@ -20,7 +20,7 @@ from keepwell.platform.master_key import master_key
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.settings import Settings
 
-_PASSWORD = "bench-pass-for-nobody"  # noqa: S105 - of accounts that live as long as a bench
+PASSWORD = "bench-pass-for-nobody"  # noqa: S105 - of accounts that live as long as a bench
 _ORIGIN = Origin("cli", "bench-set-up")
 _ITEMS = 12
 _AT_ONCE = 8
@@ -74,7 +74,7 @@ async def open_clinics(servers: EmbeddedServers, data: Path, slugs: Sequence[str
     async def one(slug: str) -> Opened:
         clinic = await clinics.ensure(slug, f"Clinic {slug}", _ORIGIN)
         email = f"clinician@{slug}.test"
-        await people.users.create_user(clinic.id, email, "A clinician", "clinician", _PASSWORD, _ORIGIN)
+        await people.users.create_user(clinic.id, email, "A clinician", "clinician", PASSWORD, _ORIGIN)
         return Opened(slug, email)
 
     try:
@@ -89,7 +89,7 @@ async def targets(url: str, clinic: Opened, count: int) -> list[Target]:
     """Logs in, publishes the form, and begins `count` responses with all questions answered."""
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         login = await _sent(
-            client.post("/v1/auth/login", json={"email": clinic.email, "password": _PASSWORD, "clinic": clinic.slug})
+            client.post("/v1/auth/login", json={"email": clinic.email, "password": PASSWORD, "clinic": clinic.slug})
         )
         token = login["access_token"]
         client.headers["authorization"] = f"Bearer {token}"

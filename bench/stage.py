@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _CONNECTIONS = 200
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+UNLIMITED = {f"KEEPWELL_RATE_{name}": "0" for name in ("ADDRESS", "USER", "TENANT", "LOGIN", "REFRESH")}
+"""Settings under which callers may ask as much as they can: a bench is one address and few people."""
 
 
 class NotReadyError(Exception):
@@ -84,8 +86,13 @@ def databases(data: Path) -> Generator[EmbeddedServers]:
 
 
 @contextmanager
-def keepwell(folder: Path, *, gather: bool = True, processes: int = PROCESSES) -> Generator[Server]:
-    """`keepwell serve` on the data directory in `folder`, its log written to a file as in production."""
+def keepwell(
+    folder: Path, *, gather: bool = True, processes: int = PROCESSES, settings: Mapping[str, str] | None = None
+) -> Generator[Server]:
+    """`keepwell serve` on the data directory in `folder`, its log written to a file as in production.
+
+    Without `settings` callers are not limited.
+    """
     program = shutil.which("keepwell", path=str(Path(sys.executable).parent))
     if program is None:
         raise NotReadyError("keepwell is not installed in this environment")
@@ -96,6 +103,7 @@ def keepwell(folder: Path, *, gather: bool = True, processes: int = PROCESSES) -
         "KEEPWELL_GATHER": "true" if gather else "false",
         "KEEPWELL_ACCESS_TOKEN_LIFETIME_S": "3600",
         "KEEPWELL_ROOM_IDLE_S": "3600",
+        **(UNLIMITED if settings is None else settings),
     }
     log = folder / f"keepwell-{port}.log"
     command = [program, "serve", "--port", str(port), "--workers", str(processes)]

@@ -11,17 +11,25 @@ import pytest
 import valkey
 
 from keepwell.platform.embedded import client_program
-from tests.support import canary_factors, canary_fhir, canary_legacy
+from tests.support import canary_factors, canary_fhir, canary_keys, canary_legacy, canary_login
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
 from tests.support.chaos import recovered
+from tests.support.leak_reports import Publisher, Signer
 from tests.support.server import Server, running
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "data", settings={"log_level": "debug"}) as server:
-        yield server
+def signer() -> Signer:
+    return Signer("canaries")
+
+
+@pytest.fixture
+def server(tmp_path: Path, signer: Signer) -> Iterator[Server]:
+    with Publisher(signer).serving() as reporters:
+        settings = {"log_level": "debug", "leak_keys_url": reporters.url}
+        with running(tmp_path / "data", settings=settings) as server:
+            yield server
 
 
 class Sinks:
@@ -132,7 +140,7 @@ def in_trouble(server: Server, planter: Planter) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_health_information_is_seen_nowhere_in_clear(server: Server, tmp_path: Path):
+def test_health_information_is_seen_nowhere_in_clear(server: Server, signer: Signer, tmp_path: Path):
     secret, named = Canaries(), Canaries("Kwechoedq")
     planter = Planter(server.base, secret, named)
     try:
@@ -148,6 +156,8 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, tmp_path: P
         canary_factors.plant(planter)
         canary_fhir.plant(planter)
         canary_legacy.plant(planter)
+        canary_keys.plant(planter, signer)
+        canary_login.plant(planter)
         planter.everywhere(document)
         planter.sign_in("admin@demo.test")  # one of the routes was the way out
         planter.garbage()

@@ -60,8 +60,17 @@ def variables(server: Server) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {token}", "If-Match": f'"{version}"'}
         httpx.patch(f"{server.base}/v1/responses/{response}", json=change, headers=headers).raise_for_status()
     person = {"email": f"{uuid4()}@demo.test", "name": "Somebody", "role": "clinician", "password": PASSWORD}
+    issued = post(server.base, "/v1/keys", token, {"name": "Import", "scopes": ["system/Questionnaire.rs"]})
+    assert server.cli("keys", "leaked", given=issued["token"]).returncode == 0
+    incidents = httpx.get(f"{server.base}/v1/incidents", headers={"Authorization": f"Bearer {token}"}).json()["items"]
+    emergency = post(server.base, "/v1/break-glass", spare["access_token"], {"reason": "something that cannot wait"})
+    vendor = post(server.base, "/v1/vendors", token, {"name": str(uuid4()), "touches": []})
     return {
         "base": server.base,
+        "apikey": post(server.base, "/v1/keys", token, {"name": "Import", "scopes": ["system/Questionnaire.rs"]})["key"]["id"],
+        "incident": incidents[0]["id"],
+        "emergency": emergency["break_glass"]["id"],
+        "vendor": vendor["id"],
         "token": token,
         "refresh": spare["refresh_token"],
         "session": str(uuid4()),

@@ -23,10 +23,21 @@ from keepwell.platform.settings import ProcessKind, Settings
 from tests.support.problems import code_of
 
 PREFIXES = ("/v1/", "/fhir/", "/health/", "/problems/")
-PLACES = {"/", "/auth/link", "/docs", "/docs/graphql-migration", "/graphql", "/metrics", "/openapi.json", "/problems"}
+PLACES = {
+    "/",
+    "/.well-known/jwks.json",
+    "/auth/link",
+    "/docs",
+    "/docs/graphql-migration",
+    "/graphql",
+    "/metrics",
+    "/openapi.json",
+    "/problems",
+}
 CREDENTIAL = re.compile(r"token|secret|password|passkey|credential|recovery|one_time|api_key", re.IGNORECASE)
 NEVER_COMPRESSED = {
     "/v1/audit": "request ids in it are chosen by people who are not even logged in",
+    "/v1/keys/{id}/activity": "the audit is in it",
     "/fhir/R4/AuditEvent": "as the audit",
     "/fhir/R4/AuditEvent/_search": "as the audit",
     "/fhir/R4/AuditEvent/{event}": "as the audit",
@@ -38,6 +49,7 @@ WITHOUT_VERSION = {
     "/problems/{code}": "named by its content instead",
     "/v1/responses/{id}/diff": "two versions, not one",
     "/v1/responses/{id}/history": "a list",
+    "/v1/keys/{id}/activity": "counts, which change with every use",
     "/v1/participants/{id}/history": "a list",
     **{f"/fhir/R4/{name}/{{id}}/_history": "a list" for name in ("Questionnaire", "QuestionnaireResponse", "Patient")},
 }
@@ -45,11 +57,15 @@ NOT_OVER_HTTP = {
     "bad-request": "no request, so no operation",
     "focus-held": "said in a live room",
     "idle": "said in a live room",
+    "incident-open": "nobody opens one by hand: what happens again becomes a note",
     "invalid-tenant": "clinics are made at the command line",
+    "no-such-clinic": "keys are changed at the command line",
+    "wrong-master-key": "keys are changed at the command line",
     "slug-taken": "clinics are made at the command line",
     "too-fast": "said in a live room",
     "too-much-at-once": "of one operation among many, in its outcome",
     "too-slow": "said in a live room",
+    "vendor-without-agreement": "said to who is about to send health information to a vendor",
 }
 
 

@@ -60,6 +60,7 @@ def test_secrets_are_said_to_be_set_and_no_more(monkeypatch: pytest.MonkeyPatch)
         ("DATABASE_AUDITOR_URL", ""),
         ("REPLICA_URLS", "postgresql://h/d,planted-secret"),
         ("VALKEY_URL", "planted-secret"),
+        ("LEAK_KEYS_URL", "file:///planted-secret"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str):

@@ -64,8 +64,8 @@ class Canaries:
         self._remember(label, value.encode())
         return value
 
-    def given(self, value: str, label: str) -> str:
-        """A secret that the server made: it is looked for like a canary."""
+    def known(self, value: str, label: str) -> str:
+        """A value that the server made, such as the secret of a key: it is looked for like a canary."""
         self._remember(label, value.encode())
         return value
 

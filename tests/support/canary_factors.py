@@ -32,11 +32,11 @@ def set_up(planter: Planter, headers: dict[str, str]) -> tuple[Authenticator, st
     app = planter.send("POST /v1/auth/factors/totp", headers=headers, expected=201).json()["secret"]
     confirm = "POST /v1/auth/factors/totp/confirm"
     planter.send(confirm, json={"code": secret.text("wrong code")}, headers=headers, expected=401)
-    secret.given(app, "secret of an app")
+    secret.known(app, "secret of an app")
     code = app_code(app, datetime.now(UTC) - timedelta(seconds=30))
     planter.send(confirm, json={"code": code}, headers=headers, expected=200)
     codes: list[str] = planter.send("POST /v1/auth/factors/recovery-codes", headers=headers, expected=201).json()["codes"]
-    secret.given(codes[0], "recovery code")
+    secret.known(codes[0], "recovery code")
     begun = planter.send("POST /v1/auth/factors/passkeys/options", headers=headers, expected=200).json()
     body = {"challenge": begun["challenge"], "name": secret.text("name of a passkey")}
     add = "POST /v1/auth/factors/passkeys"

@@ -93,8 +93,27 @@ class Planter:
         self.send("GET /v1/auth/me", headers=headers, expected=200)
         self.send("GET /v1/auth/sessions", headers=headers, expected=200)
         self.send("DELETE /v1/auth/sessions/{id}", f"/v1/auth/sessions/{uuid4()}", headers=headers, expected=404)
+        self.send("DELETE /v1/auth/sessions", headers=headers, expected=200)
+        self.send("DELETE /v1/users/{id}/sessions", f"/v1/users/{uuid4()}/sessions", expected=404)
+        self._in_a_browser(credentials)
         self.send("POST /v1/auth/logout", headers=headers, expected=204)
         self.send("GET /v1/auth/me", headers=headers, expected=401)
+
+    def _in_a_browser(self, credentials: dict[str, str]) -> None:
+        """A session in a cookie, and cookies and origins that are none of ours."""
+        secret, name = self.secret, "keepwell-session="
+        own = {"Sec-Fetch-Site": "same-origin", "Authorization": ""}
+        entered = self.send("POST /v1/auth/login", json={**credentials, "cookies": True}, headers=own, expected=200)
+        cookie = entered.headers["set-cookie"].partition(";")[0]
+        with httpx.Client(base_url=self._base, headers={"Sec-Fetch-Site": "same-origin"}) as page:
+            for sent, status in ((cookie, 200), (name + secret.text("cookie"), 401), (f"{cookie}{secret.text('tail')}", 401)):
+                answer = page.get("/v1/auth/me", headers={"Cookie": sent})
+                assert answer.status_code == status
+                if status == 401:
+                    self.refusals.append(("GET /v1/auth/me", answer))
+            for header in ("Sec-Fetch-Site", "Origin"):
+                answer = page.post("/v1/auth/logout", headers={"Cookie": cookie, header: secret.text(f"header {header}")})
+                self.refusals.append(("POST /v1/auth/logout", answer))
 
     def strangers(self) -> None:
         """People who cannot log in: nothing of what they type may stay anywhere."""

@@ -1,9 +1,12 @@
 """One aggregate decided on without any kernel: guard, decide, evolve, and the events kept."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from keepwell.domains import questionnaires
 from keepwell.domains.questionnaires import Questionnaire
@@ -19,7 +22,11 @@ class Desk:
     """Decides commands of one aggregate in order. `forms` are the questionnaires a decision can see, by id."""
 
     def __init__(
-        self, aggregate: Aggregate, forms: Mapping[UUID, Questionnaire] | None = None, subject: str | None = None
+        self,
+        aggregate: Aggregate,
+        forms: Mapping[UUID, Questionnaire] | None = None,
+        subject: str | None = None,
+        scopes: tuple[str, ...] = (),
     ) -> None:
         self.aggregate = aggregate
         self.state: Any = None
@@ -29,7 +36,7 @@ class Desk:
         self._forms = dict(forms or {})
         self._derived = {id_: questionnaires.AGGREGATES[0].derive(form) for id_, form in self._forms.items()}  # type: ignore[misc]
         self._commands = {command.type: command for command in aggregate.commands}
-        self._actor = Actor(new_id(), new_id(), "clinician", (), subject=subject)
+        self._actor = Actor(new_id(), new_id(), "clinician", scopes, subject=subject)
 
     def do(self, command: Command, seen: int | None = None) -> Refusal | None:
         """Carries a command out; the refusal when it was not. One made from version `seen` is merged into what came since."""
@@ -55,6 +62,17 @@ class Desk:
             self.state = self.aggregate.evolve(self.state, event)
             self.events.append(event)
         return None
+
+    def forward(self, **parts: float) -> None:
+        """Lets time pass."""
+        self.now += timedelta(**parts)
+
+    @contextmanager
+    def as_another(self) -> Generator[None]:
+        """While inside, another person of the same role acts."""
+        actor, self._actor = self._actor, msgspec.structs.replace(self._actor, id=new_id())
+        yield
+        self._actor = actor
 
     def _merged(
         self, command_type: CommandType, command: Command, context: Context, seen: int

@@ -187,6 +187,7 @@ def _value(type_: str, at: datetime) -> Any:
         "bigint": number,
         "boolean": True,
         "timestamp with time zone": at,
+        "date": at.date(),
     }
     assert type_ in made, f"teach the isolation matrix to make a value of type {type_}"
     return made[type_]

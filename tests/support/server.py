@@ -37,7 +37,7 @@ def free_port() -> int:
 class Server:
     """One `keepwell serve`. `settings` are further KEEPWELL_* variables, named without the prefix, in lower case.
 
-    `superuser` is the URL of a database that is not the embedded one.
+    `superuser` is the URL of a database that is not the embedded one, `zone` the machine's time zone.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Server:
         demo: bool = True,
         settings: Mapping[str, str] | None = None,
         superuser: str | None = None,
+        zone: str = "UTC",
     ) -> None:
         self.directory = directory.absolute()
         self.workers = workers
@@ -59,7 +60,7 @@ class Server:
         self._superuser = superuser
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         given = {f"KEEPWELL_{name.upper()}": value for name, value in (settings or {}).items()}
-        self.environment = {**inherited, "KEEPWELL_DATA_DIR": str(self.directory), **given}
+        self.environment = {**inherited, "TZ": zone, "KEEPWELL_DATA_DIR": str(self.directory), **given}
         self._child: subprocess.Popen[bytes] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -130,9 +131,9 @@ class Server:
             self._child.wait(10)
 
     @contextlib.contextmanager
-    def beside(self) -> Generator["Beside"]:
-        """One more API process of the same installation, on a port of its own."""
-        beside = Beside(self)
+    def beside(self, zone: str = "UTC") -> Generator["Beside"]:
+        """One more API process of the same installation, on a port of its own and in a time zone of its own."""
+        beside = Beside(self, zone)
         beside.start()
         try:
             yield beside
@@ -241,7 +242,8 @@ class Server:
 class Beside:
     """`keepwell api` on the data directory of a server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, zone: str = "UTC") -> None:
+        self._zone = zone
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self._server = server
@@ -253,7 +255,7 @@ class Beside:
             self._child = subprocess.Popen(
                 [PROGRAM, "api", "--port", str(self.port)],
                 cwd=self._server.output,
-                env=self._server.environment,
+                env={**self._server.environment, "TZ": self._zone},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

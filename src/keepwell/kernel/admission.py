@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 
 from keepwell.kernel.aggregate import Aggregate, Catalog, CommandType
-from keepwell.kernel.envelope import Envelope
-from keepwell.kernel.permissions import Grant, grant
+from keepwell.kernel.envelope import Actor, Envelope, Origin
+from keepwell.kernel.permissions import Grant, grant, within
 from keepwell.kernel.problems import FORBIDDEN, PRECONDITION_REQUIRED, Refusal
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -37,6 +37,14 @@ class Admitted(msgspec.Struct, frozen=True):
         return credential if sensitive is not None and sensitive(self.envelope.command) else None
 
 
+ELSEWHERE = Refusal(FORBIDDEN, "The key may not be used from this address.")
+
+
+def in_place(actor: Actor, origin: Origin) -> bool:
+    """Whether an actor may act from where it is."""
+    return not actor.networks or within(origin.address, actor.networks)
+
+
 def admit(catalog: Catalog, envelope: Envelope) -> Admitted:
     """Checks what needs no state. A refusal here is recorded but never kept for replay."""
     aggregate, command_type = catalog.commands[type(envelope.command)]
@@ -44,6 +52,8 @@ def admit(catalog: Catalog, envelope: Envelope) -> Admitted:
     refusal = None
     if granted is None:
         refusal = Refusal(FORBIDDEN, f"This needs {command_type.permission.resource}.{command_type.permission.action}.")
+    elif not in_place(envelope.actor, envelope.origin):
+        refusal = ELSEWHERE
     elif command_type.guarded and envelope.if_match is None:
         refusal = Refusal(PRECONDITION_REQUIRED, "Send If-Match with the version you saw.")
     if refusal is not None or envelope.idempotency_key is None:

@@ -20,8 +20,10 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Actor(msgspec.Struct, frozen=True):
     """Who acts, in which clinic, with which scopes.
 
-    `credential` is the session that must still be live when the command or read runs; None only for the system itself.
+    `credential` is the session or key that must still be live when the command or read runs; None only for the system itself.
     `subject` is the FHIR reference of the actor's own compartment, such as `Patient/<id>`.
+    `purpose` is what the credential was given for, and counts before what the request is for. `networks`: it may be used from
+    addresses in these only; empty: from anywhere.
     """
 
     tenant: UUID
@@ -30,12 +32,15 @@ class Actor(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...]
     credential: UUID | None = None
     subject: str | None = None
+    purpose: str = ""
+    networks: tuple[str, ...] = ()
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a command came from. None of it is health information; but for `position` all of it reaches journal and logs.
+    """Where a command came from. But for `position` and `address` it reaches journal and logs, and is no health information.
 
-    `position` is what the caller's session has seen, where replicas may answer it.
+    `position` is what the caller's session has seen, where replicas may answer it. `address` is the caller's, where it has one:
+    it identifies a person by HIPAA, so it is compared, and never written down.
     """
 
     door: str
@@ -43,6 +48,7 @@ class Origin(msgspec.Struct, frozen=True):
     traceparent: str | None = None
     purpose: str = "TREAT"
     position: Position | None = None
+    address: str = ""
 
 
 class Envelope(msgspec.Struct, frozen=True):

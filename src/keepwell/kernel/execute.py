@@ -24,7 +24,7 @@ from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
 from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
-from keepwell.kernel.plan import CREDENTIAL_KIND, Environment, NeedMoreError, Past, Plan, Target
+from keepwell.kernel.plan import Environment, NeedMoreError, Past, Plan, Target
 from keepwell.kernel.preconditions import mergeable
 from keepwell.kernel.problems import (
     CONFLICT,
@@ -376,8 +376,6 @@ def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
                 want.keys.add(each.key)
             if each.envelope.actor.credential is not None:
                 want.credentials.add(each.envelope.actor.credential)
-            if (credential := each.proof_of) is not None:
-                want.aggregates.add((CREDENTIAL_KIND, credential))
     return wanted
 
 

@@ -6,6 +6,7 @@ A `patient/` scope allows the action only on what belongs to the actor's own com
 
 import re
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 
 import msgspec
 
@@ -48,3 +49,26 @@ def grant(scopes: tuple[str, ...], permission: Permission) -> Grant | None:
     if levels & {"user", "system"}:
         return Grant(own_compartment_only=False)
     return Grant(own_compartment_only=True) if levels else None
+
+
+def covers(scopes: tuple[str, ...], wanted: str) -> bool:
+    """Whether who has `scopes` may do everything in the clinic that the scope `wanted` allows: nobody passes on what they lack.
+
+    Raises:
+        ValueError: `wanted` is not a SMART v2 scope.
+    """
+    _, resource, letters = parse_scope(wanted)
+    grants = (grant(scopes, Permission(resource, letter)) for letter in letters)
+    return all(granted is not None and not granted.own_compartment_only for granted in grants)
+
+
+@lru_cache(maxsize=16_384)
+def within(address: str, networks: tuple[str, ...]) -> bool:
+    """Whether an address lies in one of the networks, each such as `192.0.2.0/24` or `2001:db8::/32`."""
+    try:
+        there = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(there, IPv6Address) and there.ipv4_mapped is not None:
+        there = there.ipv4_mapped
+    return any(there in ip_network(network) for network in networks)

@@ -22,10 +22,10 @@ from keepwell.kernel.permissions import Permission, grant
 from keepwell.kernel.preconditions import compartment_kept, existence, mergeable, version_matched
 from keepwell.kernel.problems import (
     ABORTED,
+    ENDED,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
     STEP_UP_REQUIRED,
-    UNAUTHENTICATED,
     Refusal,
 )
 from keepwell.kernel.rehearsal import Claims, Decided, Rehearsal
@@ -34,7 +34,6 @@ from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
 
 Target = tuple[UUID, str, UUID]
-CREDENTIAL_KIND = "session"
 
 
 class NeedMoreError(Exception):
@@ -275,28 +274,29 @@ class Plan:
         """Why the actor's credential does not carry the command; None when it does, or the system itself acts."""
         tenant, credential = admitted.envelope.actor.tenant, admitted.envelope.actor.credential
         if credential is not None and not self._live(tenant, credential):
-            return Refusal(UNAUTHENTICATED, "The session has ended.")
+            return ENDED
         if admitted.proof_of is not None and not self._proven(tenant, admitted.proof_of):
             return Refusal(STEP_UP_REQUIRED)
         return None
 
     def _live(self, tenant: UUID, credential: UUID) -> bool:
-        snapshot = self._states.get((tenant, CREDENTIAL_KIND, credential))
-        if snapshot is None:
-            return (tenant, credential) in self._loaded.credentials
-        valid_until = self._environment.catalog.kinds[CREDENTIAL_KIND].valid_until
-        until = valid_until(snapshot.state) if valid_until else None
-        return until is not None and until > self._moment
+        for kind, valid_until in self._environment.catalog.credentials.items():
+            if (snapshot := self._states.get((tenant, kind, credential))) is not None:
+                until = valid_until(snapshot.state)
+                return until is not None and until > self._moment
+        return (tenant, credential) in self._loaded.credentials
 
     def _proven(self, tenant: UUID, credential: UUID) -> bool:
         """Whether the holder of a credential proved a short while ago who they are."""
-        target = (tenant, CREDENTIAL_KIND, credential)
-        if target not in self._known and target not in self._states:
-            raise NeedMoreError({target})
-        snapshot, authenticated_at = self._current(target), self._environment.catalog.kinds[CREDENTIAL_KIND].authenticated_at
-        if snapshot is None or authenticated_at is None:
-            return False
-        return self._moment - authenticated_at(snapshot.state) <= self._environment.recency
+        for kind, authenticated_at in self._environment.catalog.proofs.items():
+            target = (tenant, kind, credential)
+            if target not in self._known and target not in self._states:
+                raise NeedMoreError({target})
+            snapshot = self._current(target)
+            at = None if snapshot is None else authenticated_at(snapshot.state)
+            if at is not None:
+                return self._moment - at <= self._environment.recency
+        return False
 
     def _earlier(self, tenant: UUID, key: bytes) -> tuple[bytes, Outcome] | None:
         claimed = self._claimed.get((tenant, key))
@@ -446,7 +446,7 @@ class Plan:
         )
         payload = self._environment.codec.seal_event(self._keys[actor.tenant], kind, id_, version, event)
         name, command = journal.event_name(event), admitted.command_type.name
-        who = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
+        who = (actor.id, actor.role, origin.door, origin.request_id, actor.purpose or origin.purpose)
         hash_ = journal.entry_hash(previous, actor.tenant, kind, id_, version, now, name, command, *who, payload)
         return StoredEntry(actor.tenant, kind, id_, version, now, name, command, *who, payload, previous, hash_)
 

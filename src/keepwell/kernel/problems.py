@@ -139,6 +139,9 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
 PRECONDITION_REQUIRED = ProblemType(
     "precondition-required", 428, "If-Match is required", "Read the resource and send its ETag in If-Match."
 )
+RATE_LIMITED = ProblemType(
+    "rate-limited", 429, "Too many requests", "Send fewer, and the next one after Retry-After seconds.", kept=False
+)
 INTERNAL = ProblemType(
     "internal-error", 500, "Something went wrong on our side", "Try again; if it stays, report the request id.", kept=False
 )
@@ -172,11 +175,15 @@ SHARED: tuple[ProblemType, ...] = (
     INVALID_BODY,
     IDEMPOTENCY_KEY_REUSED,
     PRECONDITION_REQUIRED,
+    RATE_LIMITED,
     INTERNAL,
     OVERLOADED,
     UNAVAILABLE,
     OUTCOME_UNKNOWN,
 )
+
+ENDED = Refusal(UNAUTHENTICATED, "The session has ended, or the key is no longer valid.")
+"""What whoever acts with a credential is told once it is worth nothing."""
 
 ABORTED = Refusal(CONFLICT, "Another operation of this atomic call was refused.")
 """What comes of a command that would have been carried out, were it not for another one of its list."""

@@ -19,7 +19,7 @@ from keepwell.kernel.envelope import Actor, Origin, Snapshot
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
 from keepwell.kernel.permissions import Permission
-from keepwell.kernel.problems import FORBIDDEN, INTERNAL, NOT_FOUND, OVERLOADED, UNAUTHENTICATED, UNAVAILABLE, Refusal, Refused
+from keepwell.kernel.problems import ENDED, FORBIDDEN, INTERNAL, NOT_FOUND, OVERLOADED, UNAVAILABLE, Refusal, Refused
 from keepwell.kernel.store import ReadRow
 from keepwell.kit.ids import NIL, new_id
 from keepwell.kit.time import Clock
@@ -38,7 +38,7 @@ _FAILURES = (
 _UNREADABLE = Refusal(INTERNAL, "What is stored cannot be read.")
 _LOCKED = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
 REFUSALS = {
-    "unauthenticated": Refusal(UNAUTHENTICATED, "The session has ended."),
+    "unauthenticated": ENDED,
     "not-found": Refusal(NOT_FOUND),
     "forbidden": Refusal(FORBIDDEN, "It belongs to another person."),
 }
@@ -223,7 +223,7 @@ def refusal_for(error: Exception) -> Refusal | None:
 def row_of(read: Read, keys: TenantKeys, at: datetime, *, own: bool, known: bytes | None) -> ReadRow:
     """What the statement needs of one read. `own` holds it to the actor's own compartment."""
     actor, origin, id_ = read.actor, read.origin, new_id()
-    agent = (actor.id, actor.role, origin.door, origin.request_id, origin.purpose)
+    agent = (actor.id, actor.role, origin.door, origin.request_id, actor.purpose or origin.purpose)
     digest = journal.access_digest(actor.tenant, read.id, at, id_, read.kind, read.action, *agent)
     compartment = keys.blind(actor.subject or "") if own and read.id != NIL else None
     return ReadRow(actor.tenant, read.kind, read.id, compartment, actor.credential, at, id_, read.action, *agent, digest, known)

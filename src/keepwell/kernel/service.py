@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from keepwell.kernel import finding, metrics
-from keepwell.kernel.admission import Admitted, admit
+from keepwell.kernel.admission import ELSEWHERE, Admitted, admit, in_place
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache
@@ -43,6 +43,9 @@ from keepwell.platform.replicas import Replicas
 from keepwell.platform.telemetry import describe
 
 Result = TypeVar("Result")
+Witness = Callable[[Actor, Origin, str], None]
+"""Is told who did what, from where: the name of a command, or kind and action of a read."""
+
 _LONG = 64
 _MOST_LONG = 8
 _NEWEST = 2**31 - 1
@@ -89,6 +92,7 @@ class Kernel:
         self.announcer = announcer or Announcer(catalog)
         self.tally = Tally(database, clock)
         self.key_watch = KeyWatch(database, ring)
+        self._witness: Witness = _nobody
         self._limits = limits
         self._derived = DerivedCache()
         self._preparing = asyncio.Semaphore(2)
@@ -108,6 +112,10 @@ class Kernel:
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
         self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
         self.follows: Lane[PendingFollow] = Lane(self._follower.run, name="follow", **bounds)
+
+    def watch_use(self, witness: Witness) -> None:
+        """Has every command and read told to `witness`, whatever comes of it. It may not wait or fail."""
+        self._witness = witness
 
     def spread_if(self, allowed: Spreads) -> None:
         """Lets replicas answer only those of whom `allowed` says so; without it, everybody. It must not fail."""
@@ -143,6 +151,7 @@ class Kernel:
         for each, outcome in zip(admitted, outcomes, strict=True):
             code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
             metrics.commands(each.command_type.name, code).inc()
+            self._witness(each.envelope.actor, each.envelope.origin, each.command_type.name)
         return outcomes
 
     async def _prepared(self, admitted: Admitted) -> Admitted:
@@ -331,11 +340,19 @@ class Kernel:
         await self.tally.close()
 
     async def _granted(self, who: Any, permission: Permission, kind: str, entity: UUID, action: str) -> Grant:
+        self._witness(who.actor, who.origin, f"{kind}.{action}")
         granted = grant(who.actor.scopes, permission)
+        if granted is not None and not in_place(who.actor, who.origin):
+            await self.record(who.actor, who.origin, action, kind, entity, FORBIDDEN.code)
+            raise Refused(ELSEWHERE)
         if granted is None:
             await self.record(who.actor, who.origin, action, kind, entity, FORBIDDEN.code)
             raise Refused(Refusal(FORBIDDEN, f"This needs {permission.resource}.{permission.action}."))
         return granted
+
+
+def _nobody(_actor: Actor, _origin: Origin, _operation: str) -> None:
+    """Nobody wants to know."""
 
 
 def _chunks(admitted: Sequence[Admitted], size: int) -> list[tuple[UUID, list[Admitted]]]:

@@ -39,6 +39,10 @@ _COUNTS = """
 SELECT labels, sum(amount)::bigint AS amount, min(first_at) AS first_at, max(last_at) AS last_at FROM tally
 WHERE tenant_id = current_tenant() AND name = $1 AND bucket >= $2 GROUP BY labels ORDER BY labels
 """
+_AMOUNTS = """
+SELECT bucket, labels[1] AS label, sum(amount)::bigint AS amount FROM tally
+WHERE tenant_id = current_tenant() AND name = $1 AND bucket >= $2 GROUP BY bucket, labels[1] ORDER BY bucket, labels[1]
+"""
 _PURGE = "SELECT purge_tally($1, $2, $3)"
 _log = structlog.stdlib.get_logger("keepwell.tally")
 
@@ -58,6 +62,14 @@ class Count(msgspec.Struct, frozen=True):
     amount: int
     first_at: datetime
     last_at: datetime
+
+
+class Amount(NamedTuple):
+    """What was counted in one bucket under a first label, whatever the others were."""
+
+    bucket: datetime
+    label: str
+    amount: int
 
 
 class TallySettings(msgspec.Struct, frozen=True):
@@ -176,6 +188,11 @@ async def counts(connection: Any, kind: TallyKind, since: datetime) -> list[Coun
     """What was counted in the clinic in the buckets from `since` on, by labels. For queries handed to `Kernel.search`."""
     rows = await connection.fetch(_COUNTS, kind.name, since)
     return [Count(tuple(row["labels"]), row["amount"], row["first_at"], row["last_at"]) for row in rows]
+
+
+async def amounts(connection: Any, kind: TallyKind, since: datetime) -> list[Amount]:
+    """What was counted in the clinic in each bucket from `since` on, by first label; the oldest first. As `counts`."""
+    return [Amount(*row) for row in await connection.fetch(_AMOUNTS, kind.name, since)]
 
 
 async def purge(connection: Any, kind: TallyKind, now: datetime, most: int) -> int:

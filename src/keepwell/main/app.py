@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from keepwell.kernel.http import Door, Endpoint, Limits, Pages, Socket
+from keepwell.kernel.http import Credentials, Door, Endpoint, Limits, Pages, Socket
 from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
 from keepwell.main.health import Readiness
@@ -33,11 +33,16 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...],
 
     return Door(
         parts.kernel,
-        parts.rooms.authenticate,
+        Credentials(parts.rooms.authenticate, parts.rooms.identity.cookies),
         Pages((*endpoints, *own), PROBLEMS, version("keepwell"), TAGS).endpoints,
         outages=outages,
         lifespan=lifespan,
         sockets=sockets,
         shapes=SHAPES,
-        limits=Limits(parts.settings.gather_queue, parts.settings.body_limit_bytes, parts.settings.cors_origins),
+        limits=_limits(parts),
     )
+
+
+def _limits(parts: Parts) -> Limits:
+    settings = parts.settings
+    return Limits(settings.gather_queue, settings.body_limit_bytes, settings.cors_origins, parts.rates)

@@ -18,6 +18,8 @@ from keepwell.domains.flags import FlagService
 from keepwell.domains.flags import cli as flags_cli
 from keepwell.domains.identity import IdentityService
 from keepwell.domains.identity import cli as identity_cli
+from keepwell.domains.keys import KeyService
+from keepwell.domains.keys import cli as keys_cli
 from keepwell.domains.tenants import TenantService
 from keepwell.domains.tenants import cli as tenants_cli
 from keepwell.kernel.problems import Refused
@@ -235,6 +237,12 @@ async def _crypto() -> AsyncGenerator[CryptoService]:
 
 
 @contextlib.asynccontextmanager
+async def _keys() -> AsyncGenerator[KeyService]:
+    async with _parts() as parts:
+        yield parts.rooms.keys
+
+
+@contextlib.asynccontextmanager
 async def _identity() -> AsyncGenerator[IdentityService]:
     async with _parts() as parts:
         yield parts.rooms.identity
@@ -244,6 +252,7 @@ root.add_typer(tenants_cli.commands(_tenants), name="tenants")
 root.add_typer(identity_cli.commands(_identity), name="users")
 root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
+root.add_typer(keys_cli.commands(_keys), name="keys")
 
 
 def _console() -> Console:

@@ -93,6 +93,7 @@ class Exposition:
             vital=True,
             media=CONTENT_TYPE,
             compressed=True,
+            rate=None,
             example=Example(answer=_EXAMPLE),
         )
 

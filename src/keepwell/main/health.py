@@ -98,6 +98,7 @@ class Readiness:
                 public=True,
                 vital=True,
                 compressed=True,
+                rate=None,
                 example=Example(answer=Alive()),
             ),
             Endpoint(
@@ -110,6 +111,7 @@ class Readiness:
                 public=True,
                 vital=True,
                 compressed=True,
+                rate=None,
                 example=Example(answer=_EXAMPLE),
             ),
         )

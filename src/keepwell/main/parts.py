@@ -11,14 +11,18 @@ import msgspec
 from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache, CacheSettings
+from keepwell.kernel.http import RateLimits
 from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.shared_views import SharedViews
 from keepwell.kernel.warming import Warming, WarmingSettings
 from keepwell.kit.time import Clock, SystemClock
 from keepwell.main.addresses import Addresses
 from keepwell.main.flags import REPLICA_READS
+from keepwell.main.rates import RATES_KEY, policies
 from keepwell.main.rooms import Rooms, catalog
+from keepwell.platform.allowances import Allowances
 from keepwell.platform.bus import Bus
+from keepwell.platform.crypto import derive
 from keepwell.platform.master_key import master_key, previous_master_keys
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.program import fingerprint
@@ -56,6 +60,7 @@ class Parts:
             cache=self.read_cache,
             replicas=self.replicas,
         )
+        self.rates = RateLimits(policies(settings), derive(master_key(settings), RATES_KEY), Allowances(self.cache))
         self.rooms = Rooms(self.kernel, settings, self.cache, self.bus)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))
 
@@ -86,6 +91,7 @@ class Parts:
             if self.read_cache is not None:
                 await self.read_cache.close()
             await self.bus.close()
+            await self.rates.close()
             await self.cache.close()
             if self.replicas is not None:
                 await self.replicas.close()

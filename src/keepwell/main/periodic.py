@@ -1,4 +1,6 @@
-"""Work that returns by itself: sealing the journal, making partitions ahead, dropping what is old, moving roll-outs."""
+"""Work that returns by itself: sealing the journal, making partitions ahead, dropping what is old, moving roll-outs, closing
+emergency access, watching how keys are used.
+"""
 
 import asyncio
 import random
@@ -9,7 +11,9 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from keepwell.domains.access import jobs as access_jobs
 from keepwell.domains.flags import jobs as flag_jobs
+from keepwell.domains.keys import jobs as key_jobs
 from keepwell.kernel import tally
 from keepwell.kernel.proof import checkpoints
 from keepwell.main.parts import Parts
@@ -65,6 +69,8 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("purge-idempotency", 60.0, purge),
         Work("purge-tallies", 3600.0, purge_tallies),
         Work("steer-rollouts", flag_jobs.EVERY_SECONDS, partial(flag_jobs.steer_rollouts, parts.rooms.flags)),
+        Work("watch-keys", key_jobs.EVERY_SECONDS, partial(key_jobs.watch_uses, parts.rooms.keys)),
+        Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
     )
 
 

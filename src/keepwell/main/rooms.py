@@ -1,9 +1,11 @@
 """Every room of the program, listed once: a room that is not here does not exist."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 
 from keepwell.domains import (
+    access,
     audit,
     crypto,
     factors,
@@ -11,12 +13,17 @@ from keepwell.domains import (
     flags,
     graphql,
     identity,
+    incidents,
+    keys,
     live,
     participants,
     questionnaires,
     responses,
     tenants,
+    vendors,
 )
+from keepwell.domains.access import errors as access_errors
+from keepwell.domains.access import routes as access_routes
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.crypto import errors as crypto_errors
 from keepwell.domains.factors import errors as factor_errors
@@ -29,6 +36,10 @@ from keepwell.domains.graphql import errors as graphql_errors
 from keepwell.domains.graphql import routes as graphql_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
+from keepwell.domains.incidents import errors as incident_errors
+from keepwell.domains.incidents import routes as incident_routes
+from keepwell.domains.keys import errors as key_errors
+from keepwell.domains.keys import routes as key_routes
 from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
 from keepwell.domains.participants import errors as participant_errors
@@ -38,6 +49,8 @@ from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.tenants import errors as tenant_errors
+from keepwell.domains.vendors import errors as vendor_errors
+from keepwell.domains.vendors import routes as vendor_routes
 from keepwell.kernel import Kernel, seen
 from keepwell.kernel.aggregate import Catalog
 from keepwell.kernel.envelope import Actor
@@ -47,6 +60,7 @@ from keepwell.kernel.tally import TallyKind
 from keepwell.main.flags import FLAGS, LEGACY_GRAPHQL, MERGE_BY_DEFAULT
 from keepwell.main.outages import outages
 from keepwell.platform.bus import Bus
+from keepwell.platform.counts import Counts
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
 
@@ -62,8 +76,12 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *fhir_errors.PROBLEMS,
     *flag_errors.PROBLEMS,
     *graphql_errors.PROBLEMS,
+    *incident_errors.PROBLEMS,
+    *key_errors.PROBLEMS,
+    *access_errors.PROBLEMS,
+    *vendor_errors.PROBLEMS,
 )
-TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES)
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
 
 SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
@@ -79,6 +97,10 @@ TAGS: Mapping[str, str] = {
     "Participants": "The people a clinic knows. They are registered as FHIR Patients.",
     "FHIR R4": "The same forms, responses, participants and audit as FHIR resources: see the project's docs/fhir.md.",
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
+    "Keys": "Keys by which programs come in. Each is shown once; a leaked one is revoked in one step: see docs/keys.md.",
+    "Emergency access": "More than a role allows, for a short time and a reason; all of it marked, and reviewed by another.",
+    "Vendors": "Who is given health information, and the agreements that allow it.",
+    "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
     "Audit": "Who did and saw what in the clinic.",
@@ -89,7 +111,20 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    rooms = (tenants, identity, factors, questionnaires, responses, participants, fhir, flags)
+    rooms = (
+        tenants,
+        identity,
+        factors,
+        questionnaires,
+        responses,
+        participants,
+        fhir,
+        flags,
+        incidents,
+        keys,
+        access,
+        vendors,
+    )
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 
@@ -101,7 +136,7 @@ class Rooms:
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
         parts = factors.FactorGate(kernel, _factors(settings))
-        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), parts.gate)
+        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), Counts(valkey), parts.gate)
         self.factors = factors.FactorService(kernel, self.identity, parts)
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         merges_by_default = partial(self.flags.is_on, MERGE_BY_DEFAULT.key)
@@ -109,13 +144,27 @@ class Rooms:
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
         self.audit = audit.AuditService(kernel)
+        self.incidents = incidents.IncidentService(kernel)
+        self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
+        self.access = access.AccessService(kernel, self.identity)
+        self.vendors = vendors.VendorService(kernel)
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
         self._introspection = settings.graphql_introspection
 
     def authenticate(self, authorization: str) -> Actor:
-        """Who an Authorization header speaks for; raises `Refused` when for nobody."""
-        return self.identity.authenticate(authorization)
+        """Who an Authorization header speaks for; raises `Refused` when for nobody, `UndecidedError` to learn that."""
+        token = identity.bearer(authorization)
+        return self.keys.authenticate(token) if token.startswith(keys.PREFIX) else self.identity.tokens.verify(token)
+
+    def presented(self, authorization: str) -> tuple[Actor, datetime]:
+        """As `authenticate`, and the instant from which the header speaks for nobody any more. What a key is worth, the
+        kernel asks by itself for as long as somebody listens.
+        """
+        token = identity.bearer(authorization)
+        if token.startswith(keys.PREFIX):
+            return self.keys.authenticate(token), _NEVER
+        return self.identity.tokens.presented(token)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every route of every room."""
@@ -124,17 +173,21 @@ class Rooms:
             *identity_routes.endpoints(self.identity),
             *factor_routes.endpoints(self.factors),
             *records,
-            *live_routes.endpoints(self.live, self.identity.presented),
+            *live_routes.endpoints(self.live, self.presented),
             *participant_routes.endpoints(self.participants),
             *audit_routes.endpoints(self.audit),
             *fhir_routes.endpoints(self.fhir),
             *flag_routes.endpoints(self.flags),
+            *incident_routes.endpoints(self.incidents),
+            *key_routes.endpoints(self.keys),
+            *access_routes.endpoints(self.access),
+            *vendor_routes.endpoints(self.vendors),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
 
     def sockets(self) -> tuple[Socket, ...]:
         """Every WebSocket of every room."""
-        return live_routes.sockets(self.live, self.identity.presented)
+        return live_routes.sockets(self.live, self.presented)
 
     async def open(self) -> None:
         """Starts what looks after those who stay connected."""
@@ -148,6 +201,9 @@ class Rooms:
         await self.live.close()
         await self.factors.close()
         self.identity.close()
+
+
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def _live(settings: Settings) -> live.LiveSettings:
@@ -169,4 +225,5 @@ def _identity(settings: Settings) -> identity.Settings:
         access_seconds=settings.access_token_lifetime_s,
         session=identity.SessionLimits(absolute=settings.session_lifetime_s, idle=settings.refresh_token_lifetime_s),
         hashing_queue=settings.password_hash_queue,
+        defence=identity.DefenceSettings(settings.login_free_failures, settings.login_free_failures_address),
     )

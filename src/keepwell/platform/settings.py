@@ -8,11 +8,29 @@ from typing import Annotated, Literal
 import msgspec
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from keepwell.kit import gcra
+from keepwell.kit.ids import parse_id
+
+
+def _is_a_rate(text: str) -> str:
+    gcra.parse(text)
+    return text
+
+
+def _is_of_a_tenant(text: str) -> str:
+    tenant, _, rate = text.partition("=")
+    if parse_id(tenant) is None:
+        raise ValueError("must be <id of the clinic>=<rate>")
+    return f"{tenant}={_is_a_rate(rate)}"
+
+
 Positive = Annotated[int, Field(gt=0)]
+RateText = Annotated[str, AfterValidator(_is_a_rate)]
 NotNegative = Annotated[int, Field(ge=0)]
+TenantRate = Annotated[str, AfterValidator(_is_of_a_tenant)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -137,6 +155,15 @@ class Settings(BaseSettings):
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 
+    leak_keys_url: str | None = None
+    """Where those publish their keys who may report leaked keys, such as https://api.github.com/meta/public_keys/secret_scanning;
+    unset: nobody may.
+    """
+    login_free_failures: NotNegative = 10
+    """Failed log-ins of one account that have no consequence; each further one makes the next slower, or more work."""
+    login_free_failures_address: NotNegative = 100
+    """Failed log-ins from one address within an hour, likewise."""
+
     room_capacity: Positive = 50
     """Most connections in the live room of one response, over all processes."""
     room_connections: Positive = 10_000
@@ -145,6 +172,19 @@ class Settings(BaseSettings):
     """A WebSocket on which nothing was said for this long is closed, seconds; a ping is enough."""
     room_messages_per_s: Seconds = 50.0
     """How many messages a WebSocket may send in a second; twice as many at once."""
+
+    rate_user: RateText = "500:20000"
+    """Requests of one account: so many a second, and so many at once; 0: no limit."""
+    rate_address: RateText = "2000:50000"
+    """Requests from one address (of IPv6: from one /64), likewise."""
+    rate_tenant: RateText = "2000:100000"
+    """Requests of one clinic, likewise."""
+    rate_tenants: Annotated[tuple[TenantRate, ...], NoDecode] = ()
+    """Clinics with another limit than RATE_TENANT, comma-separated, such as <id>=5000:50000."""
+    rate_login: RateText = "100:2000"
+    """Log-ins from one address, instead of RATE_ADDRESS, likewise."""
+    rate_refresh: RateText = "100:2000"
+    """Refreshes from one address, instead of RATE_ADDRESS, likewise."""
 
     graphql_introspection: bool = False
     """Whether the GraphQL door shows its schema to who asks; `keepwell serve --demo` does."""
@@ -161,7 +201,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
 
-    @field_validator("replica_urls", "trusted_proxies", "cors_origins", mode="before")
+    @field_validator("replica_urls", "trusted_proxies", "cors_origins", "rate_tenants", mode="before")
     @classmethod
     def split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -199,6 +239,13 @@ class Settings(BaseSettings):
     def is_an_origin(cls, url: str) -> str:
         if not _is_origin(url):
             raise ValueError("must be an origin such as https://clinic.example.org, without path and usual port")
+        return url
+
+    @field_validator("leak_keys_url")
+    @classmethod
+    def is_an_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("https://", "http://")):
+            raise ValueError("must be an address such as https://host/keys")
         return url
 
     @field_validator("cors_origins")

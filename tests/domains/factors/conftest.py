@@ -127,7 +127,7 @@ async def world(database_urls: DatabaseUrls, manual_clock: ManualClock, mail: Ma
     kernel = Kernel(database, Catalog(rooms), ring, manual_clock, Limits())
     clinics = TenantService(kernel)
     parts = factors.FactorGate(kernel, factors.FactorSettings(smtp_url=mail.url, oidc_allow_private=True))
-    people = IdentityService(kernel, clinics, None, parts.gate)
+    people = IdentityService(kernel, clinics, second=parts.gate)
     service = factors.FactorService(kernel, people, parts)
     door = Door(kernel, people.authenticate, (*identity_routes.endpoints(people), *factor_routes.endpoints(service)))
     everything = await _connected(database_urls.superuser)

@@ -15,10 +15,11 @@ from keepwell.domains.identity import IdentityService, Role, Settings, UserView
 from keepwell.domains.identity.routes import endpoints
 from keepwell.domains.tenants import Clinic, TenantService
 from keepwell.kernel import Catalog, Kernel, Limits, Origin, Refusal
-from keepwell.kernel.http import Door
+from keepwell.kernel.http import Credentials, Door
 from keepwell.kernel.keys import KeyRing
 from keepwell.kernel.problems import UNAVAILABLE
 from keepwell.kit.ids import new_id
+from keepwell.platform.counts import Counts
 from keepwell.platform.postgres import Database, DatabaseUnavailable, PoolSettings
 from tests.support.clock import ManualClock
 from tests.support.cluster import MASTER_KEY, DatabaseUrls
@@ -39,6 +40,7 @@ class Node:
     door: Door
 
     async def close(self) -> None:
+        await self.kernel.key_watch.close()
         await self.kernel.close()
         self.identity.close()
         await self.database.close()
@@ -48,15 +50,17 @@ def outages(error: Exception) -> Refusal | None:
     return Refusal(UNAVAILABLE, retry_after=error.retry_after) if isinstance(error, DatabaseUnavailable) else None
 
 
-async def make_node(url: str, clock: ManualClock, settings: Settings | None = None) -> Node:
+async def make_node(url: str, clock: ManualClock, settings: Settings | None = None, counts: Counts | None = None) -> Node:
     database = Database(PoolSettings(url, largest=4, wait=1.0, connect_timeout=1.0))
     await database.open()
     ring = KeyRing(MASTER_KEY, clock)
     kernel = Kernel(database, Catalog((*tenants.AGGREGATES, *identity.AGGREGATES)), ring, clock, Limits())
+    await kernel.key_watch.open()
     clinics = TenantService(kernel)
-    service = IdentityService(kernel, clinics, settings)
+    service = IdentityService(kernel, clinics, settings, counts)
     table = (*endpoints(service), *audit_routes.endpoints(AuditService(kernel)))
-    return Node(database, kernel, clinics, service, Door(kernel, service.authenticate, table, outages=outages))
+    door = Door(kernel, Credentials(service.authenticate, service.cookies), table, outages=outages)
+    return Node(database, kernel, clinics, service, door)
 
 
 @dataclass

@@ -126,7 +126,8 @@ async def test_the_directory_role_can_neither_log_in_nor_write(world: World):
         "SELECT DISTINCT table_name, privilege_type FROM information_schema.column_privileges"
         " WHERE grantee = 'keepwell_directory'"
     )
-    assert {tuple(row) for row in grants} == {(table, "SELECT") for table in ("flag", "tenant", "user_account")}
+    tables = ("api_key", "emergency_access", "flag", "tenant", "tenant_key", "user_account")
+    assert {tuple(row) for row in grants} == {(table, "SELECT") for table in tables}
 
 
 async def test_the_same_address_has_the_same_index_in_every_clinic_and_the_tables_hold_nothing_else_of_it(world: World):

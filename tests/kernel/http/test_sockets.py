@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 
-from keepwell.kernel.http import DisconnectedError, Door, Socket, SocketCall, connection
+from keepwell.kernel.http import Credentials, DisconnectedError, Door, Socket, SocketCall, connection
 from keepwell.kernel.problems import Refusal
 from tests.kernel.http.conftest import ENDPOINTS, Filter, Held, authenticate
 from tests.support.http_server import serving
@@ -229,7 +229,7 @@ async def test_a_disconnected_call_can_be_closed_and_sent_to_no_more() -> None:
         told.append(message)
 
     scope: dict[str, Any] = {"headers": [], "scheme": "wss"}
-    call = SocketCall(cast("Any", Held()), scope, {}, "websocket", receive, send)
+    call = SocketCall(cast("Any", Held()), Credentials(authenticate), scope, {}, "websocket", receive, send)
     assert call.secure
     with pytest.raises(DisconnectedError):
         await call.receive()

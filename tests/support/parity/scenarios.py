@@ -224,3 +224,13 @@ async def created_twice_under_one_key(play: Play) -> None:
     play.note(await play.door.create(play.by("clinician", key=key), form, {"name": "Bob"}))
     over = play.note(await Rest(play.stage).create(play.by("clinician", key=key), form, GIVEN))
     assert over.id == first.id
+
+
+@scenario()
+async def rate_limited(play: Play) -> None:
+    id_ = await play.begun()
+    await play.stage.use_up(play.stage.people["hasty"])
+    refused = play.note(await play.door.patch(play.by("hasty", 1, str(uuid4())), id_, {"note": "one too many"}))
+    assert refused.code == "rate-limited"
+    play.note(await play.door.submit(play.by("hasty", 1), id_))
+    play.note(await play.door.patch(play.by("clinician", 1), id_, {"note": "another person's"}))

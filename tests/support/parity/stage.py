@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from keepwell.domains.identity import Role
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Origin, Permission, Read
+from keepwell.kernel.http import USUAL
 from keepwell.kit.ids import new_id
 from keepwell.main.addresses import Addresses
 from keepwell.main.app import application
@@ -38,6 +39,7 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PEOPLE: tuple[tuple[str, str, Role], ...] = (
     ("clinician", "clinic", "clinician"),
     ("colleague", "clinic", "clinician"),
+    ("hasty", "clinic", "clinician"),
     ("patient", "clinic", "patient"),
     ("stranger", "other", "clinician"),
 )
@@ -96,6 +98,12 @@ class Stage:
                 journal.append([*told, type(entry.event).__name__, self._plain(entry.event)])
         return Evidence(stored, journal, refusals, commands, doors)
 
+    async def use_up(self, person: Person) -> None:
+        """Lets somebody ask until they may ask no more."""
+        actor = self.parts.rooms.authenticate(person.headers["authorization"])
+        while (await self.parts.rates.spend(USUAL, None, actor)).refusal is None:
+            pass
+
     @property
     def tenant(self) -> UUID:
         return self.people["clinician"].tenant
@@ -135,6 +143,7 @@ async def staged(urls: DatabaseUrls, valkey_url: str) -> AsyncGenerator[Stage]:
         "_env_file": None,
         "master_key": base64.b64encode(b"p" * 32).decode(),
         "valkey_timeout_ms": 1000,
+        "rate_user": "0.1:5000",  # whoever has used it up waits ten seconds for the next one
     }
     parts = Parts(Settings(**given), Addresses(urls.app, urls.owner, urls.auditor, valkey_url), ProcessKind.API)
     async with serving(application(parts)) as base, httpx.AsyncClient(base_url=base, timeout=20, trust_env=False) as http:

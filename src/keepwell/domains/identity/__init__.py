@@ -1,10 +1,19 @@
 """People who log in: accounts, passwords, sessions, tokens, and what each role may do."""
 
-from keepwell.domains.identity.errors import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED
+from keepwell.domains.identity.errors import (
+    CHALLENGE_REQUIRED,
+    INVALID_CREDENTIALS,
+    LOGIN_METHOD_NOT_ALLOWED,
+    SECOND_FACTOR_REQUIRED,
+)
 from keepwell.domains.identity.models import (
+    LOGIN_RATE,
+    REFRESH_RATE,
     ChangeUser,
+    ContinueSession,
     CreateUser,
     EndSession,
+    KeepSession,
     Method,
     ReauthenticateSession,
     RefreshSession,
@@ -13,23 +22,31 @@ from keepwell.domains.identity.models import (
     SessionEvent,
     SessionLimits,
     SetPassword,
+    StartEmergencySession,
     StartSession,
     User,
     UserEvent,
     UserView,
 )
+from keepwell.domains.identity.routes.bodies import Entered
+from keepwell.domains.identity.routes.sessions import entered, visit_of
 from keepwell.domains.identity.rules import people, sessions
-from keepwell.domains.identity.rules.people import SCOPES
+from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES
 from keepwell.domains.identity.service import (
     Attempt,
+    DefenceSettings,
     IdentityService,
     LoggedIn,
+    Pair,
     Person,
     Proven,
     Reason,
     SecondFactor,
     Settings,
     Step,
+    Visit,
+    bearer,
+    ending,
 )
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
@@ -91,6 +108,17 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 holds=True,
             ),
             CommandType(
+                "sessions.start-emergency",
+                StartEmergencySession,
+                _session("c"),
+                sessions.decide_start,
+                creates=True,
+                guarded=False,
+                references=sessions.start_references,
+                holds=True,
+                made_by_door=("emergency",),
+            ),
+            CommandType(
                 "sessions.refresh",
                 RefreshSession,
                 _session("u"),
@@ -101,6 +129,24 @@ AGGREGATES: tuple[Aggregate, ...] = (
             ),
             CommandType(
                 "sessions.reauthenticate", ReauthenticateSession, _session("u"), sessions.decide_reauthenticate, guarded=False
+            ),
+            CommandType(
+                "sessions.continue",
+                ContinueSession,
+                _session("u"),
+                sessions.decide_continue,
+                guarded=False,
+                references=sessions.refresh_references,
+                holds=True,
+            ),
+            CommandType(
+                "sessions.keep",
+                KeepSession,
+                _session("u"),
+                sessions.decide_keep,
+                guarded=False,
+                references=sessions.refresh_references,
+                holds=True,
             ),
             CommandType("sessions.end", EndSession, _session("d"), sessions.decide_end, guarded=False),
         ),
@@ -114,15 +160,23 @@ AGGREGATES: tuple[Aggregate, ...] = (
 __all__ = [
     "AGGREGATES",
     "ATTEMPTS",
+    "CHALLENGE_REQUIRED",
+    "EMERGENCY_PURPOSE",
+    "EMERGENCY_SCOPES",
     "INVALID_CREDENTIALS",
     "LOGGED_IN",
     "LOGIN_METHOD_NOT_ALLOWED",
+    "LOGIN_RATE",
+    "REFRESH_RATE",
     "SCOPES",
     "SECOND_FACTOR_REQUIRED",
     "Attempt",
+    "DefenceSettings",
+    "Entered",
     "IdentityService",
     "LoggedIn",
     "Method",
+    "Pair",
     "Person",
     "Proven",
     "Reason",
@@ -133,4 +187,9 @@ __all__ = [
     "Settings",
     "Step",
     "UserView",
+    "Visit",
+    "bearer",
+    "ending",
+    "entered",
+    "visit_of",
 ]

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -26,23 +27,7 @@ def commands(opened: Opened) -> typer.Typer:
     """The group of commands, to hang into the program's root."""
     group = typer.Typer(no_args_is_help=True, help="Accounts.")
 
-    def in_clinic(slug: str, act: Callable[[IdentityService, Clinic, Origin], Awaitable[str]]) -> None:
-        async def run() -> None:
-            origin = Origin("cli", str(new_id()), purpose="HSYSADMIN")
-            async with opened() as service:
-                clinic = await service.tenants.find(slug, origin)
-                if clinic is None:
-                    typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
-                    raise typer.Exit(1)
-                typer.echo(await act(service, clinic, origin))
-
-        try:
-            asyncio.run(run())
-        except Refused as refused:
-            refusal = refused.refusal
-            faults = "".join(f"\n  {fault.pointer}: {fault.message}" for fault in refusal.faults)
-            typer.echo(f"{refusal.type.title}. {refusal.type.advice}{faults}", err=True)
-            raise typer.Exit(1) from None
+    in_clinic = partial(_in_clinic, opened)
 
     @group.command()
     def create(  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -76,7 +61,40 @@ def commands(opened: Opened) -> typer.Typer:
 
         in_clinic(clinic, act)
 
+    @group.command(name="end-sessions")
+    def end_sessions(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+        email: _Email,
+        clinic: _ClinicSlug,
+    ) -> None:
+        """Ends every session of a person, at once on all nodes."""
+
+        async def act(service: IdentityService, found: Clinic, origin: Origin) -> str:
+            return f"{await service.users.end_sessions_of(found.id, email, origin)} ended"
+
+        in_clinic(clinic, act)
+
     return group
+
+
+def _in_clinic(opened: Opened, slug: str, act: Callable[[IdentityService, Clinic, Origin], Awaitable[str]]) -> None:
+    """Does something in a clinic and prints what it says; exits with 1 when it cannot be done."""
+
+    async def run() -> None:
+        origin = Origin("cli", str(new_id()), purpose="HSYSADMIN")
+        async with opened() as service:
+            clinic = await service.tenants.find(slug, origin)
+            if clinic is None:
+                typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
+                raise typer.Exit(1)
+            typer.echo(await act(service, clinic, origin))
+
+    try:
+        asyncio.run(run())
+    except Refused as refused:
+        refusal = refused.refusal
+        faults = "".join(f"\n  {fault.pointer}: {fault.message}" for fault in refusal.faults)
+        typer.echo(f"{refusal.type.title}. {refusal.type.advice}{faults}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _password(*, from_input: bool) -> str:

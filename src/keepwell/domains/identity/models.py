@@ -22,6 +22,10 @@ EndReason = Literal[
 Method = Literal["password", "magic-link", "oidc", "totp", "recovery-code", "passkey"]
 """How somebody proved who they are."""
 
+LOGIN_RATE = "login"
+REFRESH_RATE = "refresh"
+"""The policies that log-ins and refreshes count under."""
+
 # -- users ------------------------------------------------------------------------------------------------------------
 
 
@@ -64,9 +68,10 @@ class ChangeUser(Command, frozen=True):
 
 
 class SetPassword(Command, frozen=True):
-    """Replaces the password by one already hashed."""
+    """Replaces the password by one already hashed. `replaces` is when the one it replaces was set, where that was verified."""
 
     password_hash: str
+    replaces: datetime | None = None
 
 
 class UserCreated(msgspec.Struct, frozen=True, tag="user-created"):
@@ -123,6 +128,13 @@ class UserView(msgspec.Struct, frozen=True):
     version: int
 
 
+class UnusedUser(msgspec.Struct, frozen=True):
+    """An account and when a session of it was last begun or refreshed; null: never."""
+
+    user: UserView
+    last_seen_at: datetime | None
+
+
 # -- sessions ---------------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +155,7 @@ class Session(msgspec.Struct, frozen=True):
 
     `generation` counts the refresh tokens given out: the newest is the current one. `password_set_at` tells which password
     it began with, `methods` how its holder proved who they are, the latest time at `reauthenticated_at` if that was asked again.
+    `emergency` is the emergency access it belongs to: then it may do more, and all of it is marked.
     """
 
     user: UUID
@@ -154,6 +167,7 @@ class Session(msgspec.Struct, frozen=True):
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     password_set_at: datetime | None = None
+    emergency: UUID | None = None
     methods: tuple[Method, ...] = ()
     reauthenticated_at: datetime | None = None
 
@@ -165,6 +179,12 @@ class StartSession(Command, frozen=True):
     password_set_at: datetime | None
     limits: SessionLimits
     methods: tuple[Method, ...] = ()
+
+
+class StartEmergencySession(StartSession, frozen=True, kw_only=True):
+    """Starts another session of a person who has one, which belongs to this emergency access."""
+
+    emergency: UUID
 
 
 class RefreshSession(Command, frozen=True):
@@ -179,10 +199,18 @@ class ReauthenticateSession(Command, frozen=True):
     methods: tuple[Method, ...]
 
 
+class ContinueSession(Command, frozen=True):
+    """Says that the session is used, where no refresh token says so: in a browser that holds it in a cookie."""
+
+
 class EndSession(Command, frozen=True):
     """Ends a session at once, on every node."""
 
     reason: EndReason
+
+
+class KeepSession(Command, frozen=True):
+    """Lets the session go on with the password its account has now: whoever holds it has just set that."""
 
 
 class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
@@ -193,11 +221,12 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
     limits: SessionLimits
     at: datetime
     password_set_at: datetime | None = None
+    emergency: UUID | None = None
     methods: tuple[Method, ...] = ()
 
 
 class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
-    """The next refresh token was given out, with the role the person has now."""
+    """The session goes on, with the role the person has now; a generation higher than before is that of a token given out."""
 
     generation: int
     role: Role
@@ -219,7 +248,13 @@ class SessionEnded(msgspec.Struct, frozen=True, tag="session-ended"):
     presented: int | None = None
 
 
-SessionEvent = SessionStarted | SessionRefreshed | SessionReauthenticated | SessionEnded
+class SessionKept(msgspec.Struct, frozen=True, tag="session-kept"):
+    """The password was changed in this session: it goes on with the one set at `password_set_at`."""
+
+    password_set_at: datetime | None
+
+
+SessionEvent = SessionStarted | SessionKept | SessionRefreshed | SessionReauthenticated | SessionEnded
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -234,4 +269,5 @@ class SessionView(msgspec.Struct, frozen=True):
     expires_at: datetime
     ended_at: datetime | None
     end_reason: EndReason | None
+    emergency: UUID | None = None
     methods: tuple[Method, ...] = ()

@@ -15,6 +15,12 @@ from keepwell.kernel.envelope import Snapshot
 
 _ACCOUNTS = "SELECT tenant_id, id, active FROM directory_accounts($1)"
 _USERS = "SELECT id FROM user_account WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"
+_UNUSED = """
+    SELECT u.id, max(s.refreshed_at) AS last_at FROM user_account u
+    LEFT JOIN user_session s ON s.tenant_id = u.tenant_id AND s.user_id = u.id
+    WHERE u.tenant_id = $1 AND u.active GROUP BY u.id
+    HAVING max(s.refreshed_at) IS NULL OR max(s.refreshed_at) <= $2 ORDER BY last_at NULLS FIRST, u.id
+"""
 _LIVE_SESSIONS = """
     SELECT id, started_at, refreshed_at, expires_at, methods FROM user_session
     WHERE tenant_id = $1 AND user_id = $2 AND expires_at > $3 AND ended_at IS NULL AND ($4::uuid IS NULL OR id < $4)
@@ -83,6 +89,11 @@ async def accounts(connection: Any, email_index: bytes) -> list[Account]:
 async def user_page(connection: Any, tenant: UUID, after: UUID | None, limit: int) -> Sequence[UUID]:
     """Ids of the clinic's accounts, the oldest first, from behind `after`."""
     return [row["id"] for row in await connection.fetch(_USERS, tenant, after, limit)]
+
+
+async def unused_users(connection: Any, tenant: UUID, since: datetime) -> list[tuple[UUID, datetime | None]]:
+    """Ids of active accounts without a session after `since`, and when the last one was used: those that never had one first."""
+    return [(row["id"], row["last_at"]) for row in await connection.fetch(_UNUSED, tenant, since)]
 
 
 async def live_sessions(

@@ -13,9 +13,11 @@ from keepwell.kernel.http import observe
 from keepwell.kernel.http.body import ClientGoneError
 from keepwell.kernel.http.call import Answer
 from keepwell.kernel.http.coding import Coder
-from keepwell.kernel.http.endpoint import Authenticator, Endpoint, ErrorShape, Operation
+from keepwell.kernel.http.cookies import Authenticator, Credentials
+from keepwell.kernel.http.endpoint import Endpoint, ErrorShape, Operation
 from keepwell.kernel.http.exchange import Exchange, InFlight
 from keepwell.kernel.http.origins import Origins, preflight
+from keepwell.kernel.http.rates import RateLimits
 from keepwell.kernel.http.render import problem, send_answer
 from keepwell.kernel.http.routing import Paths
 from keepwell.kernel.http.socket import NOWHERE, OpenSocket, Socket
@@ -71,12 +73,13 @@ class _NotAllowed(Refused):
 class Limits(msgspec.Struct, frozen=True):
     """Of requests in flight at once, beyond which only vital routes answer; of the usual body, in bytes.
 
-    `origins` are those whose web pages may call, besides the server's own.
+    `origins` are those whose web pages may call, besides the server's own. `rates` is how much callers may ask; None: anything.
     """
 
     in_flight: int = 1000
     body: int = 1_000_000
     origins: tuple[str, ...] = ()
+    rates: RateLimits | None = None
 
 
 class Door:
@@ -90,7 +93,7 @@ class Door:
     def __init__(
         self,
         kernel: "Kernel",
-        authenticate: Authenticator,
+        credentials: Credentials | Authenticator,
         endpoints: Iterable[Endpoint],
         *,
         outages: Callable[[Exception], Refusal | None] = lambda _: None,
@@ -109,12 +112,17 @@ class Door:
         self._in_flight = InFlight()
         self._paths = Paths[Resource]()
         coder = Coder()
-        for resource in _resources(self.endpoints, lambda each: Operation(each, kernel, authenticate, coder, limits.body)):
+        credentials = credentials if isinstance(credentials, Credentials) else Credentials(credentials)
+
+        def operation(endpoint: Endpoint) -> Operation:
+            return Operation(endpoint, kernel, credentials, coder, limits.body, limits.rates)
+
+        for resource in _resources(self.endpoints, operation):
             self._paths.add(resource.path, resource)
         self._sockets = Paths[OpenSocket]()
         for socket in sockets:
-            self._sockets.add(socket.path, OpenSocket(socket, kernel))
-        self._nowhere: tuple[OpenSocket, dict[str, str]] = (OpenSocket(NOWHERE, kernel), {})
+            self._sockets.add(socket.path, OpenSocket(socket, kernel, credentials, limits.rates))
+        self._nowhere: tuple[OpenSocket, dict[str, str]] = (OpenSocket(NOWHERE, kernel, credentials), {})
         self._lifespan = Router(lifespan=lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

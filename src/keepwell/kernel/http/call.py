@@ -1,6 +1,5 @@
 """One request as a handler sees it, and the answer a handler gives."""
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -9,13 +8,14 @@ from uuid import UUID
 import msgspec
 
 from keepwell.kernel.envelope import Actor, Command, Envelope, Origin, Outcome
+from keepwell.kernel.http.cookies import CookieSession, require_own_page, setting
+from keepwell.kernel.http.headers import authority
 from keepwell.kernel.problems import Refused
 from keepwell.kit.ids import NIL
 
 if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
 
-_AUTHORITY = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 ANONYMOUS = Actor(tenant=NIL, id=NIL, role="anonymous", scopes=())
 """Who calls a public route: nobody, in no clinic, allowed nothing."""
 
@@ -26,7 +26,9 @@ class Call:
     `id` is the `{id}` of the path (`NIL` on paths without one), `path` every path parameter as text.
     `query` and `body` are instances of the structs the endpoint declares, `pairs` the parameters as sent where it reads them
     itself, and those of a form in the body after them. `tags_known` are the entity tags of what the caller already has, as if
-    strong: the door itself turns a match into 304. `usual_limit` is the bytes most bodies may have. `secure`: it came encrypted.
+    strong: the door itself turns a match into 304. `session` is what a cookie proved, where one did. `usual_limit` is the bytes
+    most bodies may have. `secure`: it came encrypted. `content` is the body as it was sent, where the endpoint says that it is
+    signed. `network` is where it comes from: the address, of IPv6 the /64; never stored nor logged.
     `abort` ends the connection without waiting for anything to get through.
     """
 
@@ -34,16 +36,19 @@ class Call:
         "abort",
         "actor",
         "body",
+        "content",
         "id",
         "idempotency_key",
         "if_match",
         "kernel",
+        "network",
         "origin",
         "pairs",
         "path",
         "query",
         "raw_headers",
         "secure",
+        "session",
         "tags_known",
         "usual_limit",
     )
@@ -65,12 +70,15 @@ class Call:
         self.query: Any = None
         self.pairs: tuple[tuple[str, str], ...] = ()
         self.body: Any = None
+        self.content = b""
         self.if_match: int | None = None
         self.tags_known: tuple[str, ...] = ()
         self.idempotency_key: str | None = None
         self.usual_limit = 0
         self.abort: Callable[[], None] = lambda: None
         self.secure = False
+        self.session: CookieSession | None = None
+        self.network: str | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -80,10 +88,17 @@ class Call:
     @property
     def base(self) -> str:
         """The scheme and authority that the caller addressed, such as `https://clinic.example`; empty where it named none."""
-        host = self.raw_headers.get(b"host", b"")
-        if not _AUTHORITY.fullmatch(host):
-            return ""
-        return f"{'https' if self.secure else 'http'}://{host.decode('ascii')}"
+        host = authority(self.raw_headers)
+        return "" if host is None else f"{'https' if self.secure else 'http'}://{host.decode('ascii')}"
+
+    def cookie(self, value: str | None) -> dict[str, str]:
+        """The header that gives the browser that asks its session, or takes it away.
+
+        Raises:
+            Refused: `https-required`; `forbidden`, because a page of another origin asks.
+        """
+        require_own_page(self.raw_headers, secure=self.secure, safe=True)
+        return {"set-cookie": setting(self.raw_headers, secure=self.secure, value=value)}
 
     def envelope(self, command: Command, *, merge: bool = False) -> Envelope:
         return Envelope(command, self.actor, self.origin, self.if_match, self.idempotency_key, merge)
@@ -115,12 +130,16 @@ class Fixed:
 
 
 class Answer(msgspec.Struct):
-    """What goes back: a struct is sent as JSON, bytes as they are, an iterator part by part as it comes, None as no body."""
+    """What goes back: a struct is sent as JSON, bytes as they are, an iterator part by part as it comes, None as no body.
+
+    `cookies` are set besides what `headers` may set.
+    """
 
     status: int = 200
     body: bytes | Fixed | msgspec.Struct | AsyncIterator[bytes] | None = None
     headers: dict[str, str] = {}
     content_type: str = "application/json"
+    cookies: tuple[str, ...] = ()
 
 
 def answer(outcome: Outcome, status: int = 200, location: str | None = None) -> Answer:

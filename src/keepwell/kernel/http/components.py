@@ -125,6 +125,14 @@ HEADERS: Mapping[str, Any] = {
     },
     "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true`: answered before, to the same key.", "schema": {"const": "true"}},
+    "RateLimit-Policy": {
+        "description": 'Every limit this counts under: `"user";q=1000;w=10` is 1,000 at once, which come back in 10 seconds.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": 'The limit nearest to its end: `"user";r=950;t=1` leaves 950 now, and is whole again in 1 second.',
+        "schema": {"type": "string"},
+    },
     "Deprecation": {
         "required": True,
         "description": "Since when it should not be used (RFC 9745).",

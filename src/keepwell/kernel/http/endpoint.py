@@ -12,21 +12,18 @@ from keepwell.kernel.http import headers as header
 from keepwell.kernel.http.body import check_form_type, check_media_type, decode, read_body
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call
 from keepwell.kernel.http.coding import Coder, negotiated
+from keepwell.kernel.http.cookies import CookieSession, Credentials, carried
 from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.exchange import Exchange
 from keepwell.kernel.http.query import QueryReader, parse_pairs
+from keepwell.kernel.http.rates import USUAL, RateLimits, network
 from keepwell.kernel.http.render import finish, not_modified, send_answer, send_head, send_while_wanted
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.http.socket import ABORT
-from keepwell.kernel.problems import UNAUTHENTICATED, ProblemType, Refusal, Refused, decided
+from keepwell.kernel.problems import ProblemType, Refusal, Refused, decided
 
 if TYPE_CHECKING:
     from keepwell.kernel.service import Kernel
-
-Authenticator = Callable[[str], Actor]
-"""The value of an Authorization header to the actor it proves; raises `Refused(UNAUTHENTICATED)`. Pure computation.
-
-Where this process may know too little of keys, it raises `UndecidedError`, and is asked again."""
 
 
 class RequestHeader(msgspec.Struct, frozen=True):
@@ -72,7 +69,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     `problems` lists the types beyond those that every route of its shape can have.
     `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
     `etag`: the answer carries its version; of a read, `If-None-Match` turns an equal one into 304.
-    `parts`: the body keeps parts raw, and the handler decodes each by itself.
+    `parts`: the body keeps parts raw, and the handler decodes each by itself. `signed`: the handler checks a signature over the
+    body as it was sent, and finds it in `Call.content`.
     `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that
     of bodies.
@@ -83,6 +81,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     replaces it.
     `compressed`: its answers may be, because they hold no credential, and no text of people who need no account to write it
     (docs/decisions/0012). None: nobody has decided, and they are not.
+    `rate` is the policy of limits that requests count under; None: they are not limited.
     `example` is for the document, which has one wherever something is carried. `refused_as`: see `RefusalForm`; who makes them so
     is the door's `shapes`.
     """
@@ -104,6 +103,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     guarded: bool = False
     vital: bool = False
     parts: bool = False
+    signed: bool = False
     media: str = "application/json"
     takes: str = "application/json"
     door: str = "http"
@@ -112,6 +112,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     headers: tuple[RequestHeader, ...] = ()
     deprecated: Deprecation | None = None
     compressed: bool | None = None
+    rate: str | None = USUAL
     example: Example = Example()
     refused_as: RefusalForm | None = None
 
@@ -126,11 +127,20 @@ class Operation:
     It raises `Refused` for whatever it refuses; the door around it makes the problem document.
     """
 
-    def __init__(self, endpoint: Endpoint, kernel: "Kernel", authenticate: Authenticator, coder: Coder, usual_limit: int) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        kernel: "Kernel",
+        credentials: Credentials,
+        coder: Coder,
+        usual_limit: int,
+        rates: RateLimits | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._kernel = kernel
-        self._authenticate = authenticate
+        self._credentials = credentials
         self._coder = coder
+        self._rates = rates
         self._compresses = endpoint.compressed and not endpoint.streams
         self._query = QueryReader(None if endpoint.pairs else endpoint.query)
         self._takes_form = endpoint.takes == FORM
@@ -143,11 +153,20 @@ class Operation:
         self._refuses_body = endpoint.writes and endpoint.body is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = await self._call(scope, receive)
+        exchange: Exchange = scope["keepwell.exchange"]
+        origin = Origin(
+            self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position, address=exchange.address
+        )
+        actor, session = await self._admitted(exchange, scope, origin)
+        call = Call(self._kernel, actor, origin, exchange.headers, scope["path_params"])
+        call.session = session
+        await self._read(call, scope, receive)
         answer = await self.endpoint.handler(call)
+        if call.session is not None and "set-cookie" not in answer.headers:
+            answer.headers = {**answer.headers, **_handed_on(call, call.session)}
         coding = negotiated(answer, call.raw_headers) if self._compresses else None
         if call.tags_known and not_modified(answer, call.tags_known):
-            answer = Answer(304, None, answer.headers)
+            answer = Answer(304, None, answer.headers, cookies=answer.cookies)
         elif coding is not None:
             await self._coder.compress(answer, coding)
         if self.endpoint.streams:
@@ -167,15 +186,36 @@ class Operation:
             if isinstance(answer.body, AsyncIterator):
                 await finish(answer.body)
 
-    async def _call(self, scope: Scope, receive: Receive) -> Call:
+    async def _admitted(self, exchange: Exchange, scope: Scope, origin: Origin) -> tuple[Actor, CookieSession | None]:
+        """Who asks, counted against the limits, and the session of theirs that a cookie proved, where one did.
+
+        Credentials that are none count too: against their address.
+        """
+        try:
+            who = await self._presented(exchange)
+        except Refused:
+            await self._count(exchange, scope, ANONYMOUS)
+            raise
+        actor = who if isinstance(who, Actor) else who.actor
+        await self._count(exchange, scope, actor)
+        return actor, None if isinstance(who, Actor) else await self._noted(who, origin)
+
+    async def _count(self, exchange: Exchange, scope: Scope, actor: Actor) -> None:
+        if self._rates is None or self.endpoint.rate is None:
+            return
+        standing = await self._rates.spend(self.endpoint.rate, caller(scope), actor)
+        exchange.more += standing.headers
+        if standing.refusal is not None:
+            raise Refused(standing.refusal)
+
+    async def _read(self, call: Call, scope: Scope, receive: Receive) -> None:
+        """Everything else that the request says."""
         exchange: Exchange = scope["keepwell.exchange"]
         headers = exchange.headers
-        actor = ANONYMOUS if self.endpoint.public else await decided(partial(self._actor, headers))
-        origin = Origin(self.endpoint.door, exchange.request_id, exchange.traceparent, position=exchange.position)
-        call = Call(self._kernel, actor, origin, headers, scope["path_params"])
         call.usual_limit = self._usual_limit
         call.abort = scope.get(ABORT, call.abort)
         call.secure = exchange.secure
+        call.network = caller(scope)
         if self._has_id:
             call.id = path_id(call.path)
         if self.endpoint.pairs:
@@ -189,27 +229,37 @@ class Operation:
         if self._takes_key:
             call.idempotency_key = header.idempotency_key(headers)
         if self._decoder is not None:
-            call.body = await self._body(headers, receive, self._decoder)
+            call.body, content = await self._body(headers, receive, self._decoder)
+            if self.endpoint.signed:
+                call.content = content
         elif self._takes_form:
             call.pairs += await self._form(headers, receive)
         elif self._refuses_body and (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"):
             await self._nothing(headers, receive)
-        return call
 
-    def _actor(self, headers: Mapping[bytes, bytes]) -> Actor:
-        authorization = headers.get(b"authorization")
-        if authorization is None:
-            raise Refused(Refusal(UNAUTHENTICATED))
-        return self._authenticate(authorization.decode("latin-1"))
+    async def _presented(self, exchange: Exchange) -> Actor | CookieSession:
+        """What the request proves of who asks."""
+        if self.endpoint.public:
+            return ANONYMOUS
+        safe = not self.endpoint.writes
+        return await decided(partial(self._credentials.presented, exchange.headers, secure=exchange.secure, safe=safe))
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, decoder: msgspec.json.Decoder[Any]) -> Any:
+    async def _noted(self, session: CookieSession, origin: Origin) -> CookieSession:
+        """The session, its use noted where it was not for a while."""
+        cookies = self._credentials.cookies
+        due = cookies is not None and self._kernel.clock.now() >= session.renew_at
+        return await cookies.renew(session, origin) if cookies is not None and due else session
+
+    async def _body(
+        self, headers: Mapping[bytes, bytes], receive: Receive, decoder: msgspec.json.Decoder[Any]
+    ) -> tuple[Any, bytes]:
         typed = b"content-type" in headers
         if typed:
             check_media_type(headers)
         body = await read_body(receive, headers, self._body_limit)
         if body and not typed:
             check_media_type(headers)
-        return decode(body, decoder, parts=self.endpoint.parts)
+        return decode(body, decoder, parts=self.endpoint.parts), body
 
     async def _form(self, headers: Mapping[bytes, bytes], receive: Receive) -> tuple[tuple[str, str], ...]:
         body = await read_body(receive, headers, self._body_limit)
@@ -223,6 +273,17 @@ class Operation:
         if body:
             check_media_type(headers)
             decode(body, _NOTHING)
+
+
+def _handed_on(call: Call, session: CookieSession) -> dict[str, str]:
+    """The header for the browser whose session was just noted as used: its cookie says so from now on."""
+    return {} if session.value == carried(call.raw_headers, secure=call.secure) else call.cookie(session.value)
+
+
+def caller(scope: Scope) -> str | None:
+    """The network a request comes from, by the trusted proxies where it came through any; None where there is none."""
+    client: tuple[str, int] | None = scope.get("client")
+    return None if client is None else network(client[0])
 
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,5 +11,8 @@ HEADERS_TOO_LARGE = ProblemType(
 BAD_REQUEST = ProblemType(
     "bad-request", 400, "Not a valid HTTP request", "Check the client or the proxy in between: the bytes sent are not HTTP/1.1."
 )
+HTTPS_REQUIRED = ProblemType(
+    "https-required", 403, "Session cookies are given over https only", "Use https, or http at localhost; or log in for tokens."
+)
 
-PROBLEMS: tuple[ProblemType, ...] = (REQUEST_TIMEOUT, HEADERS_TOO_LARGE, BAD_REQUEST)
+PROBLEMS: tuple[ProblemType, ...] = (REQUEST_TIMEOUT, HEADERS_TOO_LARGE, BAD_REQUEST, HTTPS_REQUIRED)

@@ -25,12 +25,13 @@ class Exchange:
     `shed`: more is in flight than the process can carry. `close`: the connection ends after the answer.
     `leave` stops counting it among those in flight. `more` are headers that every answer of the operation carries.
     `positions` makes the tokens that sessions carry, where replicas may answer them; `position` is this session's.
-    `origins` are those whose pages may call, where there are any.
+    `origins` are those whose pages may call, where there are any. `address` is the caller's, as trusted proxies tell it.
     """
 
     __slots__ = (
         "_in_flight",
         "_send",
+        "address",
         "close",
         "headers",
         "method",
@@ -55,6 +56,7 @@ class Exchange:
             in_flight.count += 1
         self.started = perf_counter()
         self.method: str = scope["method"]
+        self.address: str = (scope.get("client") or ("",))[0]
         self.headers = header.scan(scope["headers"])
         self.named_itself = b"x-request-id" in self.headers
         self.request_id = header.request_id(self.headers)

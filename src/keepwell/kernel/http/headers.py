@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from uuid_utils import uuid7
 
@@ -13,6 +13,7 @@ _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-
 _OPAQUE_TAG = re.compile(rb'"[\x21\x23-\x7e\x80-\xff]*"')
 _VERSION_SENT = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"|(0|[1-9][0-9]{0,17})')
 _ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
+_AUTHORITY = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 _POSITION_COOKIE = b"keepwell_position"
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
@@ -86,11 +87,25 @@ def if_none_match(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
 def positions(headers: Mapping[bytes, bytes]) -> list[str]:
     """Every token that may name a position: those of `X-Keepwell-Position`, and that of the cookie; unchecked."""
     found = [part.strip().decode("latin-1") for part in headers.get(b"x-keepwell-position", b"").split(b",")]
-    for cookie in headers.get(b"cookie", b"").replace(b",", b";").split(b";"):
-        name, _, value = cookie.strip().partition(b"=")
-        if name == _POSITION_COOKIE:
-            found.append(value.decode("latin-1"))
-    return [token for token in found if token]
+    return [token for token in (*found, *_cookies(headers, _POSITION_COOKIE)) if token]
+
+
+def cookie(headers: Mapping[bytes, bytes], name: str) -> str | None:
+    """The value of a cookie; None without it."""
+    return next(_cookies(headers, name.encode("ascii")), None)
+
+
+def _cookies(headers: Mapping[bytes, bytes], wanted: bytes) -> Iterator[str]:
+    for pair in headers.get(b"cookie", b"").replace(b",", b";").split(b";"):
+        name, _, value = pair.strip().partition(b"=")
+        if name == wanted:
+            yield value.decode("latin-1")
+
+
+def authority(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The host, and port, that the caller addressed; None when there is none, or what is there cannot be one."""
+    host = headers.get(b"host", b"")
+    return host if _AUTHORITY.fullmatch(host) else None
 
 
 def position(token: str, *, secure: bool) -> list[tuple[bytes, bytes]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keepwell.kernel.http.components import HEADERS, Components, described, header_ref, phrase
+from keepwell.kernel.http.cookies import OVER_TLS
 from keepwell.kernel.http.endpoint import FORM, Endpoint
 from keepwell.kernel.http.errors import HEADERS_TOO_LARGE, REQUEST_TIMEOUT
 from keepwell.kernel.problems import (
@@ -21,6 +22,8 @@ from keepwell.kernel.problems import (
     OUTCOME_UNKNOWN,
     OVERLOADED,
     PRECONDITION_REQUIRED,
+    RATE_LIMITED,
+    TENANT_DESTROYED,
     UNAUTHENTICATED,
     UNAVAILABLE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -61,7 +64,7 @@ def document(endpoints: Sequence[Endpoint], version: str, tags: Mapping[str, str
             "description": _DESCRIPTION,
         },
         "servers": [{"url": "/", "description": "The server that this document comes from"}],
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"cookie": []}],
         "tags": [
             {"name": tag, **({"description": tags[tag]} if tag in tags else {})}
             for tag in dict.fromkeys(endpoint.tag for endpoint in endpoints)
@@ -72,7 +75,7 @@ def document(endpoints: Sequence[Endpoint], version: str, tags: Mapping[str, str
             "responses": components.responses,
             "examples": components.examples,
             "headers": dict(HEADERS),
-            "securitySchemes": {"bearer": _BEARER},
+            "securitySchemes": {"bearer": _BEARER, "cookie": _COOKIE},
         },
     }
 
@@ -80,8 +83,10 @@ def document(endpoints: Sequence[Endpoint], version: str, tags: Mapping[str, str
 def problems_of(endpoint: Endpoint) -> tuple[ProblemType, ...]:
     """Every problem type this endpoint can answer with: its own and those of its shape."""
     kinds: list[ProblemType] = [INVALID_PARAMETER, INVALID_HEADER, INTERNAL, OVERLOADED, UNAVAILABLE, HEADERS_TOO_LARGE]
+    if endpoint.rate is not None:
+        kinds.append(RATE_LIMITED)
     if not endpoint.public:
-        kinds += [UNAUTHENTICATED, FORBIDDEN]
+        kinds += [UNAUTHENTICATED, FORBIDDEN, TENANT_DESTROYED]
     if "{" in endpoint.path:
         kinds.append(NOT_FOUND)
     if endpoint.body is not None or endpoint.writes:
@@ -186,6 +191,8 @@ def _responses(endpoint: Endpoint, name: str, components: Components) -> dict[st
 
 def _success_headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
     names = ["X-Request-ID"]
+    if endpoint.rate is not None:
+        names += ["RateLimit-Policy", "RateLimit"]
     if not endpoint.public:
         names.append("X-Keepwell-Position")
     if endpoint.etag:
@@ -204,4 +211,13 @@ _BEARER = {
     "scheme": "bearer",
     "bearerFormat": "JWT",
     "description": "The access token that POST /v1/auth/login or /v1/auth/refresh gave. It lives some minutes.",
+}
+_COOKIE = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": OVER_TLS,
+    "description": (
+        "For pages of this server: what POST /v1/auth/login gave with `cookies: true`. It counts only in requests of the same "
+        "origin. A browser that sends neither Sec-Fetch-Site nor Origin has to send X-Requested-With to change something."
+    ),
 }

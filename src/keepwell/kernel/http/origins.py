@@ -1,7 +1,7 @@
 """Which web pages of other origins may call (CORS, as the Fetch standard has it): those an operator names, and no other.
 
 An origin is compared as a whole, byte by byte, as browsers write it. Answers never allow credentials: a page that may call
-sends a token that it was given, and the cookies of this server stay what they are, this server's own.
+sends a token that it was given, and the cookies of this server stay this server's own (`cookies`).
 """
 
 from collections.abc import Iterable, Mapping

@@ -74,10 +74,14 @@ async def send_answer(answer: Answer, send: Send) -> None:
         headers.append(_content_type(answer))
     if answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(content)))
-    for name, value in answer.headers.items():
-        headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    headers += _own(answer)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+def _own(answer: Answer) -> list[tuple[bytes, bytes]]:
+    own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    return own + [(b"set-cookie", value.encode("latin-1")) for value in answer.cookies]
 
 
 def _content_type(answer: Answer) -> tuple[bytes, bytes]:
@@ -98,10 +102,7 @@ async def _send_parts(answer: Answer, parts: AsyncIterator[bytes], send: Send) -
 
 async def send_head(answer: Answer, send: Send) -> None:
     """Begins an answer of unknown length."""
-    headers = [
-        _content_type(answer),
-        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
-    ]
+    headers = [_content_type(answer), *_own(answer)]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
 

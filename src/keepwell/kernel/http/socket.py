@@ -11,10 +11,13 @@ from uuid import UUID
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from keepwell.kernel.envelope import Origin
+from keepwell.kernel.envelope import Actor, Origin
 from keepwell.kernel.http import headers as header
 from keepwell.kernel.http import observe
+from keepwell.kernel.http.call import ANONYMOUS
+from keepwell.kernel.http.cookies import CookieSession, Credentials
 from keepwell.kernel.http.query import QueryReader
+from keepwell.kernel.http.rates import USUAL, RateLimits, network
 from keepwell.kernel.http.routing import path_id
 from keepwell.kernel.problems import NOT_FOUND, Refusal, Refused
 from keepwell.kit.ids import NIL
@@ -35,12 +38,28 @@ class DisconnectedError(Exception):
 
 
 class SocketCall:
-    """One connection, accepted. `id` is the `{id}` of the path; `query` an instance of the struct that the socket declares."""
+    """One connection, accepted. `id` is the `{id}` of the path; `query` an instance of the struct that the socket declares.
 
-    def __init__(self, kernel: "Kernel", scope: Scope, path: Mapping[str, str], door: str, receive: Receive, send: Send) -> None:
+    `session` is what a cookie proved, where one did.
+    """
+
+    def __init__(
+        self,
+        kernel: "Kernel",
+        credentials: Credentials,
+        scope: Scope,
+        path: Mapping[str, str],
+        door: str,
+        receive: Receive,
+        send: Send,
+        rates: RateLimits | None = None,
+    ) -> None:
         self.kernel = kernel
+        self.session: CookieSession | None = None
+        self._credentials = credentials
         self.path = path
         self.headers = header.scan(scope["headers"])
+        self.address: str = (scope.get("client") or ("",))[0]
         self.secure: bool = scope.get("scheme") == "wss"
         self.request_id = header.request_id(self.headers)
         self.traceparent = header.traceparent(self.headers)
@@ -50,6 +69,7 @@ class SocketCall:
         self.abort: Callable[[], None] = scope.get(ABORT, _nothing)
         """Ends the connection without waiting for anything to get through."""
         self._door = door
+        self._rates = rates
         self._receive = receive
         self._send = send
         self._closed = False
@@ -57,11 +77,22 @@ class SocketCall:
     @property
     def origin(self) -> Origin:
         """Where what is asked through this connection comes from."""
-        return Origin(self._door, self.request_id, self.traceparent)
+        return Origin(self._door, self.request_id, self.traceparent, address=self.address)
 
     @property
     def trace_id(self) -> str:
         return self.traceparent[3:35]
+
+    async def count(self, actor: Actor, network: str | None = None) -> None:
+        """Counts one request against the limits of this actor, and of this network.
+
+        Raises:
+            Refused: `rate-limited`.
+        """
+        if self._rates is not None:
+            standing = await self._rates.spend(USUAL, network, actor)
+            if standing.refusal is not None:
+                raise Refused(standing.refusal)
 
     async def accept(self) -> None:
         """Finishes the handshake.
@@ -74,6 +105,21 @@ class SocketCall:
             await self._send({"type": "websocket.accept", "headers": [(b"x-request-id", self.request_id.encode("ascii"))]})
         except OSError:
             raise DisconnectedError from None
+
+    def in_browser(self) -> CookieSession | None:
+        """The session that a page of this server opened it with; from then on `session`. Raises `Refused`: unauthenticated."""
+        self.session = self._credentials.in_socket(self.headers, secure=self.secure)
+        return self.session
+
+    async def note_use(self) -> None:
+        """Notes that the session is used, where a cookie proved it and that was not noted for a while.
+
+        Raises:
+            Refused: it is over, or that cannot be noted now.
+        """
+        cookies = self._credentials.cookies
+        if cookies is not None and self.session is not None and self.kernel.clock.now() >= self.session.renew_at:
+            self.session = await cookies.renew(self.session, self.origin)
 
     async def receive(self) -> str | bytes:
         """The next message.
@@ -135,15 +181,17 @@ class Socket(msgspec.Struct, frozen=True):
 class OpenSocket:
     """A socket ready to serve."""
 
-    def __init__(self, socket: Socket, kernel: "Kernel") -> None:
+    def __init__(self, socket: Socket, kernel: "Kernel", credentials: Credentials, rates: RateLimits | None = None) -> None:
         self.socket = socket
         self._kernel = kernel
+        self._credentials = credentials
+        self._rates = rates
         self._query = QueryReader(socket.query)
         self._has_id = "{id}" in socket.path
 
     async def serve(self, scope: Scope, path: Mapping[str, str], receive: Receive, send: Send) -> None:
         """Serves one connection to its end. Whatever escapes the handler is a bug: logged, and closed with 1011."""
-        call = SocketCall(self._kernel, scope, path, self.socket.door, receive, send)
+        call = SocketCall(self._kernel, self._credentials, scope, path, self.socket.door, receive, send, self._rates)
         started = perf_counter()
         observe.begin_socket(call.request_id, call.trace_id)
         try:
@@ -158,7 +206,9 @@ class OpenSocket:
             observe.finish_socket(self.socket.path, call.code, perf_counter() - started, call.request_id, call.trace_id)
 
     async def _converse(self, call: SocketCall, scope: Scope) -> None:
+        client: tuple[str, int] | None = scope.get("client")
         try:
+            await call.count(ANONYMOUS, None if client is None else network(client[0]))
             if self._has_id:
                 call.id = path_id(call.path)
             call.query = self._query.read(scope["query_string"])

@@ -6,8 +6,10 @@ from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from keepwell.domains.identity.models import (
+    ContinueSession,
     EndSession,
     RefreshSession,
     Session,
@@ -51,6 +53,11 @@ class Played:
         """The generation handed back, or None when the caller gets 401."""
         decision = self._apply(sessions.decide_refresh, RefreshSession(SESSION, generation))
         return None if isinstance(decision, Refusal) or self.ended else self.current.generation
+
+    def use(self) -> bool:
+        """Says that the session is used, as a browser's is; whether it lives."""
+        decision = self._apply(sessions.decide_continue, ContinueSession(SESSION))
+        return not isinstance(decision, Refusal) and not self.ended
 
     def end(self, actor: UUID = PERSON, role: str = "clinician") -> tuple[Any, ...] | Refusal:
         return self._apply(sessions.decide_end, EndSession(SESSION, "logout"), actor, role)
@@ -164,6 +171,33 @@ def test_refreshing_prolongs_a_session_up_to_the_absolute_limit_and_no_further()
     assert not played.ended, "it ran out; nobody ended it"
 
 
+@given(st.lists(st.floats(0, LIMITS.idle - LIMITS.idle / 16 - 1), min_size=1))
+def test_a_session_that_is_used_lives_until_its_absolute_limit_and_gives_out_no_tokens(pauses: list[float]):
+    played = Played()
+    for pause in pauses:
+        played.wait(pause)
+        assert played.use() == (played.now - BEGIN < timedelta(seconds=LIMITS.absolute))
+    assert played.current.generation == 0
+    assert not played.ended
+
+
+def test_a_use_that_was_noted_a_moment_ago_is_no_new_event():
+    played = Played()
+    played.wait(LIMITS.idle / 2)
+    for _ in range(20):
+        assert played.use()
+        played.wait(1)
+    assert len(played.events) == 2
+
+
+def test_a_browsers_session_ends_with_its_account_or_password_at_the_next_use():
+    for change in ({"active": False}, {"password_set_at": BEGIN + timedelta(seconds=1)}):
+        played = Played()
+        played.user = replace(played.user, **change)
+        assert not played.use()
+    assert played.current.end_reason == "password-changed"
+
+
 def test_a_disabled_account_ends_its_session_at_the_next_refresh():
     played = Played()
     played.user = User(PERSON, "a@b.test", b"i" * 16, "A", "clinician", BEGIN, "hash", BEGIN, active=False)
@@ -216,7 +250,9 @@ def test_a_login_is_refused_when_the_password_was_changed_meanwhile():
     assert decision.code == "unauthenticated"
 
 
-@given(st.lists(st.tuples(st.floats(0, 4000), st.sampled_from(["refresh", "end", "disable", "enable"]), st.integers(-3, 1))))
+@given(
+    st.lists(st.tuples(st.floats(0, 4000), st.sampled_from(["refresh", "use", "end", "disable", "enable"]), st.integers(-3, 1)))
+)
 def test_folding_the_events_gives_the_state_and_an_end_is_final(steps: list[tuple[float, str, int]]):
     played = Played()
     generations = [0]
@@ -225,6 +261,8 @@ def test_folding_the_events_gives_the_state_and_an_end_is_final(steps: list[tupl
         played.wait(seconds)
         if what == "refresh":
             played.refresh(max(0, played.current.generation + offset))
+        elif what == "use":
+            played.use()
         elif what == "end":
             played.end()
         else:
@@ -246,6 +284,6 @@ def test_a_view_holds_no_secret_and_no_token():
     assert view.expires_at == BEGIN + timedelta(seconds=LIMITS.idle)
     assert set(view.__struct_fields__) == {
         "id", "user", "role", "generation", "started_at", "refreshed_at", "expires_at", "ended_at", "end_reason",
-            "methods",
+        "emergency", "methods",
     }  # fmt: skip
     assert view.user != NIL

@@ -8,8 +8,8 @@ from keepwell.kernel.http import Endpoint
 def endpoints(service: FactorService) -> tuple[Endpoint, ...]:
     """Every route of the room."""
     return (
-        *logins.endpoints(service.logins),
-        *links.endpoints(service.links),
+        *logins.endpoints(service),
+        *links.endpoints(service),
         *oidc.endpoints(service),
         *own.endpoints(service.own),
         *policy.endpoints(service),

@@ -15,12 +15,13 @@ Text = Annotated[str, msgspec.Meta(max_length=2000)]
 
 
 class SecondFactorShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A second factor, with the challenge of the login it completes: a `code`, or what a passkey signed."""
+    """A second factor, with the challenge of the login it completes: a `code`, or what a passkey signed. `cookies` as there."""
 
     challenge: Text
     method: Second
     code: Short = ""
     credential: dict[str, Any] = {}
+    cookies: bool = False
 
 
 class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,9 +31,10 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PasskeyShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a passkey signed, as `PublicKeyCredential.toJSON()` has it."""
+    """What a passkey signed, as `PublicKeyCredential.toJSON()` has it. `cookies` as in a login."""
 
     credential: dict[str, Any]
+    cookies: bool = False
 
 
 class CodeShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +52,10 @@ class NewPasskey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StepUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A password, or a `method` with its `code` or its `credential`, the latter with the challenge it was signed for."""
+    """A password, or a `method` with its `code` or its `credential`, the latter with the challenge it was signed for.
+
+    With a password, `challenge` is the solution of a puzzle, where one is asked for.
+    """
 
     password: str | None = None
     method: Second | None = None
@@ -76,6 +81,13 @@ class LinkFollowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the link carried."""
 
     token: Text
+
+
+class LinkRedeemed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the link carried. `cookies` as in a login."""
+
+    token: Text
+    cookies: bool = False
 
 
 class CameBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from keepwell.domains.factors.routes.bodies import (
     Enrolment,
     LinkAsked,
     LinkFollowed,
+    LinkRedeemed,
     LinkSent,
     NewPasskey,
     OwnFactorsShown,
@@ -23,7 +24,7 @@ from keepwell.domains.factors.routes.bodies import (
     StepUp,
 )
 from keepwell.domains.factors.service import PasskeyOptions, TotpOffer
-from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, LoggedIn, Person
+from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, Entered, LoggedIn, Person
 from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import Example
 from keepwell.kernel.problems import Fault, Refusal
@@ -70,8 +71,11 @@ ADD_PASSKEY = Example(
 STEP_UP_OPTIONS = Example(answer=PasskeyOptions(CHALLENGE, _REQUEST))
 STEP_UP = Example(StepUp("keepwell-demo-pass"), problems=(_ASKED, _SLOWED))
 ASK_LINK = Example(LinkAsked("clinician@demo.test"), LinkSent(900))
-REDEEM_LINK = Example(LinkFollowed(CHALLENGE), _LOGGED_IN)
-POST_LINK = Example(LinkFollowed(CHALLENGE), _LOGGED_IN)
+REDEEM_LINK = Example(LinkRedeemed(CHALLENGE), _LOGGED_IN)
+POST_LINK = Example(
+    LinkFollowed(CHALLENGE),
+    Entered(expires_in=3600, session_id=_LOGGED_IN.session_id, clinic=_LOGGED_IN.clinic, user=_PERSON),
+)
 LINK_PAGE = Example(answer="<!doctype html>...")
 POLICY = Example(answer=LoginPolicyView(["password", "passkey", "magic-link", "oidc"], [], 0))
 SET_POLICY = Example(

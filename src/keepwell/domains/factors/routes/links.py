@@ -5,24 +5,41 @@ from http.cookies import CookieError, SimpleCookie
 
 from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, MAIL_NOT_CONFIGURED
 from keepwell.domains.factors.routes import examples
-from keepwell.domains.factors.routes.bodies import SMALL, LinkAsked, LinkFollowed, LinkSent
-from keepwell.domains.factors.service import Links
+from keepwell.domains.factors.routes.bodies import SMALL, LinkAsked, LinkFollowed, LinkRedeemed, LinkSent
+from keepwell.domains.factors.service import FactorService
 from keepwell.domains.factors.service.links import LINK_SECONDS
-from keepwell.domains.identity import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, LoggedIn
+from keepwell.domains.identity import (
+    INVALID_CREDENTIALS,
+    LOGIN_METHOD_NOT_ALLOWED,
+    LOGIN_RATE,
+    SECOND_FACTOR_REQUIRED,
+    Entered,
+    entered,
+)
 from keepwell.kernel.http import FORM, Answer, Call, Endpoint
+from keepwell.kernel.http.errors import HTTPS_REQUIRED
 from keepwell.kernel.http.safety import PAGE
-from keepwell.kernel.problems import UNAUTHENTICATED
+from keepwell.kernel.problems import FORBIDDEN, UNAUTHENTICATED
 
 _TAG = "Second factors"
 _COOKIE = "keepwell_link"
 _HTML = "text/html; charset=utf-8"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-_REFUSALS = (CHALLENGE_EXPIRED, INVALID_CREDENTIALS, SECOND_FACTOR_REQUIRED, LOGIN_METHOD_NOT_ALLOWED, UNAUTHENTICATED)
+_REFUSALS = (
+    CHALLENGE_EXPIRED,
+    INVALID_CREDENTIALS,
+    SECOND_FACTOR_REQUIRED,
+    LOGIN_METHOD_NOT_ALLOWED,
+    UNAUTHENTICATED,
+    HTTPS_REQUIRED,
+    FORBIDDEN,
+)
 
 
 class _Links:
-    def __init__(self, links: Links) -> None:
-        self._links = links
+    def __init__(self, service: FactorService) -> None:
+        self._links = service.links
+        self._identity = service.identity
 
     async def ask(self, call: Call) -> Answer:
         body: LinkAsked = call.body
@@ -38,12 +55,17 @@ class _Links:
         return Answer(200, _PAGE.format(words=words).encode(), headers, _HTML)
 
     async def redeem(self, call: Call) -> Answer:
-        body: LinkFollowed = call.body
-        return Answer(200, await self._links.redeem(body.token, _browser(call), call.origin))
+        body: LinkRedeemed = call.body
+        return await self._redeemed(call, body.token, cookies=body.cookies)
 
     async def press(self, call: Call) -> Answer:
-        token = dict(call.pairs).get("token", "")
-        return Answer(200, await self._links.redeem(token, _browser(call), call.origin))
+        return await self._redeemed(call, dict(call.pairs).get("token", ""), cookies=True)
+
+    async def _redeemed(self, call: Call, token: str, *, cookies: bool) -> Answer:
+        if cookies:
+            call.cookie(None)  # refused before the link is used up
+        logged_in = await self._links.redeem(token, _browser(call), call.origin)
+        return await entered(self._identity, call, logged_in, cookies=cookies)
 
 
 def _browser(call: Call) -> str | None:
@@ -65,9 +87,9 @@ _BUTTON = """<p>Press the button if you asked to log in just now.</p>
 _OVER = "<p>This link is too old, or not one of ours. Ask for a new one where you log in.</p>"
 
 
-def endpoints(links: Links) -> tuple[Endpoint, ...]:
+def endpoints(service: FactorService) -> tuple[Endpoint, ...]:
     """Every route of this file: all are open to who is not logged in yet."""
-    routes = _Links(links)
+    routes = _Links(service)
     return (*_asking(routes), *_following(routes))
 
 
@@ -86,6 +108,7 @@ def _asking(routes: _Links) -> tuple[Endpoint, ...]:
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.ASK_LINK,
         ),
         Endpoint(
@@ -94,13 +117,14 @@ def _asking(routes: _Links) -> tuple[Endpoint, ...]:
             routes.redeem,
             "Log in by what a link carried",
             _TAG,
-            body=LinkFollowed,
-            answers={200: LoggedIn},
+            body=LinkRedeemed,
+            answers={200: Entered},
             problems=_REFUSALS,
             public=True,
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.REDEEM_LINK,
         ),
     )
@@ -125,17 +149,18 @@ def _following(routes: _Links) -> tuple[Endpoint, ...]:
             "POST",
             "/auth/link",
             routes.press,
-            "What the button of that page sends",
+            "Log in by the button of that page, the session in a cookie",
             _TAG,
             body=LinkFollowed,
             takes=FORM,
             pairs=True,
-            answers={200: LoggedIn},
+            answers={200: Entered},
             problems=_REFUSALS,
             public=True,
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.POST_LINK,
         ),
     )

@@ -3,22 +3,28 @@
 from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, INVALID_SECOND_FACTOR, SECOND_FACTOR_DELAYED
 from keepwell.domains.factors.routes import examples
 from keepwell.domains.factors.routes.bodies import SMALL, Enrolment, PasskeyRequest, PasskeyShown, SecondFactorShown
-from keepwell.domains.factors.service import LoginSteps, Shown, TotpOffer
-from keepwell.domains.identity import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, LoggedIn
+from keepwell.domains.factors.service import FactorService, Shown, TotpOffer
+from keepwell.domains.identity import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, LOGIN_RATE, Entered, entered
 from keepwell.kernel.http import Answer, Call, Endpoint
-from keepwell.kernel.problems import UNAUTHENTICATED
+from keepwell.kernel.http.errors import HTTPS_REQUIRED
+from keepwell.kernel.problems import FORBIDDEN, UNAUTHENTICATED
 
 _TAG = "Second factors"
+_REFUSALS = (INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, INVALID_CREDENTIALS, UNAUTHENTICATED, HTTPS_REQUIRED, FORBIDDEN)
 
 
 class _Logins:
-    def __init__(self, steps: LoginSteps) -> None:
-        self._steps = steps
+    def __init__(self, service: FactorService) -> None:
+        self._steps = service.logins
+        self._identity = service.identity
 
     async def second(self, call: Call) -> Answer:
         body: SecondFactorShown = call.body
+        if body.cookies:
+            call.cookie(None)  # refused before anything is used up
         shown = Shown(body.method, body.code, body.credential)
-        return Answer(200, await self._steps.second(body.challenge, shown, call.origin))
+        logged_in = await self._steps.second(body.challenge, shown, call.origin)
+        return await entered(self._identity, call, logged_in, cookies=body.cookies)
 
     async def enrol(self, call: Call) -> Answer:
         body: Enrolment = call.body
@@ -29,12 +35,15 @@ class _Logins:
 
     async def passkey(self, call: Call) -> Answer:
         body: PasskeyShown = call.body
-        return Answer(200, await self._steps.passkey(body.credential, call.origin))
+        if body.cookies:
+            call.cookie(None)  # refused before anything is used up
+        logged_in = await self._steps.passkey(body.credential, call.origin)
+        return await entered(self._identity, call, logged_in, cookies=body.cookies)
 
 
-def endpoints(steps: LoginSteps) -> tuple[Endpoint, ...]:
+def endpoints(service: FactorService) -> tuple[Endpoint, ...]:
     """Every route of this file: all are open to who is not logged in yet."""
-    logins = _Logins(steps)
+    logins = _Logins(service)
     return (*_second(logins), *_passkey(logins))
 
 
@@ -47,12 +56,13 @@ def _second(logins: _Logins) -> tuple[Endpoint, ...]:
             "Complete a login with a second factor",
             _TAG,
             body=SecondFactorShown,
-            answers={200: LoggedIn},
-            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, SECOND_FACTOR_DELAYED, INVALID_CREDENTIALS, UNAUTHENTICATED),
+            answers={200: Entered},
+            problems=(SECOND_FACTOR_DELAYED, *_REFUSALS),
             public=True,
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.SECOND,
         ),
         Endpoint(
@@ -94,12 +104,13 @@ def _passkey(logins: _Logins) -> tuple[Endpoint, ...]:
             "Log in by passkey alone",
             _TAG,
             body=PasskeyShown,
-            answers={200: LoggedIn},
-            problems=(INVALID_SECOND_FACTOR, CHALLENGE_EXPIRED, LOGIN_METHOD_NOT_ALLOWED, INVALID_CREDENTIALS, UNAUTHENTICATED),
+            answers={200: Entered},
+            problems=(LOGIN_METHOD_NOT_ALLOWED, *_REFUSALS),
             public=True,
             body_limit=SMALL,
             idempotent=False,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.PASSKEY,
         ),
     )

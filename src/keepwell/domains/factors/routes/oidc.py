@@ -9,7 +9,14 @@ from keepwell.domains.factors.routes.bodies import SMALL, CameBack, ProviderSett
 from keepwell.domains.factors.service import FactorService
 from keepwell.domains.factors.service.gate import CHALLENGE_SECONDS
 from keepwell.domains.factors.service.oidc import CALLBACK
-from keepwell.domains.identity import INVALID_CREDENTIALS, LOGIN_METHOD_NOT_ALLOWED, SECOND_FACTOR_REQUIRED, LoggedIn
+from keepwell.domains.identity import (
+    INVALID_CREDENTIALS,
+    LOGIN_METHOD_NOT_ALLOWED,
+    LOGIN_RATE,
+    SECOND_FACTOR_REQUIRED,
+    LoggedIn,
+    entered,
+)
 from keepwell.kernel import Fault, Refusal, Refused
 from keepwell.kernel.http import Answer, Call, Endpoint, answer
 from keepwell.kernel.problems import NOT_FOUND, STEP_UP_REQUIRED, UNAUTHENTICATED
@@ -32,7 +39,8 @@ class _Oidc:
     async def back(self, call: Call) -> Answer:
         query: CameBack = call.query
         code = None if query.error else query.code
-        return Answer(200, await self._oidc.complete(query.state, code, _browser(call), call.origin))
+        logged_in = await self._oidc.complete(query.state, code, _browser(call), call.origin)
+        return await entered(self._service.identity, call, logged_in, cookies=False)
 
     async def show(self, call: Call) -> Answer:
         provider = await self._service.provider(call.actor, call.origin)
@@ -92,6 +100,7 @@ def _logins(oidc: _Oidc) -> tuple[Endpoint, ...]:
             ),
             public=True,
             compressed=False,
+            rate=LOGIN_RATE,
             example=examples.CALLBACK,
         ),
     )

@@ -11,7 +11,7 @@ from keepwell.domains.factors.models import FactorsView
 from keepwell.domains.factors.routes import examples
 from keepwell.domains.factors.routes.bodies import SMALL, CodeShown, NewPasskey, OwnFactorsShown, RecoveryCodes, StepUp
 from keepwell.domains.factors.service import OwnFactors, PasskeyOptions, Shown, TotpOffer
-from keepwell.domains.identity import SECOND_FACTOR_REQUIRED
+from keepwell.domains.identity import CHALLENGE_REQUIRED, SECOND_FACTOR_REQUIRED, visit_of
 from keepwell.kernel import Command, Envelope
 from keepwell.kernel.http import Answer, Call, Endpoint
 from keepwell.kernel.problems import NOT_FOUND, STEP_UP_REQUIRED
@@ -63,7 +63,8 @@ class _Own:
     async def step_up(self, call: Call) -> Answer:
         body: StepUp = call.body
         shown = None if body.method is None else Shown(body.method, body.code, body.credential)
-        await self._own.step_up(_envelope(call), body.password, shown, body.challenge)
+        visit = visit_of(call, body.challenge if shown is None else None)
+        await self._own.step_up(_envelope(call), body.password, shown, body.challenge, visit)
         return Answer(204)
 
 
@@ -215,7 +216,13 @@ def _proving(own: _Own) -> tuple[Endpoint, ...]:
             _TAG,
             body=StepUp,
             answers={204: None},
-            problems=(INVALID_SECOND_FACTOR, SECOND_FACTOR_REQUIRED, SECOND_FACTOR_DELAYED, CHALLENGE_EXPIRED),
+            problems=(
+                INVALID_SECOND_FACTOR,
+                SECOND_FACTOR_REQUIRED,
+                SECOND_FACTOR_DELAYED,
+                CHALLENGE_EXPIRED,
+                CHALLENGE_REQUIRED,
+            ),
             body_limit=SMALL,
             idempotent=False,
             example=examples.STEP_UP,

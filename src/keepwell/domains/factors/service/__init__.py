@@ -47,6 +47,7 @@ class FactorService:
 
     def __init__(self, kernel: Kernel, identity: IdentityService, parts: FactorGate) -> None:
         self._kernel = kernel
+        self.identity = identity
         shared = (kernel, identity, parts.gate, parts.tickets, parts.passkeys, parts.presenter)
         self.logins = LoginSteps(*shared)
         self.own = OwnFactors(*shared)

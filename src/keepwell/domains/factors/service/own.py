@@ -25,7 +25,7 @@ from keepwell.domains.factors.service.logins import TotpOffer, offer, recorded, 
 from keepwell.domains.factors.service.passkeys import Passkeys
 from keepwell.domains.factors.service.presenting import Presenter, Shown
 from keepwell.domains.factors.service.tickets import Tickets, ends
-from keepwell.domains.identity import SECOND_FACTOR_REQUIRED, Attempt, IdentityService, Method, ReauthenticateSession
+from keepwell.domains.identity import SECOND_FACTOR_REQUIRED, Attempt, IdentityService, Method, ReauthenticateSession, Visit
 from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused
 from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
 from keepwell.kit.ids import new_id
@@ -129,12 +129,14 @@ class OwnFactors:
         await self.show(actor, origin)
         return PasskeyOptions(self._tickets.issue(ticket), self._passkeys.request(ticket))
 
-    async def step_up(self, envelope: Envelope, password: str | None, shown: Shown | None, challenge: str | None) -> None:
+    async def step_up(
+        self, envelope: Envelope, password: str | None, shown: Shown | None, challenge: str | None, visit: Visit
+    ) -> None:
         """The actor's session was proved again just now. Who has a second factor has to use one.
 
         Raises:
             Refused: `invalid-second-factor`, `second-factor-required`, `second-factor-delayed`, `challenge-expired`,
-                `unauthenticated`; the database is out of reach.
+                `challenge-required`, `unauthenticated`; the database is out of reach.
         """
         actor, origin = envelope.actor, envelope.origin
         if actor.credential is None:
@@ -143,7 +145,7 @@ class OwnFactors:
         attempt.tenant, attempt.user = actor.tenant, actor.id
         method: Method = "password"
         if shown is None:
-            await self._by_password(attempt, actor, password or "", origin)
+            await self._by_password(attempt, actor, password or "", origin, visit)
         else:
             method = shown.method
             ticket = self._ticket(actor, "step-up") if challenge is None else self._tickets.read(challenge, "step-up")
@@ -152,12 +154,12 @@ class OwnFactors:
             await recorded(attempt, self._presenter.present(attempt, "step-up", ticket, shown, origin))
         await self._execute(envelope, ReauthenticateSession(actor.credential, (method,)))
 
-    async def _by_password(self, attempt: Attempt, actor: Actor, password: str, origin: Origin) -> None:
+    async def _by_password(self, attempt: Attempt, actor: Actor, password: str, origin: Origin, visit: Visit) -> None:
         asked = await self._gate.asked(actor.tenant, actor.id, origin)
         if asked.methods:
             raise Refused(Refusal(SECOND_FACTOR_REQUIRED, extra={"methods": list(asked.methods)}))
         with attempt.step("step-up"):
-            right = await self._identity.logins.knows_password(actor.tenant, actor.id, password, origin)
+            right = await self._identity.logins.knows_password(actor.tenant, actor.id, password, origin, visit)
         if not right:
             await attempt.refused("step-up", "wrong-password")
             raise Refused(Refusal(INVALID_SECOND_FACTOR, "The password is wrong."))

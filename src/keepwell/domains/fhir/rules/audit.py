@@ -22,6 +22,12 @@ _SHOWN = ("Patient", "Questionnaire", "QuestionnaireResponse")
 _WELL = ("ok", "stored", "replayed", "unchanged", "dry-run", "repaired")
 _OURS = ("internal-error", "overloaded", "temporarily-unavailable", "outcome-unknown")
 _LOOKS = ("read", "history", "list", "diff", "validate")
+_DCM = "http://dicom.nema.org/resources/ontology/DCM"
+_OVERRIDES: Mapping[str, tuple[dict[str, str], ...]] = {
+    "break-glass.start": ({"system": _DCM, "code": "110127", "display": "Emergency Override Started"},),
+    "break-glass.end": ({"system": _DCM, "code": "110138", "display": "Emergency Override Stopped"},),
+}
+"""What the vocabulary of DICOM has a name of its own for (PS3.16, annex D)."""
 
 
 class Standing(NamedTuple):
@@ -64,7 +70,7 @@ def audit_event_of(position: AuditPosition, item: AuditItem, types: Mapping[str,
         "id": event_id(position, item),
         "meta": {"versionId": "1", "lastUpdated": instant(item.at)},
         "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
-        "subtype": [{"system": "urn:keepwell:action", "code": item.action}],
+        "subtype": [{"system": "urn:keepwell:action", "code": item.action}, *_OVERRIDES.get(item.action, ())],
         "action": _action(item),
         "recorded": instant(item.at),
         "outcome": "0" if item.outcome in _WELL else "8" if item.outcome in _OURS else "4",

@@ -35,7 +35,7 @@ _BY_PROBLEM = {
     "response-invalid": "invariant",
     "internal-error": "exception",
 }
-_BY_STATUS = {408: "timeout", 409: "conflict", 412: "conflict", 429: "throttled", 503: "transient"}
+_BY_STATUS = {408: "timeout", 409: "conflict", 410: "deleted", 412: "conflict", 429: "throttled", 503: "transient"}
 _BY_FAULT = {
     "required": "required",
     "link-id-missing": "required",

@@ -1,12 +1,16 @@
 """What callers send to the HTTP door of identity, and the lists they get."""
 
 from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from keepwell.domains.identity.models import Method, Role, UserView
+from keepwell.domains.identity.models import Method, Role, UnusedUser, UserView
+from keepwell.domains.identity.service import Person
 from keepwell.domains.identity.store import LiveSession
+from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import parse_id
@@ -16,17 +20,52 @@ SMALL = 16_000
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`clinic` is the short name; without one, or with an unknown one, the person's first clinic counts."""
+    """`clinic` is the short name; without one, or with an unknown one, the person's first clinic counts.
+
+    `challenge` is the solution of a puzzle, where one is asked for. `cookies`: for a page of this server; the session comes in a
+    cookie, and no tokens do.
+    """
 
     email: str
     password: str
     clinic: str | None = None
+    challenge: str | None = None
+    cookies: bool = False
+
+
+class Entered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a login. A page that asked for a cookie gets no tokens: a script could give them away.
+
+    `expires_in`: seconds that the access token lives, or that the session of the cookie lives without being used.
+    """
+
+    access_token: str | UnsetType = UNSET
+    token_type: Literal["Bearer"] | UnsetType = UNSET
+    expires_in: int
+    refresh_token: str | UnsetType = UNSET
+    session_id: UUID
+    clinic: Clinic
+    user: Person
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The refresh token last given out."""
 
     refresh_token: str
+
+
+class PasswordChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The password that one logs in with now, and the next one. `challenge` as in a login."""
+
+    current_password: str
+    new_password: str
+    challenge: str | None = None
+
+
+class Puzzle(msgspec.Struct, frozen=True):
+    """An ALTCHA challenge: `parameters` say what number to find, `signature` that they are ours."""
+
+    challenge: dict[str, Any]
 
 
 class UserCreation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,10 +110,29 @@ class SessionList(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of one's own sessions: the others, or with `all` the one that asks too."""
+
+    all: bool = False
+
+
+class SessionsEnded(msgspec.Struct, frozen=True):
+    """How many sessions were live, and are not any more."""
+
+    ended: int
+
+
 class UserList(msgspec.Struct, frozen=True):
     """Accounts, the oldest first."""
 
     items: list[UserView]
+    next: str | None
+
+
+class UnusedUserList(msgspec.Struct, frozen=True):
+    """Accounts nobody uses, those that were never used first."""
+
+    items: list[UnusedUser]
     next: str | None
 
 
@@ -83,6 +141,12 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: PageLimit = USUAL_PAGE
     cursor: str | None = None
+
+
+class Unused(Paging, frozen=True):
+    """As `Paging`; for how many days an account was not used."""
+
+    days: Annotated[int, Meta(ge=1, le=3_650)] = 90
 
 
 def after(query: Paging) -> UUID | None:

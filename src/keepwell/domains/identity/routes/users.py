@@ -3,9 +3,19 @@
 from keepwell.domains.identity.errors import EMAIL_TAKEN, INVALID_USER, OWN_ACCOUNT, UNSUITABLE_PASSWORD
 from keepwell.domains.identity.models import ChangeUser, UserView
 from keepwell.domains.identity.routes import examples
-from keepwell.domains.identity.routes.bodies import SMALL, Paging, UserChange, UserCreation, UserList, after
+from keepwell.domains.identity.routes.bodies import (
+    SMALL,
+    Paging,
+    SessionsEnded,
+    Unused,
+    UnusedUserList,
+    UserChange,
+    UserCreation,
+    UserList,
+    after,
+)
 from keepwell.domains.identity.service import IdentityService, NewUser
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, part_of
 from keepwell.kernel.problems import STEP_UP_REQUIRED
 
 _TAG = "Users"
@@ -28,6 +38,11 @@ class _Users:
         more = len(users) > query.limit
         return Answer(200, UserList(items, str(items[-1].id) if more else None))
 
+    async def unused(self, call: Call) -> Answer:
+        query: Unused = call.query
+        found = await self._users.unused(call.actor, call.origin, query.days)
+        return Answer(200, UnusedUserList(*part_of(found, lambda unused: unused.user.id, query.limit, after(query))))
+
     async def show(self, call: Call) -> Answer:
         user = await self._users.get(call.actor, call.id, call.origin)
         return Answer(200, user, {"etag": f'"{user.version}"'})
@@ -37,11 +52,19 @@ class _Users:
         change = ChangeUser(call.id, body.name, body.role, body.active)
         return answer(await self._users.change(call.envelope(change), change))
 
+    async def end_sessions(self, call: Call) -> Answer:
+        return Answer(200, SessionsEnded(await self._users.end_sessions(call.actor, call.id, call.origin)))
+
 
 def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
     """Every route for accounts."""
     users = _Users(service)
+    return (*_kept(users), *_changed(users))
+
+
+def _kept(users: _Users) -> tuple[Endpoint, ...]:
     return (
+        *_reports(users),
         Endpoint(
             "POST",
             "/v1/users",
@@ -83,6 +106,11 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             compressed=True,
             example=examples.SHOW,
         ),
+    )
+
+
+def _changed(users: _Users) -> tuple[Endpoint, ...]:
+    return (
         Endpoint(
             "PATCH",
             "/v1/users/{id}",
@@ -101,5 +129,32 @@ def endpoints(service: IdentityService) -> tuple[Endpoint, ...]:
             etag=True,
             compressed=True,
             example=examples.CHANGE,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/users/{id}/sessions",
+            users.end_sessions,
+            "End every session of a person",
+            _TAG,
+            answers={200: SessionsEnded},
+            idempotent=False,
+            compressed=False,
+            example=examples.ENDED,
+        ),
+    )
+
+
+def _reports(users: _Users) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "GET",
+            "/v1/users/unused",
+            users.unused,
+            "List accounts that may log in and that nobody has used for days",
+            _TAG,
+            query=Unused,
+            answers={200: UnusedUserList},
+            compressed=True,
+            example=examples.UNUSED,
         ),
     )

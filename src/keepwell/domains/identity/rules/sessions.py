@@ -10,17 +10,20 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from keepwell.domains.identity.models import (
-    EndReason,
+    ContinueSession,
     EndSession,
+    KeepSession,
     ReauthenticateSession,
     RefreshSession,
     Session,
     SessionEnded,
     SessionEvent,
+    SessionKept,
     SessionReauthenticated,
     SessionRefreshed,
     SessionStarted,
     SessionView,
+    StartEmergencySession,
     StartSession,
     User,
 )
@@ -30,6 +33,8 @@ from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED, Refusal
 
 USER = "user"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENTS = 16
+"""How many of them an idle limit has."""
 _MAY_END_ANY = frozenset({"admin", "system"})
 
 
@@ -38,7 +43,7 @@ def start_references(_state: Session | None, command: StartSession) -> tuple[Ref
     return (Reference(USER, command.user, fresh=True),)
 
 
-def refresh_references(state: Session, _command: RefreshSession) -> tuple[Reference, ...]:
+def refresh_references(state: Session, _command: RefreshSession | ContinueSession | KeepSession) -> tuple[Reference, ...]:
     """So that a disabled account, a changed role or another password takes effect at the next refresh at the latest."""
     return (Reference(USER, state.user, fresh=True),)
 
@@ -52,7 +57,8 @@ def decide_start(_state: Session | None, command: StartSession, context: Context
     if user.password_set_at != command.password_set_at:
         return Refusal(UNAUTHENTICATED, "The password was changed meanwhile.")
     set_at, methods = command.password_set_at, command.methods
-    return (SessionStarted(command.user, user.role, command.limits, context.now, set_at, methods),)
+    emergency = command.emergency if isinstance(command, StartEmergencySession) else None
+    return (SessionStarted(command.user, user.role, command.limits, context.now, set_at, emergency, methods),)
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:
@@ -65,11 +71,9 @@ def decide_refresh(state: Session, command: RefreshSession, context: Context) ->
     if command.generation > state.generation:
         # A token we signed but do not remember: the database was set back to an earlier time. Logging in again is safe.
         return Refusal(UNAUTHENTICATED, "The refresh token is not known.", extra={"reason": "unknown-generation"})
-    snapshot = context.references.get((USER, state.user))
-    user: User | None = snapshot.state if snapshot else None
-    reason = _lost(state, user)
-    if user is None or reason is not None:
-        return (SessionEnded(reason or "user-disabled", context.now),)
+    user = _carrier(state, context)
+    if not isinstance(user, User):
+        return (user,)
     if command.generation == state.generation:
         return (SessionRefreshed(state.generation + 1, user.role, context.now),)
     in_grace = context.now - state.refreshed_at <= timedelta(seconds=state.limits.grace)
@@ -86,12 +90,39 @@ def _over(state: Session, now: datetime) -> str:
     return "session-expired" if absolute <= now else "session-idle"
 
 
-def _lost(state: Session, user: User | None) -> EndReason | None:
-    """Why the account no longer carries the session; None while it does."""
+def decide_continue(state: Session, _command: ContinueSession, context: Context) -> Decision:
+    """The idle limit counts from now on, or the session ends. What was noted a moment ago, by another tab, need not be again."""
+    if expires_at(state) <= context.now:
+        return Refusal(UNAUTHENTICATED, "The session is over.", extra={"reason": _over(state, context.now)})
+    user = _carrier(state, context)
+    if not isinstance(user, User):
+        return (user,)
+    if context.now - state.refreshed_at < timedelta(seconds=state.limits.idle / _MOMENTS):
+        return ()
+    return (SessionRefreshed(state.generation, user.role, context.now),)
+
+
+def _carrier(state: Session, context: Context) -> User | SessionEnded:
+    """The account, while it carries the session; otherwise what becomes of the session."""
+    snapshot = context.references.get((USER, state.user))
+    user: User | None = snapshot.state if snapshot else None
     if user is None or not user.active:
-        return "user-disabled"
+        return SessionEnded("user-disabled", context.now)
     # Sessions of earlier releases do not know their password.
-    return None if state.password_set_at in (None, user.password_set_at) else "password-changed"
+    if state.password_set_at not in (None, user.password_set_at):
+        return SessionEnded("password-changed", context.now)
+    return user
+
+
+def decide_keep(state: Session, command: KeepSession, context: Context) -> Decision:
+    """Only its own person keeps a session, and only a live one."""
+    snapshot = context.references.get((USER, state.user))
+    user: User | None = snapshot.state if snapshot else None
+    if context.actor.id != state.user or command.id != context.actor.credential:
+        return Refusal(NOT_FOUND)
+    if user is None or expires_at(state) <= context.now:
+        return Refusal(UNAUTHENTICATED, "The session is over.")
+    return (SessionKept(user.password_set_at),)
 
 
 def decide_reauthenticate(state: Session, command: ReauthenticateSession, context: Context) -> Decision:
@@ -101,9 +132,9 @@ def decide_reauthenticate(state: Session, command: ReauthenticateSession, contex
     return (SessionReauthenticated(command.methods, context.now),)
 
 
-def authenticated_at(state: Session) -> datetime:
-    """When its holder last proved who they are."""
-    return state.reauthenticated_at or state.started_at
+def authenticated_at(state: Session) -> datetime | None:
+    """When its holder last proved who they are. A session of an emergency begins without any proof."""
+    return state.reauthenticated_at or (state.started_at if state.emergency is None else None)
 
 
 def decide_end(state: Session, command: EndSession, context: Context) -> Decision:
@@ -120,13 +151,15 @@ def decide_end(state: Session, command: EndSession, context: Context) -> Decisio
 def evolve(state: Session | None, event: SessionEvent) -> Session:
     """The session after one event."""
     if isinstance(event, SessionStarted):
-        started = Session(event.user, event.role, event.at, event.at, event.limits)
-        return replace(started, password_set_at=event.password_set_at, methods=event.methods)
+        started = Session(event.user, event.role, event.at, event.at, event.limits, password_set_at=event.password_set_at)
+        return replace(started, emergency=event.emergency, methods=event.methods)
     if state is None:
         raise ValueError("a session begins with session-started")
     match event:
         case SessionRefreshed():
             return replace(state, generation=event.generation, role=event.role, refreshed_at=event.at)
+        case SessionKept():
+            return replace(state, password_set_at=event.password_set_at)
         case SessionReauthenticated():
             methods = (*state.methods, *(method for method in event.methods if method not in state.methods))
             return replace(state, methods=methods, reauthenticated_at=event.at)
@@ -158,5 +191,6 @@ def view(snapshot: Snapshot) -> SessionView:
         state.ended_at or expires_at(state),
         state.ended_at,
         state.end_reason,
+        state.emergency,
         state.methods,
     )

@@ -16,7 +16,18 @@ from keepwell.kernel import Actor, Kernel, Origin, Refused
 from keepwell.kit.ids import NIL
 
 Step = Literal[
-    "clinic", "account", "password", "second-factor", "passkey", "magic-link", "oidc", "step-up", "session", "tokens", "refresh"
+    "clinic",
+    "challenge",
+    "account",
+    "password",
+    "second-factor",
+    "passkey",
+    "magic-link",
+    "oidc",
+    "step-up",
+    "session",
+    "tokens",
+    "refresh",
 ]
 Reason = Literal[
     "unknown-email",

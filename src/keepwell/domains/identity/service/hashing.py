@@ -16,7 +16,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from keepwell.domains.identity.rules.people import PASSWORD_MOST, normal_password
+from keepwell.domains.identity.rules.passwords import PASSWORD_MOST, normal_password
 from keepwell.kernel.problems import OVERLOADED, Refusal, Refused
 
 T = TypeVar("T")

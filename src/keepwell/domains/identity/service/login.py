@@ -1,5 +1,5 @@
-"""Logging in: clinic, account, password, second factor, session, tokens; every failure recorded, all before the second factor
-answered alike.
+"""Logging in: clinic, challenge, account, password, second factor, session, tokens, in this order; every failure recorded, all
+before the second factor answered alike.
 
 An unknown address takes the same steps as a known one, with one Argon2 computation in each case, so that neither the answer
 nor its time tells which it was.
@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
 from keepwell.domains.identity.models import Method, Role, SessionLimits, SessionView, StartSession, User
-from keepwell.domains.identity.rules.people import SCOPES, compartment
+from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES, compartment
 from keepwell.domains.identity.service.attempts import Attempt, Reason
+from keepwell.domains.identity.service.defence import NOWHERE, Defence, Visit
 from keepwell.domains.identity.service.directory import Found, look_up
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
@@ -87,9 +88,12 @@ class NoSecondFactor:
 
 
 def session_actor(tenant: UUID, session: SessionView) -> Actor:
-    """Whoever holds this session, with what their role may do."""
+    """Whoever holds this session, with what their role may do; in an emergency more, and marked so."""
     subject = compartment(session.user, session.role)
-    return Actor(tenant, session.user, session.role, SCOPES[session.role], session.id, subject)
+    if session.emergency is None:
+        return Actor(tenant, session.user, session.role, SCOPES[session.role], session.id, subject)
+    scopes = (*SCOPES[session.role], *EMERGENCY_SCOPES[session.role])
+    return Actor(tenant, session.user, session.role, scopes, session.id, subject, EMERGENCY_PURPOSE)
 
 
 def token_pair(tokens: Tokens, tenant: UUID, session: SessionView, now: datetime) -> tuple[str, int, str]:
@@ -101,24 +105,36 @@ def token_pair(tokens: Tokens, tenant: UUID, session: SessionView, now: datetime
 class LoginService:
     """Turns an address and a password into a session."""
 
-    def __init__(self, kernel: Kernel, hashing: Hashing, tokens: Tokens, limits: SessionLimits, second: SecondFactor) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        hashing: Hashing,
+        tokens: Tokens,
+        limits: SessionLimits,
+        defence: Defence,
+        second: SecondFactor,
+    ) -> None:
         self._kernel = kernel
         self._hashing = hashing
         self._tokens = tokens
         self._limits = limits
+        self._defence = defence
         self._second = second
 
-    async def login(self, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
+    async def login(self, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit = NOWHERE) -> LoggedIn:
         """A new session of the person in the clinic named, or in their first active clinic when that one is not known.
 
         Raises:
-            Refused: `invalid-credentials`; what else is asked for; `overloaded`; the database is out of reach.
+            Refused: `invalid-credentials`; `challenge-required`; what else is asked for; `overloaded`; the database is out of
+                reach.
         """
         attempt = Attempt(self._kernel, origin, "login")
         try:
-            return await self._attempt(attempt, email, password, clinic, origin)
+            return await self._attempt(attempt, email, password, clinic, origin, visit)
         except Refused as refused:
-            if refused.refusal.type != INVALID_CREDENTIALS:
+            if refused.refusal.type == INVALID_CREDENTIALS:
+                await self._defence.failed(email, visit)
+            else:
                 await keep(attempt, refused)
             raise
 
@@ -149,11 +165,20 @@ class LoginService:
         user = await self._user(account, origin)
         return None if account is None or user is None or not user.active else Addressee(account.tenant, user)
 
-    async def knows_password(self, tenant: UUID, user: UUID, password: str, origin: Origin) -> bool:
-        """Whether this is the password of an active account. Raises `Refused`: `overloaded`; the database is out of reach."""
+    async def knows_password(self, tenant: UUID, user: UUID, password: str, origin: Origin, visit: Visit) -> bool:
+        """Whether this is the password of an active account. A wrong one counts like a login that failed.
+
+        Raises:
+            Refused: `challenge-required`; `overloaded`; the database is out of reach.
+        """
         account = await self._user(Account(tenant, user, active=True), origin)
-        verified = await self._hashing.verify(None if account is None else account.password_hash, password)
-        return verified and account is not None and account.active
+        if account is None or not account.active:
+            return False
+        await self._defence.admit(account.email, visit)
+        verified = await self._hashing.verify(account.password_hash, password)
+        if not verified:
+            await self._defence.failed(account.email, visit)
+        return verified
 
     async def clinic(self, tenant: UUID, origin: Origin) -> Clinic | None:
         """The clinic, if it is active. Raises `Refused` when the database is out of reach."""
@@ -161,9 +186,13 @@ class LoginService:
         found = await self._kernel.search(search, lambda connection: clinics(connection, [tenant]))
         return found.get(tenant)
 
-    async def _attempt(self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
+    async def _attempt(
+        self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit
+    ) -> LoggedIn:
         with attempt.step("clinic"):
             found = await look_up(self._kernel, email, origin, "login.clinic", clinic)
+        with attempt.step("challenge"):
+            await self._defence.admit(email, visit)
         account = _choose(found)
         with attempt.step("account"):
             user = await self._user(account, origin)

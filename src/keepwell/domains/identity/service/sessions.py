@@ -7,14 +7,24 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.identity import store
-from keepwell.domains.identity.models import EndReason, EndSession, RefreshSession, SessionView
+from keepwell.domains.identity.models import (
+    EndReason,
+    EndSession,
+    RefreshSession,
+    SessionLimits,
+    SessionView,
+    StartEmergencySession,
+    User,
+)
 from keepwell.domains.identity.service.attempts import Attempt
+from keepwell.domains.identity.service.endings import carried_out, endings
 from keepwell.domains.identity.service.login import Pair, Person, token_pair
 from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
 from keepwell.domains.identity.service.users import UserService
-from keepwell.domains.tenants import Clinic, TenantService
-from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Refusal, Refused, Search
+from keepwell.domains.tenants import Clinic, TenantService, operator
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND, UNAUTHENTICATED
+from keepwell.kit.ids import new_id
 
 
 class Me(msgspec.Struct, frozen=True):
@@ -78,6 +88,33 @@ class SessionService:
             await attempt.refused("refresh", refusal.extra.get("reason", refusal.code))
         return Refused(refusal)
 
+    async def for_emergency(self, actor: Actor, emergency: UUID, seconds: int, origin: Origin) -> Envelope:
+        """What starts a session of the actor's own, besides those there are, that lives so long and belongs to an emergency.
+
+        Raises:
+            Refused: the actor has no account that could log in.
+        """
+        search = Read("user", actor.id, operator(actor.tenant), origin, Permission("User", "r"), "emergency")
+        user: User = (await self._kernel.read(search)).state
+        if user.password_set_at is None:
+            raise Refused(Refusal(UNAUTHENTICATED, "The account has no password."))
+        limits = SessionLimits(absolute=seconds, idle=seconds)
+        command = StartEmergencySession(new_id(), actor.id, user.password_set_at, limits, emergency=emergency)
+        starter = msgspec.structs.replace(actor, scopes=("system/Session.c",))
+        return Envelope(command, starter, origin)
+
+    def pair(self, tenant: UUID, outcome: Outcome) -> Pair:
+        """The tokens of a session just started.
+
+        Raises:
+            Refused: it is over already.
+        """
+        session, now = msgspec.json.decode(outcome.body, type=SessionView), self._kernel.clock.now()
+        if session.expires_at <= now:
+            raise Refused(Refusal(UNAUTHENTICATED, "The session is over."))
+        access, seconds, refresh = token_pair(self._tokens, tenant, session, now)
+        return Pair(access_token=access, expires_in=seconds, refresh_token=refresh, session_id=session.id)
+
     async def live(self, actor: Actor, origin: Origin, before: UUID | None, limit: int) -> list[store.LiveSession]:
         """The actor's own live sessions, the newest first, from behind `before`.
 
@@ -99,6 +136,11 @@ class SessionService:
         [outcome] = await self._kernel.execute([envelope])
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
+
+    async def end_all(self, actor: Actor, origin: Origin, *, keep: UUID | None) -> int:
+        """Ends the actor's own sessions but `keep`; how many there were. Raises `Refused` as any read does."""
+        ends = await endings(self._kernel, actor, origin, actor.id, "ended-by-user", keep)
+        return await carried_out(self._kernel, ends)
 
     async def me(self, actor: Actor, origin: Origin) -> Me:
         """The caller as stored now, not as the token remembers. Raises `Refused` as any read does."""

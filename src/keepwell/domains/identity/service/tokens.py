@@ -53,6 +53,7 @@ class _Claims(msgspec.Struct, frozen=True):
     role: str
     scope: str
     subject: str | None = None
+    purpose: str = ""
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
@@ -116,6 +117,8 @@ class Tokens:
         }
         if actor.subject is not None:
             claims["subject"] = actor.subject
+        if actor.purpose:
+            claims["purpose"] = actor.purpose
         kid, key = self.signing.newest
         return jwt.encode({"alg": ALGORITHM, "kid": kid, "typ": _TYPE}, claims, key, algorithms=[ALGORITHM]), life
 
@@ -166,8 +169,8 @@ class Tokens:
         ours = decoded.header.get("typ") == _TYPE and claims.iss == ISSUER and claims.aud == AUDIENCE
         if not ours or claims.iat > now + _SKEW_SECONDS:
             raise _unauthenticated("The access token is not one of ours.")
-        actor = Actor(claims.tenant, claims.sub, claims.role, _scopes(claims.scope), claims.sid, claims.subject)
-        return claims.exp, actor
+        who = (claims.tenant, claims.sub, claims.role, _scopes(claims.scope), claims.sid, claims.subject, claims.purpose)
+        return claims.exp, Actor(*who)
 
     def _key(self, token: GuestProtocol) -> OKPKey:
         key = self.signing.verifying(str(token.headers().get("kid")))

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +10,18 @@ import msgspec
 
 from keepwell.domains.identity import store
 from keepwell.domains.identity.errors import EMAIL_TAKEN, UNSUITABLE_PASSWORD
-from keepwell.domains.identity.models import ChangeUser, CreateUser, EndReason, EndSession, Role, SetPassword, UserView
-from keepwell.domains.identity.rules.people import password_fault, tidy_email, view
+from keepwell.domains.identity.models import ChangeUser, CreateUser, EndReason, Role, SetPassword, UnusedUser, UserView
+from keepwell.domains.identity.rules.passwords import password_fault
+from keepwell.domains.identity.rules.people import tidy_email, view
 from keepwell.domains.identity.service.directory import look_up
+from keepwell.domains.identity.service.endings import carried_out, endings
 from keepwell.domains.identity.service.hashing import Hashing
-from keepwell.domains.tenants import operator
+from keepwell.domains.tenants import TenantService, operator
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
 
 USER = "User"
-SESSION = "Session"
 
 
 class NewUser(msgspec.Struct, frozen=True):
@@ -34,9 +36,10 @@ class NewUser(msgspec.Struct, frozen=True):
 class UserService:
     """Accounts of one clinic at a time: the actor's."""
 
-    def __init__(self, kernel: Kernel, hashing: Hashing) -> None:
+    def __init__(self, kernel: Kernel, hashing: Hashing, tenants: TenantService) -> None:
         self._kernel = kernel
         self._hashing = hashing
+        self._tenants = tenants
 
     async def create_user(
         self, tenant: UUID, email: str, name: str, role: Role, password: str | None, origin: Origin
@@ -66,7 +69,7 @@ class UserService:
         await self._kernel.search(Search("user", actor, origin, Permission(USER, "c"), "create-user"), _nothing)
         hashed, mark = None, b""
         if new.password is not None:
-            _require_suitable(new.password)
+            await self.require_suitable(new.password, (new.email, new.name), actor, origin)
             hashed, mark = await self._hashing.hash(new.password), self._hashing.mark(new.password)
         found = await look_up(self._kernel, new.email, origin, "create-user")
         return CreateUser(new_id(), tidy_email(new.email), found.email_index, new.name, new.role, hashed, mark)
@@ -77,11 +80,11 @@ class UserService:
         Raises:
             Refused: `not-found`, `unsuitable-password`, `overloaded`, or the database is out of reach.
         """
-        _require_suitable(password)
         actor = operator(tenant)
         there = await self._existing(actor, email, origin)
         if there is None:
             raise Refused(Refusal(NOT_FOUND))
+        await self.require_suitable(password, (there.email, there.name), actor, origin)
         command = SetPassword(there.id, await self._hashing.hash(password))
         outcome = await self._with_sessions_ended(Envelope(command, actor, origin), there.id, "password-changed")
         return msgspec.json.decode(outcome.body, type=UserView)
@@ -102,6 +105,19 @@ class UserService:
         """
         return await self._with_sessions_ended(envelope, user, "factor-changed")
 
+    async def require_suitable(
+        self, password: str, names: tuple[str, ...], actor: Actor, origin: Origin, pointer: str = "/password"
+    ) -> None:
+        """Judges a new password, by the names of the account and of its clinic too.
+
+        Raises:
+            Refused: `unsuitable-password`, with the reason.
+        """
+        clinic = await self._tenants.own(actor, origin)
+        fault = password_fault(password, (*names, clinic.slug, clinic.name), pointer)
+        if fault is not None:
+            raise Refused(Refusal(UNSUITABLE_PASSWORD, faults=(fault,)))
+
     async def get(self, actor: Actor, user: UUID, origin: Origin) -> UserView:
         """One account. Raises `Refused` as any read does."""
         return view(await self._kernel.read(Read("user", user, actor, origin, Permission(USER, "r"))))
@@ -118,6 +134,41 @@ class UserService:
 
         ids = await self._kernel.search(Search("user", actor, origin, Permission(USER, "s")), query)
         return list(await asyncio.gather(*(self.get(actor, id_, origin) for id_ in ids)))
+
+    async def unused(self, actor: Actor, origin: Origin, days: int) -> list[UnusedUser]:
+        """Accounts that may log in, were there so many days ago, and were not used since; each counts as a read of that account.
+
+        Raises:
+            Refused: as any read.
+        """
+        since = self._kernel.clock.now() - timedelta(days=days)
+        search = Search("user", actor, origin, Permission(USER, "s"), "find-unused")
+        found = await self._kernel.search(search, lambda connection: store.unused_users(connection, actor.tenant, since))
+        users = await asyncio.gather(*(self.get(actor, id_, origin) for id_, _ in found))
+        seen = zip(users, (last for _, last in found), strict=True)
+        return [UnusedUser(user, last) for user, last in seen if user.created_at <= since]
+
+    async def end_sessions(self, actor: Actor, user: UUID, origin: Origin) -> int:
+        """Ends every session of somebody, for whoever may change their account; how many there were.
+
+        Raises:
+            Refused: as any read of the account.
+        """
+        await self._kernel.read(Read("user", user, actor, origin, Permission(USER, "u"), "end-sessions"))
+        ends = await endings(self._kernel, actor, origin, user, "ended-by-admin")
+        return await carried_out(self._kernel, ends)
+
+    async def end_sessions_of(self, tenant: UUID, email: str, origin: Origin) -> int:
+        """As `end_sessions`, as the system, of the clinic's account with this address.
+
+        Raises:
+            Refused: `not-found`, or the database is out of reach.
+        """
+        actor = operator(tenant)
+        there = await self._existing(actor, email, origin)
+        if there is None:
+            raise Refused(Refusal(NOT_FOUND))
+        return await self.end_sessions(actor, there.id, origin)
 
     async def _existing(self, actor: Actor, email: str, origin: Origin) -> UserView | None:
         found = await look_up(self._kernel, email, origin, "find-user")
@@ -141,7 +192,7 @@ class UserService:
         return "role-changed" if change.role not in (None, user.role) else None
 
     async def _with_sessions_ended(self, envelope: Envelope, user: UUID, reason: EndReason | None) -> Outcome:
-        ends = [] if reason is None else await self._ends(envelope, user, reason)
+        ends = [] if reason is None else await self.ends(envelope, user, reason)
         outcome, *_ = await self._kernel.execute([envelope, *ends], atomic=bool(ends))
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
@@ -149,24 +200,14 @@ class UserService:
             # Who logged in between the search and the commit. A login holds the account until it is stored, so none is missed;
             # what cannot be done now, the session's next refresh does.
             with suppress(Refused):
-                await self._kernel.execute(await self._ends(envelope, user, reason))
+                await self._kernel.execute(await self.ends(envelope, user, reason))
         return outcome
 
-    async def _ends(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
+    async def ends(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
         """What ends each live session of this person, in the name of who sent the envelope."""
-        actor, origin = envelope.actor, envelope.origin
-        search = Search("session", actor, origin, Permission(SESSION, "s"), "find-sessions")
-        now = self._kernel.clock.now()
-        live = await self._kernel.search(search, lambda c: store.live_sessions(c, actor.tenant, user, now))
-        kept = actor.credential if reason == "factor-changed" else None
-        return [Envelope(EndSession(session.id, reason), actor, origin) for session in live if session.id != kept]
+        keep = envelope.actor.credential if reason == "factor-changed" else None
+        return await endings(self._kernel, envelope.actor, envelope.origin, user, reason, keep)
 
 
 async def _nothing(_connection: Any) -> None:
     """A search for the sake of its permission."""
-
-
-def _require_suitable(password: str) -> None:
-    fault = password_fault(password)
-    if fault is not None:
-        raise Refused(Refusal(UNSUITABLE_PASSWORD, faults=(fault,)))

@@ -89,8 +89,11 @@ def endpoints(service: LiveService, present: Callable[[str], tuple[Actor, dateti
     """The route to follow a response."""
 
     async def follow(call: Call) -> Answer:
-        # The door has checked the header already; what is asked here is how long it holds.
-        _, until = await decided(partial(present, call.headers["authorization"]))
+        # The door has checked the credentials already; what is asked here is how long they hold.
+        if call.session is not None:
+            until = call.session.until
+        else:
+            _, until = await decided(partial(present, call.headers["authorization"]))
         viewer = Viewer(call.actor, call.origin, until, speaks=False)
         after: str | None = call.headers.get("last-event-id") or call.query.after
         member = await service.join(viewer, call.id, after)

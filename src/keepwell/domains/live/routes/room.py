@@ -17,7 +17,7 @@ from keepwell.domains.live.service import LiveService, Member, Room, measures
 from keepwell.domains.responses import newest_row
 from keepwell.kernel import Actor, Envelope, Outcome, Refusal, Refused, seen
 from keepwell.kernel.http import DisconnectedError, Socket, SocketCall, decode, document
-from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, ProblemType, decided
+from keepwell.kernel.problems import FORBIDDEN, NOT_FOUND, RATE_LIMITED, UNAUTHENTICATED, ProblemType, decided
 
 PATH = "/v1/responses/{id}/room"
 _AUTH_SECONDS = 10.0
@@ -29,6 +29,7 @@ _CODES: dict[ProblemType, int] = {
     IDLE: 4408,
     ROOM_FULL: 4409,
     TOO_FAST: 4429,
+    RATE_LIMITED: 4429,
     RESTARTING: 1012,
 }
 Presenter = Callable[[str], tuple[Actor, datetime]]
@@ -67,7 +68,7 @@ class _Conversation:
             await self._service.leave(member, self._call.id)
 
     async def _who(self) -> tuple[Actor, datetime]:
-        """Who speaks, by the header, or by a first message.
+        """Who speaks, by the header, by the cookie of a page of this server, or by a first message.
 
         Raises:
             Refused: unauthenticated.
@@ -75,6 +76,8 @@ class _Conversation:
         header = self._call.headers.get(b"authorization")
         if header is not None:
             return await decided(partial(self._present, header.decode("latin-1")))
+        if (session := self._call.in_browser()) is not None:
+            return session.actor, session.until
         try:
             async with asyncio.timeout(_AUTH_SECONDS):
                 first = await self._call.receive()
@@ -143,6 +146,8 @@ class _Conversation:
         Raises:
             Refused: it was not done.
         """
+        if not isinstance(spoken, Ping):
+            await self._call.note_use()
         if isinstance(spoken, Change):
             return _told(spoken, await self._execute(member, spoken))
         if isinstance(spoken, Ping):
@@ -161,6 +166,7 @@ class _Conversation:
 
     async def _execute(self, member: Member, change: Change) -> Outcome:
         actor, kernel, responses = member.viewer.actor, self._service.kernel, self._service.responses
+        await self._call.count(actor)
         flags = seen.begin()
         merge = isinstance(change, Mergeable) and await responses.merges(actor, change.on_conflict)
         command = change.command(self._call.id)

@@ -22,20 +22,18 @@ from keepwell.domains.live.store import SeatStore
 from keepwell.domains.responses import KIND, ResponseService
 from keepwell.kernel import Kernel, Refusal, Refused, Wanted
 from keepwell.kernel.announce import Change
-from keepwell.kernel.problems import OVERLOADED, UNAUTHENTICATED
+from keepwell.kernel.problems import ENDED, OVERLOADED, UNAUTHENTICATED
 from keepwell.platform.bus import Bus
 from keepwell.platform.telemetry import describe
 from keepwell.platform.valkey import Valkey, end
 
 Item = TypeVar("Item")
-_SESSION = "session"
 _CLOCK_SECONDS = 1.0
 _DEAF_SECONDS = 1.0
 """How often the database is asked while nothing is heard of other processes."""
 _AT_ONCE = 200
 _RECONNECT_SECONDS = 3.0
 _EXPIRED = Refusal(UNAUTHENTICATED, "The access token has expired.")
-_ENDED = Refusal(UNAUTHENTICATED, "The session has ended.")
 _log = structlog.stdlib.get_logger("keepwell.live")
 
 
@@ -58,7 +56,9 @@ class LiveService:
         self._holders: dict[tuple[UUID, UUID], set[Member]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         words.listen(self._heard, self._may_have_missed)
-        kernel.announcer.watch((KIND, _SESSION), self._changed, self._may_have_missed)
+        kinds = kernel.catalog.kinds
+        self._credentials = frozenset(kind for kind in kernel.catalog.credentials if kinds[kind].announced)
+        kernel.announcer.watch((KIND, *self._credentials), self._changed, self._may_have_missed)
 
     async def open(self) -> None:
         for work in (self._watch_clock, self._watch_versions, self._watch_sessions, self._watch_seats):
@@ -153,8 +153,8 @@ class LiveService:
 
     def _changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            if change.kind == _SESSION and (change.tenant, change.id) in self._holders:
-                # It may have been refreshed, not ended: the database is asked.
+            if change.kind in self._credentials and (change.tenant, change.id) in self._holders:
+                # It may have been refreshed or renamed, not ended: the database is asked.
                 self._doubted.add((change.tenant, change.id))
                 self._doubt.set()
             elif change.kind == KIND and (room := self._rooms.get(Place(change.tenant, change.id))) is not None:
@@ -229,7 +229,7 @@ class LiveService:
                 return
             for holder in set(part) - found.credentials:
                 for member in self._holders.get(holder, ()):
-                    self._end(member, _ENDED, at_once=True)
+                    self._end(member, ENDED, at_once=True)
 
     async def _watch_seats(self) -> None:
         """Keeps the seats of this process, and notices those that lapsed with theirs."""
@@ -250,7 +250,7 @@ def restarting() -> Refusal:
 
 
 def _holder(member: Member) -> tuple[UUID, UUID] | None:
-    """The session that a member's credentials belong to."""
+    """The session or key that a member came in with."""
     actor = member.viewer.actor
     return None if actor.credential is None else (actor.tenant, actor.credential)
 

@@ -2,8 +2,8 @@
 
 from keepwell.platform.migrations import run_sql
 
-revision = "0011_factors"
-down_revision = "0010_rotation"
+revision = "0012_factors"
+down_revision = "0011_keys"
 
 
 def upgrade() -> None:

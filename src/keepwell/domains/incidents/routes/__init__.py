@@ -1,0 +1,95 @@
+"""The HTTP door of incidents."""
+
+from keepwell.domains.incidents.errors import INCIDENT_RESOLVED, TOO_MANY_NOTES
+from keepwell.domains.incidents.models import AcknowledgeIncident, AddNote, IncidentView, ResolveIncident
+from keepwell.domains.incidents.routes import examples
+from keepwell.domains.incidents.routes.bodies import IncidentList, Note, Part, Remark
+from keepwell.domains.incidents.service import IncidentService
+from keepwell.kernel import Command
+from keepwell.kernel.http import Answer, Call, Endpoint, answer
+
+_TAG = "Incidents"
+
+
+class _Incidents:
+    def __init__(self, service: IncidentService) -> None:
+        self._service = service
+
+    async def page(self, call: Call) -> Answer:
+        part: Part = call.query
+        found = await self._service.page(call.actor, call.origin, part.status, part.cursor, part.limit + 1)
+        items = found[: part.limit]
+        return Answer(200, IncidentList(items, str(items[-1].id) if len(found) > part.limit else None))
+
+    async def show(self, call: Call) -> Answer:
+        incident = await self._service.get(call.actor, call.id, call.origin)
+        return Answer(200, incident, {"etag": f'"{incident.version}"'})
+
+    async def acknowledge(self, call: Call) -> Answer:
+        return await self._done(call, AcknowledgeIncident(call.id, call.body.text))
+
+    async def resolve(self, call: Call) -> Answer:
+        return await self._done(call, ResolveIncident(call.id, call.body.text))
+
+    async def note(self, call: Call) -> Answer:
+        return await self._done(call, AddNote(call.id, call.body.text))
+
+    async def _done(self, call: Call, command: Command) -> Answer:
+        return answer(await call.execute(command))
+
+
+def endpoints(service: IncidentService) -> tuple[Endpoint, ...]:
+    """Every route of the room."""
+    incidents = _Incidents(service)
+    return (*_reads(incidents), *_actions(incidents))
+
+
+def _reads(incidents: _Incidents) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "GET",
+            "/v1/incidents",
+            incidents.page,
+            "List the clinic's incidents, the newest first",
+            _TAG,
+            query=Part,
+            answers={200: IncidentList},
+            compressed=True,
+            example=examples.PAGE,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/incidents/{id}",
+            incidents.show,
+            "Show an incident with all that happened",
+            _TAG,
+            answers={200: IncidentView},
+            etag=True,
+            compressed=True,
+            example=examples.SHOW,
+        ),
+    )
+
+
+def _actions(incidents: _Incidents) -> tuple[Endpoint, ...]:
+    described = (
+        ("acknowledge", incidents.acknowledge, "Take an incident on", Remark, (INCIDENT_RESOLVED,), examples.ACKNOWLEDGE),
+        ("notes", incidents.note, "Write something down about an incident", Note, (TOO_MANY_NOTES,), examples.NOTE),
+        ("resolve", incidents.resolve, "Say that an incident is over", Remark, (), examples.RESOLVE),
+    )
+    return tuple(
+        Endpoint(
+            "POST",
+            f"/v1/incidents/{{id}}/{action}",
+            handler,
+            summary,
+            _TAG,
+            body=body,
+            answers={200: IncidentView},
+            problems=problems,
+            etag=True,
+            compressed=True,
+            example=example,
+        )
+        for action, handler, summary, body, problems, example in described
+    )

@@ -1,0 +1,102 @@
+"""What may happen to an incident: it is opened, taken on, resolved; notes can always be added. Pure."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from keepwell.domains.incidents.errors import INCIDENT_RESOLVED, TOO_MANY_NOTES
+from keepwell.domains.incidents.models import (
+    AcknowledgeIncident,
+    AddNote,
+    Happening,
+    Incident,
+    IncidentAcknowledged,
+    IncidentEvent,
+    IncidentOpened,
+    IncidentResolved,
+    IncidentView,
+    NoteAdded,
+    OpenIncident,
+    ResolveIncident,
+    TimelineEntry,
+)
+from keepwell.kernel.aggregate import Decision
+from keepwell.kernel.envelope import Context, Snapshot
+from keepwell.kernel.problems import Refusal
+
+MOST_ENTRIES = 1_000
+"""How long a timeline may become; the end of the incident always has a place in it."""
+
+
+def decide_open(_state: Incident | None, command: OpenIncident, context: Context) -> Decision:
+    """That there is no other open one about the same thing is the database's to say."""
+    return (
+        IncidentOpened(
+            command.subject, command.severity, command.title, command.text, command.runbook, context.actor.id, context.now
+        ),
+    )
+
+
+def decide_acknowledge(state: Incident, command: AcknowledgeIncident, context: Context) -> Decision:
+    """Once: who comes second changes nothing."""
+    if state.status == "resolved":
+        return Refusal(INCIDENT_RESOLVED)
+    return () if state.status == "acknowledged" else (IncidentAcknowledged(command.text, context.actor.id, context.now),)
+
+
+def decide_resolve(state: Incident, command: ResolveIncident, context: Context) -> Decision:
+    """Once, as above."""
+    return () if state.status == "resolved" else (IncidentResolved(command.text, context.actor.id, context.now),)
+
+
+def decide_note(state: Incident, command: AddNote, context: Context) -> Decision:
+    """Also after the end: that is when most is understood."""
+    if len(state.timeline) >= MOST_ENTRIES:
+        return Refusal(TOO_MANY_NOTES)
+    return (NoteAdded(command.text, context.actor.id, context.now),)
+
+
+def evolve(state: Incident | None, event: IncidentEvent) -> Incident:
+    """The incident after one event."""
+    if isinstance(event, IncidentOpened):
+        entry = TimelineEntry(event.at, "opened", event.by, event.text)
+        return Incident(event.subject, event.severity, event.title, event.runbook, "open", (entry,))
+    if state is None:
+        raise ValueError("an incident begins with incident-opened")
+    match event:
+        case IncidentAcknowledged():
+            return replace(_told(state, "acknowledged", event), status="acknowledged", acknowledged_at=event.at, owner=event.by)
+        case IncidentResolved():
+            return replace(_told(state, "resolved", event), status="resolved", resolved_at=event.at)
+        case NoteAdded():
+            return _told(state, "note", event)
+
+
+def _told(state: Incident, type_: Happening, event: IncidentAcknowledged | IncidentResolved | NoteAdded) -> Incident:
+    return replace(state, timeline=(*state.timeline, TimelineEntry(event.at, type_, event.by, event.text)))
+
+
+def view(snapshot: Snapshot) -> IncidentView:
+    """The incident as callers see it."""
+    state: Incident = snapshot.state
+    opened = state.timeline[0].at
+    return IncidentView(
+        snapshot.id,
+        state.subject,
+        state.severity,
+        state.title,
+        state.runbook,
+        state.status,
+        state.owner,
+        opened,
+        state.acknowledged_at,
+        state.resolved_at,
+        _seconds(opened, state.acknowledged_at),
+        _seconds(opened, state.resolved_at),
+        state.timeline,
+        snapshot.version,
+    )
+
+
+def _seconds(opened: datetime, then: datetime | None) -> float | None:
+    return None if then is None else (then - opened).total_seconds()

@@ -1,0 +1,93 @@
+"""Reading incidents, and telling of trouble: a new incident, or a note in the one there is about the same thing."""
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from uuid import UUID
+
+import msgspec
+
+from keepwell.domains.incidents.errors import INCIDENT_OPEN, TOO_MANY_NOTES
+from keepwell.domains.incidents.models import AddNote, IncidentView, OpenIncident, Severity, Status
+from keepwell.domains.incidents.rules import view
+from keepwell.domains.incidents.store import open_about, page
+from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Outcome, Permission, Read, Refused, Search
+from keepwell.kernel.problems import ABORTED
+from keepwell.kit.ids import new_id
+
+KIND, RESOURCE = "incident", "Incident"
+_READ, _SEARCH = Permission(RESOURCE, "r"), Permission(RESOURCE, "s")
+_ATTEMPTS = 3
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Trouble to be told of: see `OpenIncident`."""
+
+    subject: str
+    severity: Severity
+    title: str
+    text: str = ""
+    runbook: str = ""
+
+
+class IncidentService:
+    """Incidents of one clinic at a time: the actor's."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    async def get(self, actor: Actor, incident: UUID, origin: Origin) -> IncidentView:
+        """One incident. Raises `Refused` as any read does."""
+        return view(await self._kernel.read(Read(KIND, incident, actor, origin, _READ)))
+
+    async def page(
+        self, actor: Actor, origin: Origin, status: Status | None, before: UUID | None, limit: int
+    ) -> list[IncidentView]:
+        """Incidents, the newest first. Raises as `get` does."""
+        search = Search(KIND, actor, origin, _SEARCH, spread=True)
+        ids = await self._kernel.search(search, lambda connection: page(connection, status, before, limit))
+        return list(await asyncio.gather(*(self.get(actor, id_, origin) for id_ in ids)))
+
+    async def tell(self, actor: Actor, origin: Origin, report: Report, beside: Sequence[Command] = ()) -> list[Outcome]:
+        """Opens an incident, or adds a note to the open one about the same thing; together with other commands, or not at all.
+        The incident's outcome comes last.
+
+        Raises:
+            Refused: one of the commands was refused.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            command = await self._command(actor, origin, report)
+            envelopes = [Envelope(each, actor, origin) for each in (*beside, command)]
+            outcomes = await self._kernel.execute(envelopes, atomic=True)
+            refusals = [each.refusal for each in outcomes if each.refusal is not None and each.refusal is not ABORTED]
+            if not refusals:
+                return outcomes
+            # Somebody else was faster: then there is one by now.
+            if refusals[0].type != INCIDENT_OPEN or attempt == _ATTEMPTS:
+                raise Refused(refusals[0])
+        raise AssertionError("the last attempt returned or raised")
+
+    async def tell_once(self, actor: Actor, origin: Origin, report: Report) -> bool:
+        """As `tell`, but what was told in the same words before is not told again; whether it was told now.
+
+        Raises:
+            Refused: the database is out of reach.
+        """
+        words = sha256(f"{report.subject}\0{report.text}".encode()).hexdigest()
+        command = await self._command(actor, origin, report)
+        if isinstance(command, AddNote):
+            there = await self.get(actor, command.id, origin)
+            if any(entry.text in (report.text, command.text) for entry in there.timeline):
+                return False
+        # The Idempotency-Key keeps an incident closed that somebody has resolved already.
+        [outcome] = await self._kernel.execute([Envelope(command, actor, origin, idempotency_key=words)])
+        if outcome.refusal is not None and outcome.refusal.type not in (INCIDENT_OPEN, TOO_MANY_NOTES):
+            raise Refused(outcome.refusal)
+        return outcome.refusal is None and not outcome.replayed
+
+    async def _command(self, actor: Actor, origin: Origin, report: Report) -> Command:
+        search = Search(KIND, actor, origin, _SEARCH, "find-open")
+        there = await self._kernel.search(search, lambda connection: open_about(connection, report.subject))
+        if there is not None:
+            return AddNote(there, f"{report.title}. {report.text}".strip())
+        return OpenIncident(new_id(), report.subject, report.severity, report.title, report.text, report.runbook)

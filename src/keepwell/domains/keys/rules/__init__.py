@@ -1,0 +1,1 @@
+"""How keys look, what may happen to them, and what is unusual for one. Pure."""

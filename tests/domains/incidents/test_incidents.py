@@ -1,0 +1,130 @@
+"""Incidents: one at a time about one thing, from the first notice to the end, and what is written down meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keepwell.domains import incidents, tenants
+from keepwell.domains.incidents import IncidentService, Report, routes
+from keepwell.domains.incidents.models import AcknowledgeIncident, AddNote, OpenIncident, ResolveIncident
+from keepwell.domains.incidents.rules import MOST_ENTRIES
+from keepwell.kernel import Actor, Catalog, Kernel, Limits, Origin, fold
+from keepwell.kernel.http import Door
+from keepwell.kernel.keys import KeyRing
+from keepwell.kit.ids import new_id
+from keepwell.platform.postgres import Database, PoolSettings
+from tests.support.clock import ManualClock
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
+from tests.support.desk import Desk
+from tests.support.http_server import serving
+from tests.support.problems import assert_refused
+
+(INCIDENT,) = incidents.AGGREGATES
+ID = new_id()
+ORIGIN = Origin("test", "incidents-test")
+REPORT = Report("api-key/1", "critical", "A key leaked", "Reported.", "docs/keys.md")
+COMMANDS = st.sampled_from([AcknowledgeIncident(ID, "mine"), ResolveIncident(ID, "over"), AddNote(ID, "hm")])
+
+
+def opened() -> Desk:
+    one = Desk(INCIDENT)
+    assert one.do(OpenIncident(ID, "api-key/1", "warning", "Odd")) is None
+    return one
+
+
+@given(st.lists(COMMANDS, max_size=12))
+def test_the_state_is_the_fold_of_the_events_and_the_timeline_has_all_of_them(commands: list[Any]):
+    one = opened()
+    for command in commands:
+        one.do(command)
+    assert fold(INCIDENT, one.events) == one.state
+    assert len(one.state.timeline) == len(one.events)
+    assert [entry.at for entry in one.state.timeline] == sorted(entry.at for entry in one.state.timeline)
+    assert (one.state.status == "resolved") == any(isinstance(command, ResolveIncident) for command in commands)
+
+
+def test_a_timeline_is_bounded_and_still_has_room_for_the_end():
+    one = opened()
+    for _ in range(MOST_ENTRIES - 1):
+        assert one.do(AddNote(ID, "again")) is None
+    refused = one.do(AddNote(ID, "too much"))
+    assert refused is not None
+    assert refused.code == "too-many-notes"
+    assert one.do(ResolveIncident(ID)) is None
+
+
+class Clinic:
+    def __init__(self, http: httpx.AsyncClient, service: IncidentService, actor: Actor, clock: ManualClock) -> None:
+        self.http = http
+        self.service = service
+        self.actor = actor
+        self.clock = clock
+
+    async def tell(self, report: Report = REPORT) -> UUID:
+        return (await self.service.tell(self.actor, ORIGIN, report))[-1].id
+
+    async def act(self, id_: UUID, action: str, text: str) -> httpx.Response:
+        return await self.http.post(f"/v1/incidents/{id_}/{action}", json={"text": text})
+
+
+@pytest.fixture
+async def clinic(database_urls: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[Clinic]:
+    database = Database(PoolSettings(database_urls.app, largest=4, wait=1.0, connect_timeout=1.0))
+    await database.open()
+    catalog = Catalog((*tenants.AGGREGATES, *incidents.AGGREGATES))
+    kernel = Kernel(database, catalog, KeyRing(MASTER_KEY, manual_clock), manual_clock, Limits())
+    tenant = (await tenants.TenantService(kernel).create(f"c{new_id().hex}", "A clinic", ORIGIN)).id
+    admin = Actor(tenant, new_id(), "admin", ("user/*.cruds",))
+    service = IncidentService(kernel)
+    door = Door(kernel, {"Bearer admin": admin}.__getitem__, routes.endpoints(service))
+    async with serving(door) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
+        http.headers["authorization"] = "Bearer admin"
+        yield Clinic(http, service, admin, manual_clock)
+    await kernel.close()
+    await database.close()
+
+
+async def test_an_incident_goes_from_its_opening_to_its_end_with_the_times_it_took(clinic: Clinic):
+    id_ = await clinic.tell()
+    clinic.clock.advance(minutes=4)
+    taken = await clinic.act(id_, "acknowledge", "on it")
+    assert (taken.json()["status"], taken.json()["owner"]) == ("acknowledged", str(clinic.actor.id))
+    await clinic.act(id_, "notes", "it was a test")
+    clinic.clock.advance(minutes=6)
+    over = (await clinic.act(id_, "resolve", "done")).json()
+    assert (over["status"], over["time_to_acknowledge_s"], over["time_to_resolve_s"]) == ("resolved", 240.0, 600.0)
+    assert [entry["type"] for entry in over["timeline"]] == ["opened", "acknowledged", "note", "resolved"]
+    assert (await clinic.http.get(f"/v1/incidents/{id_}")).json() == over
+    assert_refused(await clinic.act(id_, "acknowledge", "late"), 409, "incident-resolved")
+    assert (await clinic.act(id_, "notes", "we learned")).status_code == 200
+
+
+async def test_what_happens_again_is_a_note_until_the_incident_is_over_and_then_another_one(clinic: Clinic):
+    first = await clinic.tell()
+    assert await clinic.tell() == first
+    await clinic.act(first, "resolve", "")
+    second = await clinic.tell()
+    assert second != first
+    items = (await clinic.http.get("/v1/incidents")).json()["items"]
+    assert [(item["id"], len(item["timeline"])) for item in items] == [(str(second), 1), (str(first), 3)]
+    assert len((await clinic.http.get("/v1/incidents", params={"status": "open"})).json()["items"]) == 1
+
+
+async def test_reports_that_come_at_once_open_one_incident(clinic: Clinic):
+    ids = await asyncio.gather(*(clinic.tell() for _ in range(8)))
+    assert len(set(ids)) == 1
+    [item] = (await clinic.http.get("/v1/incidents")).json()["items"]
+    assert len(item["timeline"]) == 8
+
+
+async def test_the_list_goes_on_behind_its_cursor(clinic: Clinic):
+    made = [str(await clinic.tell(Report(f"monitor/{number}", "info", "Slow"))) for number in range(3)]
+    first = (await clinic.http.get("/v1/incidents", params={"limit": 2})).json()
+    rest = (await clinic.http.get("/v1/incidents", params={"limit": 2, "cursor": first["next"]})).json()
+    assert [item["id"] for item in first["items"] + rest["items"]] == made[::-1]

@@ -1,0 +1,253 @@
+"""Who may do what: one row for each operation of the HTTP door. The table that tests ask the server about, and that is printed.
+
+A new endpoint or command without a row fails `tests/main/test_permissions.py`. To add one: a line in `ROWS`, with what each role
+may, which kind of thing the path or body names, and which commands it runs; where its example in the document would not do, what
+to send. Then `make permissions`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+from uuid import uuid4
+
+import httpx
+
+Extent = Literal["all", "own", "no"]
+"""What of a kind a role may: everything in its clinic, what belongs to the person, nothing."""
+Kind = Literal["", "user", "session", "form", "response", "participant", "subject", "event"]
+"""What an operation names; nothing when it names nothing that belongs to a clinic."""
+ROLES = ("admin", "clinician", "patient")
+
+
+class Ids(NamedTuple):
+    """What there is in a clinic, for bodies: `target` is the thing named. `refresh` is a refresh token."""
+
+    target: str
+    form: str
+    canonical: str
+    resource: dict[str, Any]
+    refresh: str
+
+
+def status_of(answer: httpx.Response) -> int:
+    return answer.status_code
+
+
+class Row(NamedTuple):
+    """One operation. `public`: nobody has to say who they are. `body` is what to send, None what the document shows.
+
+    `judge` finds the status that counts, where it stands in the answer. `fresh`: it ends sessions of who asks.
+    """
+
+    admin: Extent = "all"
+    clinician: Extent = "all"
+    patient: Extent = "all"
+    names: Kind = ""
+    commands: tuple[str, ...] = ()
+    body: Callable[[Ids], Any] | None = None
+    query: str = ""
+    judge: Callable[[httpx.Response], int] = status_of
+    fresh: bool = False
+    public: bool = False
+
+    def extent(self, role: str) -> Extent:
+        return {"admin": self.admin, "clinician": self.clinician, "patient": self.patient}[role]  # pyright: ignore[reportReturnType]
+
+
+def may(
+    extents: str, names: Kind = "", *commands: str, body: Callable[[Ids], Any] | None = None, query: str = "", **more: Any
+) -> Row:
+    """A row from the extents of administrators, clinicians and patients, such as `all all own`."""
+    admin, clinician, patient = extents.split()
+    return Row(admin, clinician, patient, names, commands, body, query, **more)  # pyright: ignore[reportArgumentType]
+
+
+PUBLIC = Row(public=True)
+
+
+def in_bulk(answer: httpx.Response) -> int:
+    return answer.json()["outcomes"][0]["status"] if answer.is_success else answer.status_code
+
+
+def in_bundle(answer: httpx.Response) -> int:
+    return int(answer.json()["entry"][0]["response"]["status"][:3]) if answer.is_success else answer.status_code
+
+
+def in_graphql(answer: httpx.Response) -> int:
+    """What the operation would have answered, by the error's own status."""
+    errors = answer.json().get("errors") if answer.is_success else None
+    return errors[0]["extensions"]["status"] if errors else answer.status_code
+
+
+def refreshing(ids: Ids) -> Any:
+    return {"refresh_token": ids.refresh}
+
+
+def merging(_: Ids) -> Any:
+    return {"base_version": 1, "answers": {}}
+
+
+def adding(_: Ids) -> Any:
+    return {"group": "group", "answers": {}}
+
+
+def querying(ids: Ids) -> Any:
+    return {"query": "query One($id: ID!) { response(id: $id) { version } }", "variables": {"id": ids.target}}
+
+
+def batch(ids: Ids) -> Any:
+    request = {"method": "GET", "url": f"QuestionnaireResponse/{ids.target}"}
+    return {"resourceType": "Bundle", "type": "batch", "entry": [{"request": request}]}
+
+
+def answers_in_fhir(ids: Ids, **more: Any) -> Any:
+    return {"resourceType": "QuestionnaireResponse", "status": "in-progress", "questionnaire": ids.canonical, **more}
+
+
+def a_draft(ids: Ids, **more: Any) -> Any:
+    return {**ids.resource, "url": f"urn:uuid:{uuid4()}", "status": "draft", **more}
+
+
+_BULK = may("all all own", "response", "responses.get", body=lambda ids: {"operations": [{"op": "get", "id": ids.target}]})
+_BATCH = may("all all own", "response", "responses.get", body=batch, judge=in_bundle)
+_SEE_RESPONSE = may("all all own", "response")
+_SEE_FORM = may("all all all", "form")
+_SEE_PARTICIPANT = may("all all no", "participant")
+
+ROWS: dict[str, Row] = {
+    # -- logging in, sessions, accounts
+    "POST /v1/auth/login": PUBLIC._replace(commands=("sessions.start",)),
+    "POST /v1/auth/refresh": PUBLIC._replace(commands=("sessions.refresh",), body=refreshing),
+    "GET /v1/auth/login/diagnostic": PUBLIC,
+    "GET /v1/auth/sessions": may("own own own"),
+    "DELETE /v1/auth/sessions/{id}": may("all own own", "session", "sessions.end"),
+    "DELETE /v1/auth/sessions": may("own own own", fresh=True),
+    "POST /v1/auth/logout": may("own own own", "", "sessions.end", fresh=True),
+    "GET /v1/auth/me": may("own own own"),
+    "POST /v1/users": may("all no no", "", "users.create"),
+    "GET /v1/users": may("all no no"),
+    "GET /v1/users/{id}": may("all all own", "user"),
+    "PATCH /v1/users/{id}": may("all no no", "user", "users.change"),
+    "DELETE /v1/users/{id}/sessions": may("all no no", "user"),
+    # -- questionnaires
+    "POST /v1/questionnaires/$validate": may("all all no"),
+    "GET /v1/questionnaires": may("all all all"),
+    "GET /v1/questionnaires/{id}": _SEE_FORM,
+    "POST /v1/questionnaires": may("all all no", "", "questionnaires.create", body=a_draft),
+    "PUT /v1/questionnaires/{id}": may("all all no", "form", "questionnaires.replace", body=a_draft),
+    "POST /v1/questionnaires/{id}/publish": may("all all no", "form", "questionnaires.publish"),
+    # -- responses
+    "POST /v1/responses": may(
+        "all all own",
+        "subject",
+        "responses.create",
+        body=lambda ids: {"questionnaire": ids.form, "subject": ids.target},
+    ),
+    "GET /v1/responses": may("all all own"),
+    "GET /v1/responses/{id}": _SEE_RESPONSE,
+    "GET /v1/responses/{id}/history": _SEE_RESPONSE,
+    "GET /v1/responses/{id}/diff": _SEE_RESPONSE._replace(query="?from=1&to=1"),
+    "GET /v1/responses/{id}/events": _SEE_RESPONSE,
+    "PATCH /v1/responses/{id}": may("all all own", "response", "responses.patch"),
+    "POST /v1/responses/{id}/merge": _SEE_RESPONSE._replace(body=merging),
+    "POST /v1/responses/{id}/rows": may("all all own", "response", "responses.add-row", body=adding),
+    "DELETE /v1/responses/{id}/rows/{row}": may("all all own", "response", "responses.remove-row"),
+    "POST /v1/responses/{id}/submit": may("all all own", "response", "responses.submit"),
+    "POST /v1/responses/{id}/amend": may("all all own", "response", "responses.amend"),
+    "POST /v1/responses/{id}/void": may("all all own", "response", "responses.void"),
+    "POST /v1/responses/$validate": may("all all all", "form", body=lambda ids: {"questionnaire": ids.form, "answers": {}}),
+    "POST /v1/responses/{id}/$validate": _SEE_RESPONSE,
+    "POST /v1/responses/bulk": _BULK._replace(judge=in_bulk),
+    # -- participants and audit
+    "GET /v1/participants": may("all all no"),
+    "GET /v1/participants/{id}": _SEE_PARTICIPANT,
+    "GET /v1/participants/{id}/history": _SEE_PARTICIPANT,
+    "GET /v1/audit": may("all no no"),
+    "GET /v1/audit/logins": may("all no no"),
+    # -- FHIR
+    "GET /fhir/R4/metadata": PUBLIC,
+    "POST /fhir/R4": _BATCH,
+    "POST /fhir/R4/": _BATCH,
+    "GET /fhir/R4/AuditEvent": may("all no no"),
+    "POST /fhir/R4/AuditEvent/_search": may("all no no"),
+    "GET /fhir/R4/AuditEvent/{event}": may("all no no", "event"),
+    "GET /fhir/R4/Questionnaire": may("all all all"),
+    "POST /fhir/R4/Questionnaire/_search": may("all all all"),
+    "GET /fhir/R4/Questionnaire/{id}": _SEE_FORM,
+    "GET /fhir/R4/Questionnaire/{id}/_history": _SEE_FORM,
+    "GET /fhir/R4/Questionnaire/{id}/_history/{vid}": _SEE_FORM,
+    "POST /fhir/R4/Questionnaire": may("all all no", "", "questionnaires.create", body=a_draft),
+    "POST /fhir/R4/Questionnaire/$validate": may("all all no"),
+    "PUT /fhir/R4/Questionnaire/{id}": may(
+        "all all no", "form", "questionnaires.replace", body=lambda ids: a_draft(ids, id=ids.target)
+    ),
+    "GET /fhir/R4/QuestionnaireResponse": may("all all own"),
+    "POST /fhir/R4/QuestionnaireResponse/_search": may("all all own"),
+    "GET /fhir/R4/QuestionnaireResponse/{id}": _SEE_RESPONSE,
+    "GET /fhir/R4/QuestionnaireResponse/{id}/_history": _SEE_RESPONSE,
+    "GET /fhir/R4/QuestionnaireResponse/{id}/_history/{vid}": _SEE_RESPONSE,
+    "POST /fhir/R4/QuestionnaireResponse": may(
+        "all all own",
+        "subject",
+        "responses.create",
+        body=lambda ids: answers_in_fhir(ids, subject={"reference": ids.target}),
+    ),
+    "POST /fhir/R4/QuestionnaireResponse/$validate": may("all all all", "", body=answers_in_fhir),
+    "PUT /fhir/R4/QuestionnaireResponse/{id}": may(
+        "all all own", "response", "responses.patch", body=lambda ids: answers_in_fhir(ids, id=ids.target)
+    ),
+    "GET /fhir/R4/Patient": may("all all no"),
+    "POST /fhir/R4/Patient/_search": may("all all no"),
+    "GET /fhir/R4/Patient/{id}": _SEE_PARTICIPANT,
+    "GET /fhir/R4/Patient/{id}/_history": _SEE_PARTICIPANT,
+    "GET /fhir/R4/Patient/{id}/_history/{vid}": _SEE_PARTICIPANT,
+    "POST /fhir/R4/Patient": may("all all no", "", "participants.register", body=lambda _: {"resourceType": "Patient"}),
+    "POST /fhir/R4/Patient/$validate": may("all all no"),
+    "PUT /fhir/R4/Patient/{id}": may(
+        "all all no", "participant", "participants.change", body=lambda ids: {"resourceType": "Patient", "id": ids.target}
+    ),
+    # -- feature flags: each clinic has all of them, and nobody can name those of another
+    "GET /v1/flags": may("all no no"),
+    "GET /v1/flags/stale": may("all no no"),
+    "GET /v1/flags/{key}": may("all no no"),
+    "GET /v1/flags/{key}/history": may("all no no"),
+    "POST /v1/flags/{key}/evaluate": may("all no no"),
+    "PUT /v1/flags/{key}": may("all no no", "", "flags.set"),
+    "PATCH /v1/flags/{key}": may("all no no", "", "flags.change"),
+    "POST /v1/flags/{key}/kill": may("all no no", "", "flags.kill"),
+    "POST /v1/flags/{key}/restore": may("all no no", "", "flags.restore"),
+    "POST /v1/flags/{key}/rollout": may("all no no", "", "flags.start-rollout"),
+    "POST /v1/flags/{key}/rollout/stop": may("all no no", "", "flags.stop-rollout"),
+    # -- the old door
+    "POST /graphql": _SEE_RESPONSE._replace(
+        body=querying,
+        judge=in_graphql,
+    ),
+    "GET /v1/legacy/usage": may("all no no"),
+    "GET /docs/graphql-migration": PUBLIC,
+    # -- about the server
+    "GET /health/live": PUBLIC,
+    "GET /health/ready": PUBLIC,
+    "GET /metrics": PUBLIC,
+    "GET /": PUBLIC,
+    "GET /openapi.json": PUBLIC,
+    "GET /docs": PUBLIC,
+    "GET /problems": PUBLIC,
+    "GET /problems/{code}": PUBLIC,
+    "GET /.well-known/jwks.json": PUBLIC,
+    # -- last, because nobody answers a form that is retired
+    "POST /v1/questionnaires/{id}/retire": may("all all no", "form", "questionnaires.retire"),
+}
+
+NOT_ASKED: dict[str, str] = {
+    "tenants.create": "operators' command: `keepwell tenants create`",
+    "tenants.close": "part of destroying a clinic's keys: `keepwell crypto`",
+    "users.set-password": "operators' command: `keepwell users password`",
+    "sessions.continue": "run by the door itself when a session in a cookie is used",
+    "flags.step-rollout": "run by the worker",
+    **{
+        f"fhir.{what}-{kind}-condition": "part of a conditional create, with the permission to create that"
+        for what in ("open", "claim")
+        for kind in ("patient", "questionnaire", "questionnaireresponse")
+    },
+}
+"""Commands that no row runs, and why."""
