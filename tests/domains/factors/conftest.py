@@ -14,7 +14,7 @@ from keepwell.domains.identity import IdentityService, Role
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.tenants import Clinic, TenantService
 from keepwell.kernel import Catalog, Kernel, Limits, Origin
-from keepwell.kernel.http import Door
+from keepwell.kernel.http import Credentials, Door
 from keepwell.kernel.keys import KeyRing
 from keepwell.kit.ids import new_id
 from keepwell.platform.postgres import Database, PoolSettings
@@ -129,7 +129,8 @@ async def world(database_urls: DatabaseUrls, manual_clock: ManualClock, mail: Ma
     parts = factors.FactorGate(kernel, factors.FactorSettings(smtp_url=mail.url, oidc_allow_private=True))
     people = IdentityService(kernel, clinics, second=parts.gate)
     service = factors.FactorService(kernel, people, parts)
-    door = Door(kernel, people.authenticate, (*identity_routes.endpoints(people), *factor_routes.endpoints(service)))
+    table = (*identity_routes.endpoints(people), *factor_routes.endpoints(service))
+    door = Door(kernel, Credentials(people.authenticate, people.cookies), table)
     everything = await _connected(database_urls.superuser)
     clinic = await clinics.ensure(f"c{new_id().hex}", "A clinic", ORIGIN)
     async with serving(door) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:

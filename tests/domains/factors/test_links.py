@@ -48,7 +48,9 @@ async def test_opening_a_link_uses_nothing_up_and_the_button_works_without_scrip
     assert "script" not in page.text
     assert "form-action 'self'" in page.headers["content-security-policy"]
     token = page.text.split('name="token" value="')[1].split('"')[0]
-    assert (await world.http.post("/auth/link", data={"token": token})).status_code == 200
+    pressed = await world.http.post("/auth/link", data={"token": token})
+    assert set(pressed.json()) == {"expires_in", "session_id", "clinic", "user"}
+    assert (await world.http.get("/v1/auth/me")).json()["session_id"] == pressed.json()["session_id"]
     assert_refused(await world.http.post("/auth/link", data={"token": token}), 401, "challenge-expired")
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.domains.factors.conftest import ORIGIN, PASSWORD, World
 from tests.support.authenticator import Authenticator
 from tests.support.problems import assert_refused
+from tests.support.puzzle import solve
 
 
 async def test_who_has_no_factor_logs_in_by_password_alone(world: World):
@@ -28,6 +29,17 @@ async def test_a_code_completes_a_login_and_the_session_says_so(world: World):
     assert set(session) >= {"access_token", "refresh_token", "session_id", "clinic", "user"}
     listed = (await world.send("GET", "/v1/auth/sessions", session)).json()["items"]
     assert ["password", "totp"] in [each["methods"] for each in listed]
+
+
+async def test_a_page_that_completes_its_login_gets_the_session_in_a_cookie(world: World):
+    await world.with_app("ann")
+    elsewhere = {"sec-fetch-site": "cross-site"}
+    body = {**(await world.challenge("ann")), "method": "totp", "code": world.code("ann"), "cookies": True}
+    body = {each: body[each] for each in ("challenge", "method", "code", "cookies")}
+    assert_refused(await world.http.post("/v1/auth/second-factor", json=body, headers=elsewhere), 403, "forbidden")
+    answer = await world.http.post("/v1/auth/second-factor", json=body)
+    assert set(answer.json()) == {"expires_in", "session_id", "clinic", "user"}
+    assert (await world.http.get("/v1/auth/me")).json()["session_id"] == answer.json()["session_id"]
 
 
 async def test_a_code_is_accepted_once_by_however_many_logins_at_once(world: World):
@@ -195,6 +207,17 @@ async def test_what_is_sensitive_needs_a_recent_proof(world: World):
     assert_refused(await world.send("POST", "/v1/auth/step-up", session, {"password": "wrong"}), 401, "invalid-second-factor")
     assert (await world.send("POST", "/v1/auth/step-up", session, {"password": PASSWORD})).status_code == 204
     assert (await world.send("POST", "/v1/auth/factors/totp", session)).status_code == 201
+
+
+async def test_wrong_passwords_that_should_prove_it_again_count_like_those_of_logins(world: World):
+    session = await world.logged_in("ann")
+    for _ in range(10):
+        assert_refused(await world.send("POST", "/v1/auth/step-up", session, {"password": "wrong"}), 401, "invalid-second-factor")
+    await world.send("POST", "/v1/auth/step-up", session, {"password": "wrong"})
+    refused = await world.send("POST", "/v1/auth/step-up", session, {"password": PASSWORD})
+    assert_refused(refused, 429, "challenge-required")
+    body = {"password": PASSWORD, "challenge": solve(refused.json()["challenge"])}
+    assert (await world.send("POST", "/v1/auth/step-up", session, body)).status_code == 204
 
 
 async def test_who_has_a_factor_proves_again_with_it(world: World):

@@ -16,8 +16,8 @@ ME = "/v1/auth/me"
 
 
 def given(answer: httpx.Response) -> tuple[str, set[str]]:
-    """The cookie an answer sets, as `name=value`, and its attributes."""
-    [pair, *attributes] = answer.headers["set-cookie"].split("; ")
+    """The session's cookie an answer sets, as `name=value`, and its attributes; that of a new device may come with it."""
+    [pair, *attributes] = answer.headers.get_list("set-cookie")[0].split("; ")
     return pair, set(attributes)
 
 

@@ -32,7 +32,7 @@ from keepwell.kernel.envelope import Command
 from keepwell.kit.ids import new_id
 from tests.support.desk import START
 
-FACTORS, POLICY = factors.AGGREGATES
+FACTORS, POLICY, *_ = factors.AGGREGATES
 ME = new_id()
 SECRET = b"12345678901234567890"
 TICKETS = tuple(new_id() for _ in range(4))

@@ -16,6 +16,7 @@ from keepwell.domains.identity.models import (
     SessionEnded,
     SessionEvent,
     SessionLimits,
+    SessionReauthenticated,
     StartSession,
     User,
 )
@@ -277,6 +278,15 @@ def test_folding_the_events_gives_the_state_and_an_end_is_final(steps: list[tupl
         folded = sessions.evolve(folded, event)
     assert folded == played.state
     assert sessions.expires_at(played.current) <= BEGIN + timedelta(seconds=LIMITS.absolute)
+
+
+def test_a_session_proves_who_its_holder_is_from_its_login_and_one_of_an_emergency_does_not():
+    session = Played().current
+    assert sessions.authenticated_at(session) == BEGIN
+    emergency = replace(session, emergency=SESSION)
+    assert sessions.authenticated_at(emergency) is None
+    later = BEGIN + timedelta(minutes=1)
+    assert sessions.authenticated_at(sessions.evolve(emergency, SessionReauthenticated(("password",), later))) == later
 
 
 def test_a_view_holds_no_secret_and_no_token():
