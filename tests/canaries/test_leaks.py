@@ -17,6 +17,7 @@ from tests.support.canary_routes import Planter
 from tests.support.chaos import recovered
 from tests.support.leak_reports import Publisher, Signer
 from tests.support.server import Server, running
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -42,9 +43,17 @@ class Sinks:
 
     def look(self) -> list[Sighting]:
         """Everything that is seen anywhere."""
-        self._server.query("CHECKPOINT")
+        eventually(self._written, 30)
         places = (self.metrics, self.cache, self.dump, self.outcomes, self.statistics, self.audit, self.files)
         return [sighting for place in places for sighting in place()]
+
+    def _written(self) -> bool:
+        """Whether everything is in files now; the database may be starting again."""
+        try:
+            self._server.query("CHECKPOINT")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def metrics(self) -> list[Sighting]:
         return self._bytes(httpx.get(f"{self._server.base}/metrics", timeout=10).content, "metrics")

@@ -27,7 +27,7 @@ from keepwell.kernel.problems import UNAUTHENTICATED
 from keepwell.kit.ids import new_id
 from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.forms import form
 from tests.support.http_server import serving
 
@@ -112,7 +112,7 @@ async def opened(urls: DatabaseUrls, clock: ManualClock, *, introspection: bool 
     kernel = Kernel(
         database,
         Catalog((*questionnaires.AGGREGATES, *responses.AGGREGATES, *participants.AGGREGATES, *fhir.AGGREGATES)),
-        KeyRing(b"rooms are tested with this key!!", clock),
+        KeyRing(MASTER_KEY, clock),
         clock,
         Limits(),
     )

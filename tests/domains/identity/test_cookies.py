@@ -16,8 +16,9 @@ ME = "/v1/auth/me"
 
 
 def given(answer: httpx.Response) -> tuple[str, set[str]]:
-    """The session's cookie an answer sets, as `name=value`, and its attributes; that of a new device may come with it."""
-    [pair, *attributes] = answer.headers.get_list("set-cookie")[0].split("; ")
+    """The session's cookie that an answer sets, as `name=value`, and its attributes; that of a device is left out."""
+    [cookie] = [each for each in answer.headers.get_list("set-cookie") if not each.startswith("keepwell_device=")]
+    [pair, *attributes] = cookie.split("; ")
     return pair, set(attributes)
 
 

@@ -27,7 +27,7 @@ from keepwell.platform.bus import Bus
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.valkey import Valkey, ValkeySettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.forms import form, item
 from tests.support.http_server import serving
 from tests.support.waiting import eventually_async
@@ -126,7 +126,7 @@ async def running(
         stack.push_async_callback(cache.close)
         bus = Bus(cache)
         catalog = Catalog((*identity.AGGREGATES, *questionnaires.AGGREGATES, *responses.AGGREGATES))
-        ring = KeyRing(b"rooms are tested with this key!!", people.clock)
+        ring = KeyRing(MASTER_KEY, people.clock)
         kernel = Kernel(database, catalog, ring, people.clock, Limits(), announcer=Announcer(catalog, bus))
         forms = QuestionnaireService(kernel)
         answers = ResponseService(kernel, forms, people.merges)
