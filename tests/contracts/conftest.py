@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.support.load import CLINICIAN, PASSWORD
+from tests.support.mail_server import MailServer, mail_server_beside
 from tests.support.server import Server, running
 
 STRANGER = "clinician@other.test"
@@ -15,8 +16,15 @@ PATIENT = "patient@demo.test"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("contract") / "data", workers=2) as server:
+def mail() -> Iterator[MailServer]:
+    """Where the server's mail goes."""
+    with mail_server_beside() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, mail: MailServer) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("contract") / "data", workers=2, settings={"smtp_url": mail.url}) as server:
         assert server.cli("tenants", "create", "other", "--name", "Other Clinic").returncode == 0
         options = ("--clinic", "other", "--name", "Stranger", "--role", "clinician", "--password-stdin")
         assert server.cli("users", "create", STRANGER, *options, given=f"{PASSWORD}\n").returncode == 0

@@ -5,13 +5,22 @@ Ids, instants and tokens differ each time; nothing else may.
 
 import json
 import re
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import httpx
 
+from keepwell.domains.factors.routes import examples
 from keepwell.kernel.http import FORM
+from tests.support.authenticator import Authenticator
+from tests.support.load import PASSWORD
+from tests.support.mail_server import MailServer
 from tests.support.server import Server
+from tests.support.totp import app_code
+from tests.support.waiting import eventually
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -19,16 +28,19 @@ HOST = "https://clinic.example"
 """Where the server of the examples is."""
 _ONCE = {
     "access_token",
+    "challenge",
+    "codes",
+    "expires_in",
+    "options",
+    "otpauth_uri",
     "refresh_token",
-    "token",
+    "request_id",
+    "secret",
     "time_to_acknowledge_s",
     "time_to_resolve_s",
-    "expires_in",
+    "token",
     "took_ms",
-    "request_id",
 }
-
-
 NOT_PLAYED = {"POST /v1/keys/leaks"}
 """Without a signature of somebody who may report leaks this is refused: see tests/domains/keys/test_leaks.py."""
 
@@ -115,11 +127,12 @@ def alike(tree: Any) -> Any:
 
 
 def test_the_examples_tell_a_story_that_the_server_follows(
-    server: Server, admin: httpx.Client, clinician: httpx.Client, nobody: httpx.Client
+    server: Server, admin: httpx.Client, clinician: httpx.Client, nobody: httpx.Client, mail: MailServer
 ):
     story = Story(httpx.get(f"{server.base}/openapi.json").raise_for_status().json())
     form_and_responses(story, clinician)
     people_and_sessions(story, admin, nobody)
+    second_factors(story, admin, mail)
     in_fhir(story, clinician, admin)
     flags(story, admin)
     keys(story, admin, server)
@@ -181,6 +194,85 @@ def people_and_sessions(story: Story, admin: httpx.Client, nobody: httpx.Client)
     token = nobody.post("/v1/auth/login", json=credentials).raise_for_status().json()["access_token"]
     with httpx.Client(base_url=nobody.base_url, headers={"Authorization": f"Bearer {token}"}) as newcomer:
         story.play(newcomer, "PUT /v1/auth/password")
+
+
+def second_factors(story: Story, admin: httpx.Client, mail: MailServer):
+    with closing(Newcomer(admin, "clinician")) as me:
+        set_up_and_log_in(story, me)
+    by_policy(story, admin)
+    by_provider(story, admin)
+    with closing(Newcomer(admin, "clinician")) as me:
+        by_mail(story, me, mail)
+
+
+def set_up_and_log_in(story: Story, me: "Newcomer"):
+    authenticator = Authenticator()
+    story.send(me.client, "POST /v1/auth/step-up")
+    secret = story.play(me.client, "POST /v1/auth/factors/totp").json()["secret"]
+    story.ids[examples.CODE] = app_code(secret, datetime.now(UTC) - timedelta(seconds=30))
+    story.play(me.client, "POST /v1/auth/factors/totp/confirm")
+    story.play(me.client, "POST /v1/auth/factors/recovery-codes")
+    begun = story.play(me.client, "POST /v1/auth/factors/passkeys/options").json()
+    story.ids[examples.CHALLENGE] = begun["challenge"]
+    story.ids[json.dumps(examples.ATTESTATION)] = json.dumps(authenticator.create(begun["options"]))
+    story.play(me.client, "POST /v1/auth/factors/passkeys")
+    story.play(me.client, "GET /v1/auth/factors")
+    story.play(me.client, "POST /v1/auth/step-up/options")
+
+    story.ids[examples.CHALLENGE] = me.log_in().json()["challenge"]
+    story.ids[examples.CODE] = app_code(secret, datetime.now(UTC))
+    story.send(me.client, "POST /v1/auth/second-factor")
+    options = story.play(me.client, "POST /v1/auth/passkey/options").json()["options"]
+    story.ids[json.dumps(examples.ASSERTION)] = json.dumps(authenticator.get(options))
+    story.send(me.client, "POST /v1/auth/passkey")
+
+
+def by_policy(story: Story, admin: httpx.Client):
+    story.play(admin, "GET /v1/policy/login")
+    story.play(admin, "PUT /v1/policy/login", version=0)
+    everything = story.told("GET /v1/policy/login")["allowed"]
+    for version, required in ((1, ["patient"]), (2, [])):
+        body = {"allowed": everything, "second_factor_required_for": required}
+        admin.put("/v1/policy/login", json=body, headers={"If-Match": f'"{version}"'}).raise_for_status()
+        if required:
+            with closing(Newcomer(admin, "patient")) as patient:
+                story.ids[examples.CHALLENGE] = patient.log_in().json()["challenge"]
+                story.play(patient.client, "POST /v1/auth/second-factor/enrolment")
+
+
+def by_provider(story: Story, admin: httpx.Client):
+    story.play(admin, "PUT /v1/policy/oidc", version=0)
+    story.play(admin, "GET /v1/policy/oidc")
+
+
+def by_mail(story: Story, me: "Newcomer", mail: MailServer):
+    story.ids["clinician@demo.test"] = me.email
+    story.play(me.client, "POST /v1/auth/magic-link")
+    del story.ids["clinician@demo.test"]
+    [message] = eventually(lambda: [each for each in mail.messages if each["To"] == me.email])
+    token = message.get_content().partition("token=")[2].split()[0]
+    assert me.client.get("/auth/link", params={"token": token}).status_code == 200
+    story.ids[examples.CHALLENGE] = token
+    story.send(me.client, "POST /v1/auth/magic-link/redeem")
+
+
+class Newcomer:
+    """Somebody whose factors are nobody else's business."""
+
+    def __init__(self, admin: httpx.Client, role: str) -> None:
+        self.email = f"{uuid4()}@demo.test"
+        person = {"email": self.email, "name": "Somebody", "role": role, "password": PASSWORD}
+        admin.post("/v1/users", json=person).raise_for_status()
+        self.client = httpx.Client(base_url=admin.base_url, timeout=20, trust_env=False)
+        told = self.log_in().json()
+        if "access_token" in told:
+            self.client.headers["Authorization"] = f"Bearer {told['access_token']}"
+
+    def close(self) -> None:
+        self.client.close()
+
+    def log_in(self) -> httpx.Response:
+        return self.client.post("/v1/auth/login", json={"email": self.email, "password": PASSWORD})
 
 
 def in_fhir(story: Story, clinician: httpx.Client, admin: httpx.Client):

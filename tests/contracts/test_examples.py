@@ -20,7 +20,7 @@ from tests.support.load import CLINICIAN, PASSWORD
 from tests.support.server import Server
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
-EXAMPLES = re.findall(r"^    (curl .*(?:\\\n.*)*)$", PAGE.read_text(), re.MULTILINE)
+EXAMPLES = re.findall(r"^    (curl (?:.*\\\n)*.*)$", PAGE.read_text(), re.MULTILINE)
 MISUNDERSTOOD = {
     "forbidden",
     "invalid-body",
@@ -32,6 +32,8 @@ MISUNDERSTOOD = {
     "unauthenticated",
     "unsupported-media-type",
 }
+NOT_THERE = ("$session", "$row", "$passkey", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
+"""Examples about what nobody here has."""
 
 
 def logged_in(base: str, email: str) -> dict[str, Any]:
@@ -60,6 +62,8 @@ def variables(server: Server) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {token}", "If-Match": f'"{version}"'}
         httpx.patch(f"{server.base}/v1/responses/{response}", json=change, headers=headers).raise_for_status()
     person = {"email": f"{uuid4()}@demo.test", "name": "Somebody", "role": "clinician", "password": PASSWORD}
+    user = post(server.base, "/v1/users", token, person)["id"]
+    post(server.base, "/v1/auth/factors/totp", logged_in(server.base, person["email"])["access_token"], None)
     issued = post(server.base, "/v1/keys", token, {"name": "Import", "scopes": ["system/Questionnaire.rs"]})
     assert server.cli("keys", "leaked", given=issued["token"]).returncode == 0
     incidents = httpx.get(f"{server.base}/v1/incidents", headers={"Authorization": f"Bearer {token}"}).json()["items"]
@@ -74,7 +78,9 @@ def variables(server: Server) -> dict[str, str]:
         "token": token,
         "refresh": spare["refresh_token"],
         "session": str(uuid4()),
-        "user": post(server.base, "/v1/users", token, person)["id"],
+        "passkey": str(uuid4()),
+        "challenge": "kwt_of-another-time",
+        "user": user,
         "form": form,
         "patient": post(server.base, "/fhir/R4/Patient", token, {"resourceType": "Patient"})["id"],
         "event": post(server.base, "/fhir/R4/AuditEvent/_search", token, None)["entry"][0]["resource"]["id"],
@@ -122,10 +128,10 @@ def as_problem(refusal: dict[str, Any]) -> dict[str, Any]:
 def test_the_server_understands_every_example(example: str, variables: dict[str, str]):
     with httpx.Client(timeout=20) as client:
         answer = client.send(request(example, variables), stream=True)
-        if answer.headers["content-type"] != "text/event-stream":  # that has no end
+        if answer.headers.get("content-type") != "text/event-stream":  # that has no end
             answer.read()
         answer.close()
     if answer.status_code >= 400:
         problem = as_problem(answer.json())
         assert problem["code"] not in MISUNDERSTOOD, problem
-        assert problem["detail"] != "Check the address and the id." or "$session" in example or "$row" in example, problem
+        assert problem["detail"] != "Check the address and the id." or any(each in example for each in NOT_THERE), problem

@@ -30,16 +30,16 @@ CHECKS = (
     "use_after_free",
     "ensure_resource_availability",
 )
-WAYS_OUT = ("/v1/auth/logout", "/v1/auth/sessions/{id}")
-"""What ends the session that tests: tried last."""
+WAYS_OUT = ("/v1/auth/logout", "/v1/auth/sessions/{id}", "/v1/policy/login")
+"""What ends the session that tests, or asks for more at the next login: tried last."""
 ENDLESS = ("/v1/responses/{id}/events",)
 """What goes on for as long as somebody listens: tests/domains/live listens."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own: accounts are disabled and forms retired here, as the document allows."""
-    with running(tmp_path_factory.mktemp("openapi") / "data") as server:
+    """A server of its own: accounts are disabled and forms retired here, as the document allows. Its mail goes nowhere."""
+    with running(tmp_path_factory.mktemp("openapi") / "data", settings={"smtp_url": "smtp://127.0.0.1:9"}) as server:
         yield server
 
 

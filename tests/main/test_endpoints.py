@@ -23,7 +23,17 @@ from keepwell.platform.settings import ProcessKind, Settings
 from tests.support.problems import code_of
 
 PREFIXES = ("/v1/", "/fhir/", "/health/", "/problems/")
-PLACES = {"/", "/.well-known/jwks.json", "/docs", "/docs/graphql-migration", "/graphql", "/metrics", "/openapi.json", "/problems"}
+PLACES = {
+    "/",
+    "/.well-known/jwks.json",
+    "/auth/link",
+    "/docs",
+    "/docs/graphql-migration",
+    "/graphql",
+    "/metrics",
+    "/openapi.json",
+    "/problems",
+}
 CREDENTIAL = re.compile(r"token|secret|password|passkey|credential|recovery|one_time|api_key", re.IGNORECASE)
 NEVER_COMPRESSED = {
     "/v1/audit": "request ids in it are chosen by people who are not even logged in",

@@ -101,7 +101,8 @@ class Asker:
             body = self._shown(described["requestBody"]) if row.body is None else row.body(ids)
             [headers["Content-Type"]] = described["requestBody"]["content"]
             content = urlencode(body) if headers["Content-Type"] == FORM else json.dumps(body)
-        path = template.format(id=ids.target, event=ids.target, row=uuid4(), vid=1, key="merge-by-default", code="not-found")
+        some = {"row": uuid4(), "vid": 1, "key": "merge-by-default", "code": "not-found", "clinic": "nowhere"}
+        path = template.format(id=ids.target or uuid4(), event=ids.target, **some)
         async with self._http.stream(method, path + row.query, headers=headers, content=content) as answer:
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):  # that has no end
                 await answer.aread()
@@ -133,6 +134,15 @@ async def log_in(http: httpx.AsyncClient, email: str) -> Json:
     return answer.json()
 
 
+async def with_a_factor(http: httpx.AsyncClient, email: str) -> str:
+    """A session of somebody who has begun to set up an app."""
+    login = await log_in(http, email)
+    async with acting(http, login["access_token"]) as person:
+        offered = await person.post("/v1/auth/factors/totp")
+        assert offered.status_code == 201, offered.text
+    return login["session_id"]
+
+
 @asynccontextmanager
 async def acting(http: httpx.AsyncClient, token: str) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the same server under somebody's name."""
@@ -152,7 +162,7 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
             "user": await made_by(admin, "/v1/users", other),
             "form": await made_by(admin, "/v1/questionnaires", resource),
             "participant": await made_by(admin, "/fhir/R4/Patient", {"resourceType": "Patient"}),
-            "session": (await log_in(http, other["email"]))["session_id"],
+            "session": await with_a_factor(http, other["email"]),
             "subject": f"Patient/{uuid4()}",
         }
         begun = {"questionnaire": made["form"]}

@@ -64,9 +64,10 @@ class Canaries:
         self._remember(label, value.encode())
         return value
 
-    def known(self, value: str, label: str) -> None:
-        """Looks for a value that the server made, such as the secret of a key."""
+    def known(self, value: str, label: str) -> str:
+        """A value that the server made, such as the secret of a key: it is looked for like a canary."""
         self._remember(label, value.encode())
+        return value
 
     def _remember(self, label: str, value: bytes) -> None:
         self.planted[value.decode()] = label

@@ -19,7 +19,15 @@ FLAG = "replica-reads"
 _ECHOES = ("instance", "pointer", "linkId", "expression")
 """Members of a refusal that name what the caller wrote: the address, and the names of fields. Never values."""
 
-_PLACES = {"{id}": "", "{row}": "", "{code}": "not-found", "{vid}": "1", "{event}": "nothing", "{key}": FLAG}
+_PLACES = {
+    "{id}": "",
+    "{row}": "",
+    "{code}": "not-found",
+    "{vid}": "1",
+    "{event}": "nothing",
+    "{key}": FLAG,
+    "{clinic}": "nowhere",
+}
 """Parameters of paths, and what stands there for nothing; empty: a fresh id."""
 
 

@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -28,6 +29,12 @@ class Admitted(msgspec.Struct, frozen=True):
     key: bytes = b""
     fingerprint: bytes = b""
     prepared: Any = None
+
+    @property
+    def proof_of(self) -> UUID | None:
+        """The credential whose holder must have proved lately who they are; None where nobody has to."""
+        sensitive, credential = self.command_type.sensitive, self.envelope.actor.credential
+        return credential if sensitive is not None and sensitive(self.envelope.command) else None
 
 
 ELSEWHERE = Refusal(FORBIDDEN, "The key may not be used from this address.")

@@ -37,6 +37,7 @@ class CommandType(msgspec.Struct, frozen=True):
     reaches `decide` as `Context.prepared`. It never fails.
     `reads`: it changes nothing, and only takes its place among commands; it is recorded like any read.
     `holds`: what it refers to cannot change between its decision and its commit, in no process. Dearer: for rare commands.
+    `sensitive` says of a command whether whoever sends it must have proved who they are a short while ago.
     `creates`: the aggregate must not exist yet. `begins`: it begins with this command where there is none, as from version 0.
     `guarded`: the caller must name the version it saw (`If-Match`).
     """
@@ -54,6 +55,7 @@ class CommandType(msgspec.Struct, frozen=True):
     guarded: bool = True
     references: Callable[[Any, Any], tuple[Reference, ...]] | None = None
     holds: bool = False
+    sensitive: Callable[[Any], bool] | None = None
     made_by_door: tuple[str, ...] = ()
 
     @property
@@ -84,7 +86,8 @@ class Aggregate(msgspec.Struct, frozen=True):
     `view` is what a caller who may read it sees; it must be encodable as JSON.
     `subject` is the FHIR reference of the person it is about: the compartment that `patient/` scopes are held to.
     `valid_until` makes it a credential: an actor that names it may act only before that instant. The database's function
-    `credential_kinds` lists the same kinds.
+    `credential_kinds` lists the same kinds. `authenticated_at` of a credential is when its holder last proved who they are,
+    None when they never did. A kind without it, such as a key, proves nothing.
     `immutable` says that `derive` of this state may be cached for ever. `cached`: its sealed states are worth keeping near.
     `announced`: all processes are told of its changes, for those who watch.
     """
@@ -99,6 +102,7 @@ class Aggregate(msgspec.Struct, frozen=True):
     lookup: Lookup | None = None
     subject: Callable[[Any], str | None] | None = None
     valid_until: Callable[[Any], datetime | None] | None = None
+    authenticated_at: Callable[[Any], datetime | None] | None = None
     immutable: Callable[[Any], bool] | None = None
     derive: Callable[[Any], Any] | None = None
     cached: bool = False
@@ -106,12 +110,16 @@ class Aggregate(msgspec.Struct, frozen=True):
 
 
 class Catalog:
-    """Every aggregate of the program, by kind and by command; which kinds are credentials. Built once, at start, by `main`."""
+    """Every aggregate of the program, by kind and by command; which kinds are credentials, which prove who somebody is.
+
+    Built once, at start, by `main`.
+    """
 
     def __init__(self, aggregates: tuple[Aggregate, ...]) -> None:
         self.kinds: dict[str, Aggregate] = {}
         self.commands: dict[type[Command], tuple[Aggregate, CommandType]] = {}
         self.credentials: dict[str, Callable[[Any], datetime | None]] = {}
+        self.proofs: dict[str, Callable[[Any], datetime | None]] = {}
         names: set[str] = set()
         for aggregate in aggregates:
             if aggregate.kind in self.kinds:
@@ -119,6 +127,8 @@ class Catalog:
             self.kinds[aggregate.kind] = aggregate
             if aggregate.valid_until is not None:
                 self.credentials[aggregate.kind] = aggregate.valid_until
+            if aggregate.authenticated_at is not None:
+                self.proofs[aggregate.kind] = aggregate.authenticated_at
             for command in aggregate.commands:
                 if command.type in self.commands or command.name in names:
                     raise ValueError(f"command {command.name} is declared twice")

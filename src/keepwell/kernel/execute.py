@@ -16,7 +16,7 @@ from msgspec import structs
 
 from keepwell.kernel import lookups, metrics, store
 from keepwell.kernel.admission import Admitted
-from keepwell.kernel.aggregate import Aggregate
+from keepwell.kernel.aggregate import Aggregate, Catalog
 from keepwell.kernel.announce import Change
 from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.codec import Codec
@@ -302,7 +302,7 @@ class Executor:
         self, connection: Any, parcels: Sequence[Parcel], keys: dict[UUID, TenantKeys], *, lock: bool
     ) -> tuple[Plan, list[tuple[Parcel, list[Outcome]]]]:
         moment = self._environment.clock.now()
-        wanted = _wanted(parcels)
+        wanted = _wanted(parcels, self._environment.catalog)
         loaded = Loaded({}, {}, set())
         if wanted:
             loaded = await store.load(connection, wanted, moment, lock=lock)
@@ -362,7 +362,7 @@ class Executor:
         return states, writer
 
 
-def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
+def _wanted(parcels: Sequence[Parcel], catalog: Catalog) -> dict[UUID, Wanted]:
     wanted: dict[UUID, Wanted] = {}
     for parcel in parcels:
         for each in parcel.admitted:
@@ -376,6 +376,8 @@ def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
                 want.keys.add(each.key)
             if each.envelope.actor.credential is not None:
                 want.credentials.add(each.envelope.actor.credential)
+            if (credential := each.proof_of) is not None:
+                want.aggregates.update((kind, credential) for kind in catalog.proofs)
     return wanted
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from keepwell.kernel.aggregate import Aggregate
+from keepwell.kit.ids import new_id
 from keepwell.kit.time import microseconds
 
 GENESIS = bytes(32)
@@ -155,6 +156,15 @@ def expected_access_hash(record: StoredAccess) -> bytes:
         record.purpose,
     )
     return access_hash(digest, record.version, record.outcome)
+
+
+def access_record(who: Any, kind: str, entity: UUID, at: datetime, action: str, outcome: str, version: int = 0) -> StoredAccess:
+    """An access record of what `who` (anything with an actor and an origin) did or was refused."""
+    actor, origin, id_ = who.actor, who.origin, new_id()
+    agent = (actor.id, actor.role, origin.door, origin.request_id, actor.purpose or origin.purpose)
+    digest = access_digest(actor.tenant, entity, at, id_, kind, action, *agent)
+    hash_ = access_hash(digest, version, outcome)
+    return StoredAccess(actor.tenant, entity, at, id_, kind, version, action, outcome, *agent, hash_)
 
 
 def fold(aggregate: Aggregate, events: Iterable[Any]) -> Any:

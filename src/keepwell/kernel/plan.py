@@ -25,11 +25,11 @@ from keepwell.kernel.problems import (
     ENDED,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
+    STEP_UP_REQUIRED,
     Refusal,
 )
 from keepwell.kernel.rehearsal import Claims, Decided, Rehearsal
 from keepwell.kernel.store import KeyRow, Loaded, StateRow
-from keepwell.kit.ids import new_id
 from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
 
@@ -75,7 +75,7 @@ class LookupRow(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """What every plan of a process shares. `derived` is the process's cache over immutable aggregates."""
+    """What every plan of a process shares. `derived` caches; `recency` is for how long a proof of who one is serves."""
 
     catalog: Catalog
     codec: Codec
@@ -83,6 +83,7 @@ class Environment(NamedTuple):
     lifetime: timedelta
     derived: Any
     report: Callable[[BaseException, Admitted | None], None]
+    recency: timedelta = timedelta(minutes=15)
 
 
 class Mark(NamedTuple):
@@ -254,8 +255,8 @@ class Plan:
         if admitted.refusal is not None and not admitted.key:
             return _refused(admitted, admitted.refusal)
         actor = admitted.envelope.actor
-        if actor.credential is not None and not self._live(actor.tenant, actor.credential):
-            return _refused(admitted, ENDED)
+        if refusal := self._unproven(admitted):
+            return _refused(admitted, refusal)
         if not admitted.key:
             return self._decided(admitted)
         earlier = self._earlier(actor.tenant, admitted.key)
@@ -269,12 +270,33 @@ class Plan:
             self._claim(actor.tenant, admitted.key, fingerprint, outcome)
         return outcome
 
+    def _unproven(self, admitted: Admitted) -> Refusal | None:
+        """Why the actor's credential does not carry the command; None when it does, or the system itself acts."""
+        tenant, credential = admitted.envelope.actor.tenant, admitted.envelope.actor.credential
+        if credential is not None and not self._live(tenant, credential):
+            return ENDED
+        if admitted.proof_of is not None and not self._proven(tenant, admitted.proof_of):
+            return Refusal(STEP_UP_REQUIRED)
+        return None
+
     def _live(self, tenant: UUID, credential: UUID) -> bool:
         for kind, valid_until in self._environment.catalog.credentials.items():
             if (snapshot := self._states.get((tenant, kind, credential))) is not None:
                 until = valid_until(snapshot.state)
                 return until is not None and until > self._moment
         return (tenant, credential) in self._loaded.credentials
+
+    def _proven(self, tenant: UUID, credential: UUID) -> bool:
+        """Whether the holder of a credential proved a short while ago who they are."""
+        for kind, authenticated_at in self._environment.catalog.proofs.items():
+            target = (tenant, kind, credential)
+            if target not in self._known and target not in self._states:
+                raise NeedMoreError({target})
+            snapshot = self._current(target)
+            at = None if snapshot is None else authenticated_at(snapshot.state)
+            if at is not None:
+                return self._moment - at <= self._environment.recency
+        return False
 
     def _earlier(self, tenant: UUID, key: bytes) -> tuple[bytes, Outcome] | None:
         claimed = self._claimed.get((tenant, key))
@@ -432,7 +454,7 @@ class Plan:
         envelope = admitted.envelope
         done = action or ("read" if admitted.command_type.reads else admitted.command_type.name)
         kind, id_ = admitted.aggregate.kind, envelope.command.id
-        self.records.append(access_record(envelope, kind, id_, self._moment, done, outcome, version))
+        self.records.append(journal.access_record(envelope, kind, id_, self._moment, done, outcome, version))
 
     def _state_row(self, target: Target, snapshot: Snapshot) -> StateRow:
         tenant, kind, id_ = target
@@ -459,15 +481,6 @@ def compartment(aggregate: Aggregate, state: Any, keys: TenantKeys) -> bytes | N
     return None if subject is None else keys.blind(subject)
 
 
-def access_record(who: Any, kind: str, entity: UUID, at: datetime, action: str, outcome: str, version: int = 0) -> StoredAccess:
-    """An access record of what `who` (anything with an actor and an origin) did or was refused."""
-    actor, origin, id_ = who.actor, who.origin, new_id()
-    agent = (actor.id, actor.role, origin.door, origin.request_id, actor.purpose or origin.purpose)
-    digest = journal.access_digest(actor.tenant, entity, at, id_, kind, action, *agent)
-    hash_ = journal.access_hash(digest, version, outcome)
-    return StoredAccess(actor.tenant, entity, at, id_, kind, version, action, outcome, *agent, hash_)
-
-
 def _refused(admitted: Admitted, refusal: Refusal, snapshot: Snapshot | None = None) -> Outcome:
     version = 0 if snapshot is None else snapshot.version
     return Outcome(admitted.aggregate.kind, admitted.envelope.command.id, version, refusal=refusal)
@@ -481,6 +494,5 @@ __all__ = [
     "Plan",
     "Target",
     "UnreadableError",
-    "access_record",
     "compartment",
 ]

@@ -100,6 +100,13 @@ UNAUTHENTICATED = ProblemType(
 FORBIDDEN = ProblemType(
     "forbidden", 403, "Not allowed", "Ask an administrator of the clinic for the permission this needs.", kept=False
 )
+STEP_UP_REQUIRED = ProblemType(
+    "step-up-required",
+    403,
+    "Prove once more who you are",
+    "Send your password or a second factor to POST /v1/auth/step-up, then send this again.",
+    kept=False,
+)
 NOT_FOUND = ProblemType("not-found", 404, "Not found", "Check the address and the id.")
 METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header.")
 CONFLICT = ProblemType("conflict", 409, "The request conflicts with what is stored", "Read the current state and decide again.")
@@ -155,6 +162,7 @@ SHARED: tuple[ProblemType, ...] = (
     INVALID_PARAMETER,
     UNAUTHENTICATED,
     FORBIDDEN,
+    STEP_UP_REQUIRED,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     CONFLICT,

@@ -23,12 +23,12 @@ from keepwell.kernel.execute import Executor, Parcel
 from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
-from keepwell.kernel.journal import Entry
+from keepwell.kernel.journal import Entry, access_record
 from keepwell.kernel.key_watch import KeyWatch
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
 from keepwell.kernel.permissions import Grant, Permission, grant
-from keepwell.kernel.plan import Environment, access_record
+from keepwell.kernel.plan import Environment
 from keepwell.kernel.position import KEY as POSITION_KEY
 from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
@@ -59,6 +59,7 @@ class Limits(msgspec.Struct, frozen=True):
     patience: float = 2.0
     queue: int = 5_000
     idempotency_lifetime: timedelta = timedelta(hours=24)
+    recency: timedelta = timedelta(minutes=15)
 
 
 class _Agent(msgspec.Struct, frozen=True):
@@ -95,7 +96,7 @@ class Kernel:
         self._limits = limits
         self._derived = DerivedCache()
         self._preparing = asyncio.Semaphore(2)
-        environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, self._derived, _report)
+        environment = Environment(catalog, self.codec, clock, limits.idempotency_lifetime, self._derived, _report, limits.recency)
         executor = Executor(database, ring, environment, self.announcer.committed, cache, tells_position=replicas is not None)
         self._reader = Reader(database, ring, self.codec, clock, cache)
         self.positions = None if replicas is None else Positions(partial(ring.derive, POSITION_KEY), clock)

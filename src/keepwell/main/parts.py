@@ -146,4 +146,5 @@ def _limits(settings: Settings) -> Limits:
         patience=settings.gather_wait_s,
         queue=settings.gather_queue,
         idempotency_lifetime=timedelta(seconds=settings.idempotency_lifetime_s),
+        recency=timedelta(seconds=settings.step_up_s),
     )

@@ -8,6 +8,7 @@ from keepwell.domains import (
     access,
     audit,
     crypto,
+    factors,
     fhir,
     flags,
     graphql,
@@ -25,6 +26,8 @@ from keepwell.domains.access import errors as access_errors
 from keepwell.domains.access import routes as access_routes
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.crypto import errors as crypto_errors
+from keepwell.domains.factors import errors as factor_errors
+from keepwell.domains.factors import routes as factor_routes
 from keepwell.domains.fhir import errors as fhir_errors
 from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.flags import errors as flag_errors
@@ -65,6 +68,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *tenant_errors.PROBLEMS,
     *crypto_errors.PROBLEMS,
     *identity_errors.PROBLEMS,
+    *factor_errors.PROBLEMS,
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
     *participant_errors.PROBLEMS,
@@ -86,6 +90,7 @@ SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPE
 
 TAGS: Mapping[str, str] = {
     "Auth": "Logging in and out, one's own sessions, and who one is. None of these answers is ever compressed.",
+    "Second factors": "What people prove with who they are besides a password, and what their clinic asks for: docs/login.md.",
     "Users": "The accounts of a clinic: an administrator makes, changes and disables them.",
     "Questionnaires": "FHIR R4 forms. A draft may change; published, it never does, and takes answers.",
     "Responses": "Answers to one form. Every version is kept; what was submitted can be amended, not edited.",
@@ -106,7 +111,20 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags, incidents, keys, access, vendors)
+    rooms = (
+        tenants,
+        identity,
+        factors,
+        questionnaires,
+        responses,
+        participants,
+        fhir,
+        flags,
+        incidents,
+        keys,
+        access,
+        vendors,
+    )
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 
@@ -117,7 +135,9 @@ class Rooms:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
-        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), Counts(valkey))
+        parts = factors.FactorGate(kernel, _factors(settings))
+        self.identity = identity.IdentityService(kernel, self.tenants, _identity(settings), Counts(valkey), parts.gate)
+        self.factors = factors.FactorService(kernel, self.identity, parts)
         self.questionnaires = questionnaires.QuestionnaireService(kernel)
         merges_by_default = partial(self.flags.is_on, MERGE_BY_DEFAULT.key)
         self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)
@@ -151,6 +171,7 @@ class Rooms:
         records = (*questionnaire_routes.endpoints(self.questionnaires), *response_routes.endpoints(self.responses))
         return (
             *identity_routes.endpoints(self.identity),
+            *factor_routes.endpoints(self.factors),
             *records,
             *live_routes.endpoints(self.live, self.presented),
             *participant_routes.endpoints(self.participants),
@@ -178,6 +199,7 @@ class Rooms:
 
     async def close(self) -> None:
         await self.live.close()
+        await self.factors.close()
         self.identity.close()
 
 
@@ -191,6 +213,11 @@ def _live(settings: Settings) -> live.LiveSettings:
         idle=settings.room_idle_s,
         pace=settings.room_messages_per_s,
     )
+
+
+def _factors(settings: Settings) -> factors.FactorSettings:
+    smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
+    return factors.FactorSettings(settings.public_url, smtp_url, settings.mail_from, settings.oidc_allow_private)
 
 
 def _identity(settings: Settings) -> identity.Settings:

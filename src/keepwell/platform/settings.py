@@ -136,12 +136,22 @@ class Settings(BaseSettings):
     idempotency_lifetime_s: Positive = 86_400
     """How long the outcome under an Idempotency-Key is kept, seconds."""
 
+    public_url: str = "http://localhost:8080"
+    """The address at which people know this server; passkeys belong to its host."""
     access_token_lifetime_s: Positive = 600
     """Lifetime of an access token, seconds."""
     refresh_token_lifetime_s: Positive = 3_600
     """A session not refreshed for this long ends, seconds (NIST SP 800-63B-4, 2.2.3: at most an hour)."""
     session_lifetime_s: Positive = 43_200
     """Longest life of a session, whatever is refreshed, seconds (NIST SP 800-63B-4, 2.2.3: at most a day)."""
+    smtp_url: SecretStr | None = None
+    """The mail server, such as smtp://user:password@mail.example.org:587 or smtps://...; unset: no links to log in by mail."""
+    mail_from: str = "keepwell@localhost"
+    """Who sends the mail."""
+    oidc_allow_private: bool = False
+    """Whether clinics' OpenID Connect providers may be on this machine or a private network, and without TLS; for trying out."""
+    step_up_s: Positive = 900
+    """For how long after proving who they are people may do what is sensitive, such as changing second factors, seconds."""
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 
@@ -215,6 +225,20 @@ class Settings(BaseSettings):
     def is_a_cache(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(_CACHES):
             raise ValueError("must be a URL such as valkey://host:6379")
+        return url
+
+    @field_validator("smtp_url")
+    @classmethod
+    def is_a_mail_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("smtp://", "smtps://")):
+            raise ValueError("must be a URL such as smtp://user:password@host:587")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def is_an_origin(cls, url: str) -> str:
+        if not _is_origin(url):
+            raise ValueError("must be an origin such as https://clinic.example.org, without path and usual port")
         return url
 
     @field_validator("leak_keys_url")

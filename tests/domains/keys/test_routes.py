@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from keepwell.kit.ids import new_id
-from tests.domains.keys.conftest import Clinic
+from tests.domains.keys.conftest import PASSWORD, Clinic
 from tests.support.problems import assert_problem, assert_refused
 
 FORM = {"resourceType": "Questionnaire", "status": "draft", "title": "A form"}
@@ -28,6 +28,14 @@ async def test_a_key_may_do_what_its_scopes_say_and_nothing_else(clinic: Clinic)
     assert_refused(await clinic.elsewhere.post("/v1/questionnaires", json=FORM, headers=headers), 403, "forbidden")
     assert_refused(await clinic.use(issued, "/v1/users"), 403, "forbidden")
     assert_refused(await clinic.use(issued, "/v1/keys"), 403, "forbidden")
+
+
+async def test_a_key_does_nothing_that_somebody_has_to_prove_who_they_are_for(clinic: Clinic):
+    headers = {"authorization": f"Bearer {(await clinic.make('system/User.c', 'system/Organization.r'))['token']}"}
+    person = {"email": f"new@{clinic.slug}.test", "name": "New", "role": "admin", "password": PASSWORD}
+    assert_refused(await clinic.elsewhere.post("/v1/users", json=person, headers=headers), 403, "step-up-required")
+    made = await clinic.elsewhere.post("/v1/users", json={**person, "role": "patient"}, headers=headers)
+    assert made.status_code == 201, made.text
 
 
 async def test_what_a_key_does_is_recorded_as_its_service_accounts(clinic: Clinic):

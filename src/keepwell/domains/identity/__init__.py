@@ -1,5 +1,11 @@
 """People who log in: accounts, passwords, sessions, tokens, and what each role may do."""
 
+from keepwell.domains.identity.errors import (
+    CHALLENGE_REQUIRED,
+    INVALID_CREDENTIALS,
+    LOGIN_METHOD_NOT_ALLOWED,
+    SECOND_FACTOR_REQUIRED,
+)
 from keepwell.domains.identity.models import (
     LOGIN_RATE,
     REFRESH_RATE,
@@ -8,6 +14,8 @@ from keepwell.domains.identity.models import (
     CreateUser,
     EndSession,
     KeepSession,
+    Method,
+    ReauthenticateSession,
     RefreshSession,
     Role,
     Session,
@@ -20,9 +28,26 @@ from keepwell.domains.identity.models import (
     UserEvent,
     UserView,
 )
+from keepwell.domains.identity.routes.bodies import Entered
+from keepwell.domains.identity.routes.sessions import entered, visit_of
 from keepwell.domains.identity.rules import people, sessions
 from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES
-from keepwell.domains.identity.service import DefenceSettings, IdentityService, Pair, Settings, Visit, bearer, ending
+from keepwell.domains.identity.service import (
+    Attempt,
+    DefenceSettings,
+    IdentityService,
+    LoggedIn,
+    Pair,
+    Person,
+    Proven,
+    Reason,
+    SecondFactor,
+    Settings,
+    Step,
+    Visit,
+    bearer,
+    ending,
+)
 from keepwell.domains.identity.service.attempts import ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
@@ -56,8 +81,9 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 creates=True,
                 guarded=False,
                 made_by_door=("password_hash",),
+                sensitive=people.makes_an_administrator,
             ),
-            CommandType("users.change", ChangeUser, _user("u"), people.decide_change),
+            CommandType("users.change", ChangeUser, _user("u"), people.decide_change, sensitive=people.changes_what_one_may_do),
             CommandType("users.set-password", SetPassword, _user("u"), people.decide_set_password, guarded=False),
         ),
         lookup=USERS,
@@ -102,6 +128,9 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 holds=True,
             ),
             CommandType(
+                "sessions.reauthenticate", ReauthenticateSession, _session("u"), sessions.decide_reauthenticate, guarded=False
+            ),
+            CommandType(
                 "sessions.continue",
                 ContinueSession,
                 _session("u"),
@@ -123,6 +152,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
         ),
         lookup=SESSIONS,
         valid_until=sessions.expires_at,
+        authenticated_at=sessions.authenticated_at,
         announced=True,
     ),
 )
@@ -130,20 +160,36 @@ AGGREGATES: tuple[Aggregate, ...] = (
 __all__ = [
     "AGGREGATES",
     "ATTEMPTS",
+    "CHALLENGE_REQUIRED",
     "EMERGENCY_PURPOSE",
     "EMERGENCY_SCOPES",
+    "INVALID_CREDENTIALS",
     "LOGGED_IN",
+    "LOGIN_METHOD_NOT_ALLOWED",
     "LOGIN_RATE",
     "REFRESH_RATE",
     "SCOPES",
+    "SECOND_FACTOR_REQUIRED",
+    "Attempt",
     "DefenceSettings",
+    "Entered",
     "IdentityService",
+    "LoggedIn",
+    "Method",
     "Pair",
+    "Person",
+    "Proven",
+    "Reason",
+    "ReauthenticateSession",
     "Role",
+    "SecondFactor",
     "SessionLimits",
     "Settings",
+    "Step",
     "UserView",
     "Visit",
     "bearer",
     "ending",
+    "entered",
+    "visit_of",
 ]

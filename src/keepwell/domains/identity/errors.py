@@ -8,6 +8,20 @@ INVALID_CREDENTIALS = ProblemType(
     "The e-mail address or the password is wrong",
     "Check both and try again. For safety the answer is the same whatever is wrong.",
 )
+SECOND_FACTOR_REQUIRED = ProblemType(
+    "second-factor-required",
+    401,
+    "A second factor is asked for",
+    "Send the challenge with one of the methods named to POST /v1/auth/second-factor.",
+    kept=False,
+)
+LOGIN_METHOD_NOT_ALLOWED = ProblemType(
+    "login-method-not-allowed",
+    403,
+    "The clinic does not let people log in like this",
+    "Log in by one of the methods named.",
+    kept=False,
+)
 CHALLENGE_REQUIRED = ProblemType(
     "challenge-required",
     429,
@@ -35,6 +49,8 @@ UNSUITABLE_PASSWORD = ProblemType(
 
 PROBLEMS: tuple[ProblemType, ...] = (
     INVALID_CREDENTIALS,
+    SECOND_FACTOR_REQUIRED,
+    LOGIN_METHOD_NOT_ALLOWED,
     CHALLENGE_REQUIRED,
     WRONG_PASSWORD,
     EMAIL_TAKEN,

@@ -10,8 +10,17 @@ from keepwell.kernel.envelope import Command
 
 Role = Literal["admin", "clinician", "patient"]
 EndReason = Literal[
-    "logout", "ended-by-user", "ended-by-admin", "user-disabled", "role-changed", "password-changed", "refresh-token-reused"
+    "logout",
+    "ended-by-user",
+    "ended-by-admin",
+    "user-disabled",
+    "role-changed",
+    "password-changed",
+    "factor-changed",
+    "refresh-token-reused",
 ]
+Method = Literal["password", "magic-link", "oidc", "totp", "recovery-code", "passkey"]
+"""How somebody proved who they are."""
 
 LOGIN_RATE = "login"
 REFRESH_RATE = "refresh"
@@ -145,7 +154,8 @@ class Session(msgspec.Struct, frozen=True):
     """One login of one person. It is the credential that the kernel checks with every command and read.
 
     `generation` counts the refresh tokens given out: the newest is the current one. `password_set_at` tells which password
-    it began with. `emergency` is the emergency access it belongs to: then it may do more, and all of it is marked.
+    it began with, `methods` how its holder proved who they are, the latest time at `reauthenticated_at` if that was asked again.
+    `emergency` is the emergency access it belongs to: then it may do more, and all of it is marked.
     """
 
     user: UUID
@@ -158,17 +168,20 @@ class Session(msgspec.Struct, frozen=True):
     end_reason: EndReason | None = None
     password_set_at: datetime | None = None
     emergency: UUID | None = None
+    methods: tuple[Method, ...] = ()
+    reauthenticated_at: datetime | None = None
 
 
 class StartSession(Command, frozen=True):
-    """Logs a person in whose password, the one set at `password_set_at`, has just been verified."""
+    """Logs a person in who has just proved who they are, while the account's password was the one set at `password_set_at`."""
 
     user: UUID
-    password_set_at: datetime
+    password_set_at: datetime | None
     limits: SessionLimits
+    methods: tuple[Method, ...] = ()
 
 
-class StartEmergencySession(StartSession, frozen=True):
+class StartEmergencySession(StartSession, frozen=True, kw_only=True):
     """Starts another session of a person who has one, which belongs to this emergency access."""
 
     emergency: UUID
@@ -178,6 +191,12 @@ class RefreshSession(Command, frozen=True):
     """Presents the refresh token of one generation. The service has verified that it is ours."""
 
     generation: int
+
+
+class ReauthenticateSession(Command, frozen=True):
+    """Its holder has proved once more who they are."""
+
+    methods: tuple[Method, ...]
 
 
 class ContinueSession(Command, frozen=True):
@@ -203,6 +222,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session-started"):
     at: datetime
     password_set_at: datetime | None = None
     emergency: UUID | None = None
+    methods: tuple[Method, ...] = ()
 
 
 class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
@@ -210,6 +230,13 @@ class SessionRefreshed(msgspec.Struct, frozen=True, tag="session-refreshed"):
 
     generation: int
     role: Role
+    at: datetime
+
+
+class SessionReauthenticated(msgspec.Struct, frozen=True, tag="session-reauthenticated"):
+    """Its holder proved once more who they are."""
+
+    methods: tuple[Method, ...]
     at: datetime
 
 
@@ -227,7 +254,7 @@ class SessionKept(msgspec.Struct, frozen=True, tag="session-kept"):
     password_set_at: datetime | None
 
 
-SessionEvent = SessionStarted | SessionKept | SessionRefreshed | SessionEnded
+SessionEvent = SessionStarted | SessionKept | SessionRefreshed | SessionReauthenticated | SessionEnded
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -243,3 +270,4 @@ class SessionView(msgspec.Struct, frozen=True):
     ended_at: datetime | None
     end_reason: EndReason | None
     emergency: UUID | None = None
+    methods: tuple[Method, ...] = ()

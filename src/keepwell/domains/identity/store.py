@@ -22,7 +22,7 @@ _UNUSED = """
     HAVING max(s.refreshed_at) IS NULL OR max(s.refreshed_at) <= $2 ORDER BY last_at NULLS FIRST, u.id
 """
 _LIVE_SESSIONS = """
-    SELECT id, started_at, refreshed_at, expires_at FROM user_session
+    SELECT id, started_at, refreshed_at, expires_at, methods FROM user_session
     WHERE tenant_id = $1 AND user_id = $2 AND expires_at > $3 AND ended_at IS NULL AND ($4::uuid IS NULL OR id < $4)
     ORDER BY id DESC LIMIT $5
 """
@@ -44,6 +44,7 @@ class LiveSession(msgspec.Struct, frozen=True):
     started_at: datetime
     refreshed_at: datetime
     expires_at: datetime
+    methods: str = ""
 
 
 def _user_row(snapshot: Snapshot, _blind: Callable[[str], bytes]) -> tuple[bytes, str, bool]:
@@ -53,9 +54,10 @@ def _user_row(snapshot: Snapshot, _blind: Callable[[str], bytes]) -> tuple[bytes
 
 def _session_row(
     snapshot: Snapshot, _blind: Callable[[str], bytes]
-) -> tuple[UUID, datetime, datetime, datetime, datetime | None]:
+) -> tuple[UUID, datetime, datetime, datetime, datetime | None, str]:
     session: Session = snapshot.state
-    return (session.user, session.started_at, session.refreshed_at, expires_at(session), session.ended_at)
+    methods = " ".join(session.methods)
+    return (session.user, session.started_at, session.refreshed_at, expires_at(session), session.ended_at, methods)
 
 
 USERS = Lookup(
@@ -72,6 +74,7 @@ SESSIONS = Lookup(
         "refreshed_at": "timestamptz",
         "expires_at": "timestamptz",
         "ended_at": "timestamptz",
+        "methods": "text",
     },
     row=_session_row,
 )

@@ -16,9 +16,8 @@ import msgspec
 from keepwell.kernel import lookups, store
 from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Actor, Origin
-from keepwell.kernel.journal import StoredEntry
+from keepwell.kernel.journal import StoredEntry, access_record
 from keepwell.kernel.keys import TenantDestroyedError, TenantKeys
-from keepwell.kernel.plan import access_record
 from keepwell.kernel.proof.chains import TABLE as JOURNAL_TABLE
 from keepwell.kernel.proof.checkpoints import PATIENCE, unhurried
 from keepwell.kernel.proof.findings import Damage, Finding, Findings

@@ -16,6 +16,7 @@ from keepwell.domains.identity.models import (
     SessionEnded,
     SessionEvent,
     SessionLimits,
+    SessionReauthenticated,
     StartSession,
     User,
 )
@@ -279,11 +280,20 @@ def test_folding_the_events_gives_the_state_and_an_end_is_final(steps: list[tupl
     assert sessions.expires_at(played.current) <= BEGIN + timedelta(seconds=LIMITS.absolute)
 
 
+def test_a_session_proves_who_its_holder_is_from_its_login_and_one_of_an_emergency_does_not():
+    session = Played().current
+    assert sessions.authenticated_at(session) == BEGIN
+    emergency = replace(session, emergency=SESSION)
+    assert sessions.authenticated_at(emergency) is None
+    later = BEGIN + timedelta(minutes=1)
+    assert sessions.authenticated_at(sessions.evolve(emergency, SessionReauthenticated(("password",), later))) == later
+
+
 def test_a_view_holds_no_secret_and_no_token():
     view = sessions.view(Snapshot("session", SESSION, 1, Played().current, BEGIN, BEGIN, b""))
     assert view.expires_at == BEGIN + timedelta(seconds=LIMITS.idle)
     assert set(view.__struct_fields__) == {
         "id", "user", "role", "generation", "started_at", "refreshed_at", "expires_at", "ended_at", "end_reason",
-        "emergency",
+        "emergency", "methods",
     }  # fmt: skip
     assert view.user != NIL

@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from keepwell.domains.identity.models import Role, UnusedUser, UserView
+from keepwell.domains.identity.models import Method, Role, UnusedUser, UserView
 from keepwell.domains.identity.service import Person
+from keepwell.domains.identity.store import LiveSession
 from keepwell.domains.tenants import Clinic
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
@@ -85,13 +86,21 @@ class UserChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionItem(msgspec.Struct, frozen=True):
-    """One of the caller's live sessions; `current` is the one that asks."""
+    """One of the caller's live sessions; `current` is the one that asks, `methods` how its holder proved who they are."""
 
     id: UUID
     started_at: datetime
     refreshed_at: datetime
     expires_at: datetime
     current: bool
+    methods: list[Method] = []
+
+
+def session_item(session: LiveSession, asking: UUID | None) -> SessionItem:
+    """A session as its owner sees it, who asks with the session `asking`."""
+    methods = msgspec.convert(session.methods.split(), list[Method])
+    current = session.id == asking
+    return SessionItem(session.id, session.started_at, session.refreshed_at, session.expires_at, current, methods)
 
 
 class SessionList(msgspec.Struct, frozen=True):

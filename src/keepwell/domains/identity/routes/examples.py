@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from keepwell.domains.identity.errors import CHALLENGE_REQUIRED, INVALID_USER, UNSUITABLE_PASSWORD
+from keepwell.domains.identity.errors import (
+    CHALLENGE_REQUIRED,
+    INVALID_USER,
+    LOGIN_METHOD_NOT_ALLOWED,
+    SECOND_FACTOR_REQUIRED,
+    UNSUITABLE_PASSWORD,
+)
 from keepwell.domains.identity.models import UnusedUser, UserView
 from keepwell.domains.identity.routes.bodies import (
     Login,
@@ -66,7 +72,14 @@ LOGIN = Example(
         clinic=_CLINIC,
         user=_PERSON,
     ),
-    problems=(HELD_UP,),
+    problems=(
+        HELD_UP,
+        Refusal(
+            SECOND_FACTOR_REQUIRED,
+            extra={"challenge": "kwt_3q2-7wAAAAAA", "methods": ["totp", "recovery-code"], "enrol": False},
+        ),
+        Refusal(LOGIN_METHOD_NOT_ALLOWED, extra={"methods": ["passkey"]}),
+    ),
 )
 PUBLIC_KEYS = Example(answer=PublicKeys([PublicKey("u8f0cXv1mJt9fD2a", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]))
 REFRESH = Example(
@@ -82,6 +95,7 @@ SESSIONS = Example(
                 datetime(2026, 9, 15, 8, 9, 45, tzinfo=UTC),
                 datetime(2026, 9, 15, 9, 9, 45, tzinfo=UTC),
                 True,  # noqa: FBT003 - a field's value
+                ["password"],
             )
         ],
         None,

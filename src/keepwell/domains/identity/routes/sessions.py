@@ -1,6 +1,13 @@
 """Logging in, and one's own sessions. No answer about them is compressed: they hold credentials, or tell of sessions."""
 
-from keepwell.domains.identity.errors import CHALLENGE_REQUIRED, INVALID_CREDENTIALS, UNSUITABLE_PASSWORD, WRONG_PASSWORD
+from keepwell.domains.identity.errors import (
+    CHALLENGE_REQUIRED,
+    INVALID_CREDENTIALS,
+    LOGIN_METHOD_NOT_ALLOWED,
+    SECOND_FACTOR_REQUIRED,
+    UNSUITABLE_PASSWORD,
+    WRONG_PASSWORD,
+)
 from keepwell.domains.identity.models import LOGIN_RATE, REFRESH_RATE
 from keepwell.domains.identity.routes import examples
 from keepwell.domains.identity.routes.bodies import (
@@ -12,10 +19,10 @@ from keepwell.domains.identity.routes.bodies import (
     PasswordChange,
     Puzzle,
     Refresh,
-    SessionItem,
     SessionList,
     SessionsEnded,
     after,
+    session_item,
 )
 from keepwell.domains.identity.service import (
     DEVICE_LIFETIME_SECONDS,
@@ -44,20 +51,16 @@ class _Sessions:
         body: Login = call.body
         if body.cookies:
             call.cookie(None)  # refused before anything is looked at
-        visit = _visit(call, body.challenge)
+        visit = visit_of(call, body.challenge)
         logged_in = await self._service.logins.login(body.email, body.password, body.clinic, call.origin, visit)
-        device = await self._service.defence.succeeded(body.email, visit)
-        answer = in_browser(self._service, call, logged_in) if body.cookies else Answer(200, logged_in)
-        if device is not None:
-            answer.cookies = (_device_cookie(device, secure=call.secure),)
-        return answer
+        return await entered(self._service, call, logged_in, visit, cookies=body.cookies)
 
     async def challenge(self, call: Call) -> Answer:
-        return Answer(200, Puzzle(await self._service.defence.beforehand(_visit(call))))
+        return Answer(200, Puzzle(await self._service.defence.beforehand(visit_of(call))))
 
     async def change_password(self, call: Call) -> Answer:
         body: PasswordChange = call.body
-        visit = _visit(call, body.challenge)
+        visit = visit_of(call, body.challenge)
         await self._service.passwords.change(call.actor, body.current_password, body.new_password, call.origin, visit)
         return Answer(204)
 
@@ -72,10 +75,7 @@ class _Sessions:
     async def sessions(self, call: Call) -> Answer:
         query: Paging = call.query
         live = await self._service.sessions.live(call.actor, call.origin, after(query), query.limit + 1)
-        items = [
-            SessionItem(one.id, one.started_at, one.refreshed_at, one.expires_at, one.id == call.actor.credential)
-            for one in live[: query.limit]
-        ]
+        items = [session_item(one, call.actor.credential) for one in live[: query.limit]]
         more = len(live) > query.limit
         return Answer(200, SessionList(items, str(items[-1].id) if more else None))
 
@@ -99,8 +99,23 @@ class _Sessions:
         return Answer(200, await self._service.diagnostics.diagnose(call.origin))
 
 
-def in_browser(service: IdentityService, call: Call, logged_in: LoggedIn) -> Answer:
-    """The answer to a login of a page of this server, whatever the way: the session in a cookie, and no tokens."""
+async def entered(
+    service: IdentityService, call: Call, logged_in: LoggedIn, visit: Visit | None = None, *, cookies: bool
+) -> Answer:
+    """The answer to a login that succeeded, whatever the way: failures are forgiven, the device is known from now on.
+
+    Raises:
+        Refused: the session was asked for in a cookie, and may not be given in one.
+    """
+    device = await service.defence.succeeded(logged_in.user.email, visit or visit_of(call))
+    answer = _in_browser(service, call, logged_in) if cookies else Answer(200, logged_in)
+    if device is not None:
+        answer.cookies = (_device_cookie(device, secure=call.secure),)
+    return answer
+
+
+def _in_browser(service: IdentityService, call: Call, logged_in: LoggedIn) -> Answer:
+    """The answer to a login of a page of this server: the session in a cookie, and no tokens."""
     cookies, who = service.cookies, logged_in
     entered = Entered(expires_in=cookies.idle, session_id=who.session_id, clinic=who.clinic, user=who.user)
     return Answer(200, entered, call.cookie(cookies.begin(logged_in)))
@@ -110,7 +125,8 @@ def _without_cookie(call: Call) -> dict[str, str]:
     return {} if call.session is None else call.cookie(None)
 
 
-def _visit(call: Call, solution: str | None = None) -> Visit:
+def visit_of(call: Call, solution: str | None = None) -> Visit:
+    """Where a try comes from, with the solution of a puzzle if one came along."""
     return Visit(call.network, cookie(call.raw_headers, _DEVICE), solution)
 
 
@@ -137,6 +153,8 @@ def _gates(sessions: _Sessions) -> tuple[Endpoint, ...]:
             answers={200: Entered},
             problems=(
                 INVALID_CREDENTIALS,
+                SECOND_FACTOR_REQUIRED,
+                LOGIN_METHOD_NOT_ALLOWED,
                 CHALLENGE_REQUIRED,
                 UNAUTHENTICATED,
                 HTTPS_REQUIRED,

@@ -16,6 +16,7 @@ from keepwell.domains.identity.routes.bodies import (
 )
 from keepwell.domains.identity.service import IdentityService, NewUser
 from keepwell.kernel.http import Answer, Call, Endpoint, answer, part_of
+from keepwell.kernel.problems import STEP_UP_REQUIRED
 
 _TAG = "Users"
 
@@ -76,6 +77,7 @@ def _kept(users: _Users) -> tuple[Endpoint, ...]:
                 EMAIL_TAKEN,
                 INVALID_USER,
                 UNSUITABLE_PASSWORD,
+                STEP_UP_REQUIRED,
             ),
             body_limit=SMALL,
             etag=True,
@@ -120,6 +122,7 @@ def _changed(users: _Users) -> tuple[Endpoint, ...]:
             problems=(
                 INVALID_USER,
                 OWN_ACCOUNT,
+                STEP_UP_REQUIRED,
             ),
             body_limit=SMALL,
             guarded=True,

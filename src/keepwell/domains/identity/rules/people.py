@@ -32,6 +32,7 @@ SCOPES: Mapping[Role, tuple[str, ...]] = {
     "admin": ("user/*.cruds",),
     "clinician": (
         "user/BreakGlass.cd",
+        "user/Factor.ru",
         "user/Organization.r",
         "user/Patient.crus",
         "user/Questionnaire.crus",
@@ -42,12 +43,14 @@ SCOPES: Mapping[Role, tuple[str, ...]] = {
     "patient": (
         "patient/QuestionnaireResponse.crus",
         "patient/User.r",
+        "user/Factor.ru",
         "user/Organization.r",
         "user/Questionnaire.rs",
         "user/Session.ruds",
     ),
 }
-"""What each role may do in its clinic. A session command is held to the person's own sessions by its decision besides."""
+"""What each role may do in its clinic. A command on sessions or factors is held to the
+person's own by its decision besides."""
 
 EMERGENCY_SCOPES: Mapping[Role, tuple[str, ...]] = {
     "admin": (),
@@ -100,6 +103,16 @@ def decide_create(_state: User | None, command: CreateUser, context: Context) ->
     name = normalize("NFC", command.name.strip())
     created = UserCreated(command.id, command.email, command.email_index, name, command.role, context.now, command.password_hash)
     return (created,)
+
+
+def makes_an_administrator(command: CreateUser) -> bool:
+    """Whether the new account may do everything."""
+    return command.role == "admin"
+
+
+def changes_what_one_may_do(command: ChangeUser) -> bool:
+    """Whether more than the name is to change."""
+    return command.role is not None or command.active is not None
 
 
 def decide_change(state: User, command: ChangeUser, context: Context) -> Decision:

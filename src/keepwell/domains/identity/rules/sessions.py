@@ -13,11 +13,13 @@ from keepwell.domains.identity.models import (
     ContinueSession,
     EndSession,
     KeepSession,
+    ReauthenticateSession,
     RefreshSession,
     Session,
     SessionEnded,
     SessionEvent,
     SessionKept,
+    SessionReauthenticated,
     SessionRefreshed,
     SessionStarted,
     SessionView,
@@ -47,15 +49,16 @@ def refresh_references(state: Session, _command: RefreshSession | ContinueSessio
 
 
 def decide_start(_state: Session | None, command: StartSession, context: Context) -> Decision:
-    """The account must be active, and the password that was verified must still be its password."""
+    """The account must be active, and its password still the one it had when the person proved who they are."""
     snapshot = context.references.get((USER, command.user))
     user: User | None = snapshot.state if snapshot else None
     if user is None or not user.active:
         return Refusal(UNAUTHENTICATED, "The account is disabled.")
     if user.password_set_at != command.password_set_at:
         return Refusal(UNAUTHENTICATED, "The password was changed meanwhile.")
+    set_at, methods = command.password_set_at, command.methods
     emergency = command.emergency if isinstance(command, StartEmergencySession) else None
-    return (SessionStarted(command.user, user.role, command.limits, context.now, command.password_set_at, emergency),)
+    return (SessionStarted(command.user, user.role, command.limits, context.now, set_at, emergency, methods),)
 
 
 def decide_refresh(state: Session, command: RefreshSession, context: Context) -> Decision:
@@ -122,6 +125,18 @@ def decide_keep(state: Session, command: KeepSession, context: Context) -> Decis
     return (SessionKept(user.password_set_at),)
 
 
+def decide_reauthenticate(state: Session, command: ReauthenticateSession, context: Context) -> Decision:
+    """The holder of a live session may prove again who they are."""
+    if context.actor.id != state.user or expires_at(state) <= context.now:
+        return Refusal(UNAUTHENTICATED, "The session is over.")
+    return (SessionReauthenticated(command.methods, context.now),)
+
+
+def authenticated_at(state: Session) -> datetime | None:
+    """When its holder last proved who they are. A session of an emergency begins without any proof."""
+    return state.reauthenticated_at or (state.started_at if state.emergency is None else None)
+
+
 def decide_end(state: Session, command: EndSession, context: Context) -> Decision:
     """People end their own sessions, administrators any; an ended one stays as it ended."""
     actor = context.actor
@@ -136,15 +151,8 @@ def decide_end(state: Session, command: EndSession, context: Context) -> Decisio
 def evolve(state: Session | None, event: SessionEvent) -> Session:
     """The session after one event."""
     if isinstance(event, SessionStarted):
-        return Session(
-            event.user,
-            event.role,
-            event.at,
-            event.at,
-            event.limits,
-            password_set_at=event.password_set_at,
-            emergency=event.emergency,
-        )
+        started = Session(event.user, event.role, event.at, event.at, event.limits, password_set_at=event.password_set_at)
+        return replace(started, emergency=event.emergency, methods=event.methods)
     if state is None:
         raise ValueError("a session begins with session-started")
     match event:
@@ -152,6 +160,9 @@ def evolve(state: Session | None, event: SessionEvent) -> Session:
             return replace(state, generation=event.generation, role=event.role, refreshed_at=event.at)
         case SessionKept():
             return replace(state, password_set_at=event.password_set_at)
+        case SessionReauthenticated():
+            methods = (*state.methods, *(method for method in event.methods if method not in state.methods))
+            return replace(state, methods=methods, reauthenticated_at=event.at)
         case SessionEnded():
             return replace(state, ended_at=event.at, end_reason=event.reason)
 
@@ -181,4 +192,5 @@ def view(snapshot: Snapshot) -> SessionView:
         state.ended_at,
         state.end_reason,
         state.emergency,
+        state.methods,
     )

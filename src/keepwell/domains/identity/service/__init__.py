@@ -5,12 +5,13 @@ from functools import partial
 import msgspec
 
 from keepwell.domains.identity.models import SessionLimits
+from keepwell.domains.identity.service.attempts import Attempt, Reason, Step
 from keepwell.domains.identity.service.cookies import CookieService
 from keepwell.domains.identity.service.defence import Defence, DefenceSettings, Visit
 from keepwell.domains.identity.service.devices import LIFETIME_SECONDS as DEVICE_LIFETIME_SECONDS
 from keepwell.domains.identity.service.diagnostic import Diagnostic, DiagnosticService, StepHealth
 from keepwell.domains.identity.service.hashing import Hashing
-from keepwell.domains.identity.service.login import LoggedIn, LoginService, Pair, Person
+from keepwell.domains.identity.service.login import LoggedIn, LoginService, NoSecondFactor, Pair, Person, Proven, SecondFactor
 from keepwell.domains.identity.service.passwords import PasswordService
 from keepwell.domains.identity.service.sessions import Me, SessionService, ending
 from keepwell.domains.identity.service.signing import PublicKey, PublicKeys
@@ -32,10 +33,17 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class IdentityService:
-    """All of identity, built once a process. Without `counts` this is the only process that logs anybody in."""
+    """All of identity, built once a process. Without `counts` this is the only process that logs anybody in. `second` is asked at
+    each login whether what was proved is enough.
+    """
 
     def __init__(
-        self, kernel: Kernel, tenants: TenantService, settings: Settings | None = None, counts: Counts | None = None
+        self,
+        kernel: Kernel,
+        tenants: TenantService,
+        settings: Settings | None = None,
+        counts: Counts | None = None,
+        second: SecondFactor | None = None,
     ) -> None:
         chosen = settings or Settings()
         self.tenants = tenants
@@ -44,7 +52,8 @@ class IdentityService:
         self.tokens = Tokens(kernel.ring, kernel.key_watch.look, kernel.clock, life=chosen.access_seconds)
         self.defence = Defence(kernel.ring.derive, kernel.clock, counts or Counts(), chosen.defence)
         self.users = UserService(kernel, self.hashing, tenants)
-        self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session, self.defence)
+        gates = (self.defence, second or NoSecondFactor())
+        self.logins = LoginService(kernel, self.hashing, self.tokens, chosen.session, *gates)
         self.passwords = PasswordService(kernel, self.hashing, self.users, self.defence)
         self.sessions = SessionService(kernel, self.tokens, tenants, self.users)
         self.cookies = CookieService(kernel, chosen.session, chosen.access_seconds)
@@ -65,6 +74,7 @@ class IdentityService:
 
 __all__ = [
     "DEVICE_LIFETIME_SECONDS",
+    "Attempt",
     "DefenceSettings",
     "Diagnostic",
     "IdentityService",
@@ -73,9 +83,13 @@ __all__ = [
     "NewUser",
     "Pair",
     "Person",
+    "Proven",
     "PublicKey",
     "PublicKeys",
+    "Reason",
+    "SecondFactor",
     "Settings",
+    "Step",
     "StepHealth",
     "Visit",
     "bearer",

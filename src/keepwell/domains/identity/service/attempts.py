@@ -15,7 +15,20 @@ from prometheus_client import Counter, Histogram
 from keepwell.kernel import Actor, Kernel, Origin, Refused
 from keepwell.kit.ids import NIL
 
-Step = Literal["clinic", "challenge", "account", "password", "session", "tokens", "refresh"]
+Step = Literal[
+    "clinic",
+    "challenge",
+    "account",
+    "password",
+    "second-factor",
+    "passkey",
+    "magic-link",
+    "oidc",
+    "step-up",
+    "session",
+    "tokens",
+    "refresh",
+]
 Reason = Literal[
     "unknown-email",
     "no-account-in-clinic",
@@ -24,9 +37,27 @@ Reason = Literal[
     "empty-password",
     "wrong-password",
     "user-disabled",
+    "method-not-allowed",
+    "second-factor-delayed",
+    "challenge-expired",
+    "challenge-spent",
+    "challenge-exhausted",
+    "wrong-code",
+    "code-used",
+    "code-too-many-failures",
+    "no-such-factor",
+    "wrong-recovery-code",
+    "unknown-passkey",
+    "passkey-unverified",
+    "other-browser",
+    "mail-undelivered",
+    "provider-unreachable",
+    "provider-refused",
+    "unverified-email",
+    "bad-id-token",
 ]
 
-ATTEMPTS = ("login", "refresh")
+ATTEMPTS = ("login", "refresh", "step-up", "magic-link")
 """What may be attempted: the first parts of the actions under which failures are recorded."""
 
 STEPS = Counter("keepwell_login_steps", "Steps of logging in and refreshing, by how they ended", ["step", "outcome"])

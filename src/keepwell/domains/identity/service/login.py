@@ -1,17 +1,19 @@
-"""Logging in: clinic, challenge, account, password, session, tokens, in this order; every failure recorded, all answered alike.
+"""Logging in: clinic, challenge, account, password, second factor, session, tokens, in this order; every failure recorded, all
+before the second factor answered alike.
 
 An unknown address takes the same steps as a known one, with one Argon2 computation in each case, so that neither the answer
 nor its time tells which it was.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from keepwell.domains.identity.errors import INVALID_CREDENTIALS
-from keepwell.domains.identity.models import Role, SessionLimits, SessionView, StartSession, User
+from keepwell.domains.identity.models import Method, Role, SessionLimits, SessionView, StartSession, User
 from keepwell.domains.identity.rules.people import EMERGENCY_PURPOSE, EMERGENCY_SCOPES, SCOPES, compartment
 from keepwell.domains.identity.service.attempts import Attempt, Reason
 from keepwell.domains.identity.service.defence import NOWHERE, Defence, Visit
@@ -19,12 +21,13 @@ from keepwell.domains.identity.service.directory import Found, look_up
 from keepwell.domains.identity.service.hashing import Hashing
 from keepwell.domains.identity.service.tokens import RefreshToken, Tokens
 from keepwell.domains.identity.store import Account
-from keepwell.domains.tenants import Clinic, operator
-from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused
+from keepwell.domains.tenants import Clinic, clinics, operator
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import NIL, new_id
 
 _READ_USER = Permission("User", "r")
+_READ_CLINIC = Permission("Organization", "r")
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -53,6 +56,37 @@ class LoggedIn(Pair, frozen=True, kw_only=True):
     user: Person
 
 
+class Proven(msgspec.Struct, frozen=True):
+    """Who has proved who they are, and how. `password_set_at` is that of the account at that time."""
+
+    tenant: UUID
+    user: UUID
+    password_set_at: datetime | None
+    methods: tuple[Method, ...]
+
+
+class Addressee(msgspec.Struct, frozen=True):
+    """Somebody found by an address."""
+
+    tenant: UUID
+    user: User
+
+
+class SecondFactor(Protocol):
+    """Whoever says at each login whether what was proved is enough."""
+
+    async def ask(self, proven: Proven, role: Role, origin: Origin) -> Refusal | None:
+        """What the person is asked for besides; None when nothing is."""
+        ...
+
+
+class NoSecondFactor:
+    """Asks nobody for more."""
+
+    async def ask(self, proven: Proven, role: Role, origin: Origin) -> Refusal | None:  # noqa: ARG002 - as the protocol has it
+        return None
+
+
 def session_actor(tenant: UUID, session: SessionView) -> Actor:
     """Whoever holds this session, with what their role may do; in an emergency more, and marked so."""
     subject = compartment(session.user, session.role)
@@ -71,18 +105,28 @@ def token_pair(tokens: Tokens, tenant: UUID, session: SessionView, now: datetime
 class LoginService:
     """Turns an address and a password into a session."""
 
-    def __init__(self, kernel: Kernel, hashing: Hashing, tokens: Tokens, limits: SessionLimits, defence: Defence) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        hashing: Hashing,
+        tokens: Tokens,
+        limits: SessionLimits,
+        defence: Defence,
+        second: SecondFactor,
+    ) -> None:
         self._kernel = kernel
         self._hashing = hashing
         self._tokens = tokens
         self._limits = limits
         self._defence = defence
+        self._second = second
 
     async def login(self, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit = NOWHERE) -> LoggedIn:
         """A new session of the person in the clinic named, or in their first active clinic when that one is not known.
 
         Raises:
-            Refused: `invalid-credentials`; `challenge-required`; `overloaded`; the database is out of reach.
+            Refused: `invalid-credentials`; `challenge-required`; what else is asked for; `overloaded`; the database is out of
+                reach.
         """
         attempt = Attempt(self._kernel, origin, "login")
         try:
@@ -91,8 +135,56 @@ class LoginService:
             if refused.refusal.type == INVALID_CREDENTIALS:
                 await self._defence.failed(email, visit)
             else:
-                await _keep(attempt, refused)
+                await keep(attempt, refused)
             raise
+
+    async def resume(self, proven: Proven, attempt: Attempt, origin: Origin, *, complete: bool = False) -> LoggedIn:
+        """A session of somebody who has proved who they are in another way. `complete`: no second factor is asked for.
+
+        Raises:
+            Refused: `invalid-credentials`: they may not log in; what else is asked for; the database is out of reach.
+        """
+        with attempt.step("account"):
+            user = await self._user(Account(proven.tenant, proven.user, active=True), origin)
+            clinic = await self.clinic(proven.tenant, origin)
+        if user is None or not user.active or clinic is None:
+            raise await self._invalid(attempt, "user-disabled")
+        if "password" not in proven.methods:  # then it does not matter which one it was
+            proven = replace(proven, password_set_at=user.password_set_at)
+        if not complete:
+            await self._asked(attempt, proven, user.role, origin)
+        return await self._begin(attempt, proven, user, clinic, origin)
+
+    async def find(self, email: str, clinic: str | None, origin: Origin) -> Addressee | None:
+        """Whose address this is, in the clinic a login would choose; None where nobody of it may log in.
+
+        Raises:
+            Refused: the database is out of reach.
+        """
+        account = _choose(await look_up(self._kernel, email, origin, "login.clinic", clinic))
+        user = await self._user(account, origin)
+        return None if account is None or user is None or not user.active else Addressee(account.tenant, user)
+
+    async def knows_password(self, tenant: UUID, user: UUID, password: str, origin: Origin, visit: Visit) -> bool:
+        """Whether this is the password of an active account. A wrong one counts like a login that failed.
+
+        Raises:
+            Refused: `challenge-required`; `overloaded`; the database is out of reach.
+        """
+        account = await self._user(Account(tenant, user, active=True), origin)
+        if account is None or not account.active:
+            return False
+        await self._defence.admit(account.email, visit)
+        verified = await self._hashing.verify(account.password_hash, password)
+        if not verified:
+            await self._defence.failed(account.email, visit)
+        return verified
+
+    async def clinic(self, tenant: UUID, origin: Origin) -> Clinic | None:
+        """The clinic, if it is active. Raises `Refused` when the database is out of reach."""
+        search = Search("tenant", operator(NIL), origin, _READ_CLINIC, "login.clinic")
+        found = await self._kernel.search(search, lambda connection: clinics(connection, [tenant]))
+        return found.get(tenant)
 
     async def _attempt(
         self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit
@@ -116,16 +208,26 @@ class LoginService:
             raise await self._invalid(attempt, _mismatch(user, password))
         if not user.active or user.password_set_at is None:
             raise await self._invalid(attempt, "user-disabled")
+        proven = Proven(account.tenant, user.id, user.password_set_at, ("password",))
+        await self._asked(attempt, proven, user.role, origin)
+        return await self._begin(attempt, proven, user, found.clinics[account.tenant], origin)
+
+    async def _asked(self, attempt: Attempt, proven: Proven, role: Role, origin: Origin) -> None:
+        with attempt.step("second-factor"):
+            if (refusal := await self._second.ask(proven, role, origin)) is not None:
+                raise Refused(refusal)
+
+    async def _begin(self, attempt: Attempt, proven: Proven, user: User, clinic: Clinic, origin: Origin) -> LoggedIn:
         with attempt.step("session"):
-            session = await self._start(account, user, user.password_set_at, origin)
+            session = await self._start(proven, user, origin)
         with attempt.step("tokens"):
-            access, seconds, refresh = token_pair(self._tokens, account.tenant, session, self._kernel.clock.now())
+            access, seconds, refresh = token_pair(self._tokens, proven.tenant, session, self._kernel.clock.now())
         return LoggedIn(
             access_token=access,
             expires_in=seconds,
             refresh_token=refresh,
             session_id=session.id,
-            clinic=found.clinics[account.tenant],
+            clinic=clinic,
             user=Person(user.id, user.email, user.name, session.role),
         )
 
@@ -140,9 +242,9 @@ class LoginService:
             raise
         return snapshot.state
 
-    async def _start(self, account: Account, user: User, password_set_at: datetime, origin: Origin) -> SessionView:
-        actor = Actor(account.tenant, user.id, user.role, ("system/Session.c",))
-        command = StartSession(new_id(), user.id, password_set_at, self._limits)
+    async def _start(self, proven: Proven, user: User, origin: Origin) -> SessionView:
+        actor = Actor(proven.tenant, user.id, user.role, ("system/Session.c",))
+        command = StartSession(new_id(), user.id, proven.password_set_at, self._limits, proven.methods)
         [outcome] = await self._kernel.execute([Envelope(command, actor, origin)])
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
@@ -174,7 +276,7 @@ def _mismatch(user: User, password: str) -> Reason:
     return "wrong-password" if password else "empty-password"
 
 
-async def _keep(attempt: Attempt, refused: Refused) -> None:
+async def keep(attempt: Attempt, refused: Refused) -> None:
     """Records an attempt that failed for our reasons, if it can be recorded; the log line of its step says it in any case."""
     try:
         await attempt.refused(attempt.at, refused.refusal.code)

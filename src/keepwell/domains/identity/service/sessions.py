@@ -99,7 +99,7 @@ class SessionService:
         if user.password_set_at is None:
             raise Refused(Refusal(UNAUTHENTICATED, "The account has no password."))
         limits = SessionLimits(absolute=seconds, idle=seconds)
-        command = StartEmergencySession(new_id(), actor.id, user.password_set_at, limits, emergency)
+        command = StartEmergencySession(new_id(), actor.id, user.password_set_at, limits, emergency=emergency)
         starter = msgspec.structs.replace(actor, scopes=("system/Session.c",))
         return Envelope(command, starter, origin)
 

@@ -97,6 +97,14 @@ class UserService:
         """
         return await self._with_sessions_ended(envelope, change.id, await self._reason(envelope, change))
 
+    async def change_factor(self, envelope: Envelope, user: UUID) -> Outcome:
+        """Carries out a change of how this person proves who they are, which ends their other sessions in the same commit.
+
+        Raises:
+            Refused: the change was refused; then no session ended either.
+        """
+        return await self._with_sessions_ended(envelope, user, "factor-changed")
+
     async def require_suitable(
         self, password: str, names: tuple[str, ...], actor: Actor, origin: Origin, pointer: str = "/password"
     ) -> None:
@@ -197,7 +205,8 @@ class UserService:
 
     async def ends(self, envelope: Envelope, user: UUID, reason: EndReason) -> list[Envelope]:
         """What ends each live session of this person, in the name of who sent the envelope."""
-        return await endings(self._kernel, envelope.actor, envelope.origin, user, reason)
+        keep = envelope.actor.credential if reason == "factor-changed" else None
+        return await endings(self._kernel, envelope.actor, envelope.origin, user, reason, keep)
 
 
 async def _nothing(_connection: Any) -> None:

@@ -1,0 +1,1 @@
+"""How factors and policies change, and how codes are checked. Pure."""

@@ -1,0 +1,149 @@
+"""Links by mail, in the place of a password. Asking for one always gets the same answer, before anything is looked up.
+
+A link leads to a page with a button: programs that open links in mail use nothing up. It proves no more than a password does,
+so a second factor is asked for behind it.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from hashlib import sha256
+from hmac import compare_digest
+from secrets import token_urlsafe
+from typing import Any
+
+import structlog
+
+from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, MAIL_NOT_CONFIGURED
+from keepwell.domains.factors.models import Ticket
+from keepwell.domains.factors.service.gate import Gate
+from keepwell.domains.factors.service.logins import recorded
+from keepwell.domains.factors.service.presenting import Presenter
+from keepwell.domains.factors.service.tickets import Tickets
+from keepwell.domains.identity import Attempt, IdentityService, LoggedIn, Proven
+from keepwell.kernel import Kernel, Origin, Refusal, Refused
+from keepwell.kernel.problems import OVERLOADED
+from keepwell.kit.ids import new_id
+from keepwell.platform.mail import Mail, MailError, Smtp
+from keepwell.platform.telemetry import describe
+
+LINK_SECONDS = 900
+_MOST_WAITING = 200
+_log = structlog.stdlib.get_logger("keepwell.factors")
+
+
+class Links:
+    """Sends links and takes them back. What is on its way lives in this process only: whoever gets no mail asks again."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        identity: IdentityService,
+        gate: Gate,
+        tickets: Tickets,
+        presenter: Presenter,
+        public_url: str,
+        smtp: Smtp | None,
+    ) -> None:
+        self._kernel = kernel
+        self._identity = identity
+        self._gate = gate
+        self._tickets = tickets
+        self._presenter = presenter
+        self._public_url = public_url
+        self._smtp = smtp
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def ask(self, email: str, clinic: str | None, origin: Origin) -> str:
+        """Has a link sent, if there is an account to send it to; what the browser that asked has to remember.
+
+        Raises:
+            Refused: `mail-not-configured`; `overloaded`.
+        """
+        if self._smtp is None:
+            raise Refused(Refusal(MAIL_NOT_CONFIGURED, retry_after=3600))
+        if len(self._sending) >= _MOST_WAITING:
+            raise Refused(Refusal(OVERLOADED, retry_after=5))
+        browser = token_urlsafe(16)
+        task = asyncio.create_task(self._safely(self._send(self._smtp, email, clinic, browser, origin)))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return browser
+
+    def usable(self, token: str) -> bool:
+        """Whether a link may still be good: nothing is used up."""
+        try:
+            self._tickets.read(token, "magic-link")
+        except Refused:
+            return False
+        return True
+
+    async def redeem(self, token: str, browser: str | None, origin: Origin) -> LoggedIn:
+        """A session for who has the link. A browser that remembers asking must be the one that asked for this link.
+
+        Raises:
+            Refused: `challenge-expired`; what else is asked for; the database is out of reach.
+        """
+        attempt = Attempt(self._kernel, origin, "login")
+        try:
+            ticket = self._tickets.read(token, "magic-link")
+        except Refused:
+            await attempt.refused("magic-link", "challenge-expired", kind="factors")
+            raise
+        attempt.tenant, attempt.user = ticket.tenant, ticket.user
+        if browser is not None and not compare_digest(_mark(browser), ticket.browser):
+            await attempt.refused("magic-link", "other-browser", kind="factors")
+            raise Refused(Refusal(CHALLENGE_EXPIRED, "Open the link in the browser that asked for it."))
+        await recorded(attempt, self._presenter.spend(attempt, "magic-link", ticket, origin))
+        proven = Proven(ticket.tenant, ticket.user, None, ("magic-link",))
+        return await self._identity.logins.resume(proven, attempt, origin)
+
+    async def close(self) -> None:
+        """Ends what is on its way."""
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        if self._smtp is not None:
+            self._smtp.close()
+
+    async def _send(self, smtp: Smtp, email: str, clinic: str | None, browser: str, origin: Origin) -> None:
+        attempt = Attempt(self._kernel, origin, "magic-link")
+        with attempt.step("account"):
+            found = await self._identity.logins.find(email, clinic, origin)
+        if found is None:
+            await attempt.refused("account", "unknown-email")
+            return
+        tenant, user = found.tenant, found.user
+        attempt.tenant, attempt.user = tenant, user.id
+        if "magic-link" not in (await self._gate.asked(tenant, user.id, origin)).policy.allowed:
+            await attempt.refused("magic-link", "method-not-allowed")
+            return
+        until = self._tickets.until(LINK_SECONDS)
+        ticket = Ticket(new_id(), "magic-link", tenant, user.id, until, browser=_mark(browser))
+        link = f"{self._public_url}/auth/link?token={self._tickets.issue(ticket)}"
+        try:
+            with attempt.step("magic-link"):
+                await smtp.send(Mail(user.email, "Your link to log in", _TEXT.format(link=link)))
+        except MailError:
+            await attempt.refused("magic-link", "mail-undelivered")
+
+    async def _safely(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Refused as refused:
+            _log.warning("factors.link-not-sent", code=refused.refusal.code)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it: the log is where it is seen
+            _log.error("factors.link-failed", **describe(error))
+
+
+def _mark(browser: str) -> bytes:
+    return sha256(browser.encode(errors="replace")).digest()[:16]
+
+
+_TEXT = """Somebody, we hope you, asked to log in to Keepwell.
+
+Open this link within 15 minutes, in the browser that asked, and press the button:
+
+{link}
+
+If it was not you, do nothing: the link alone lets nobody in who cannot read this mail.
+"""

@@ -1,0 +1,94 @@
+"""Small documents from servers that a clinic names: over TLS, to public addresses only, bounded in bytes and time, no redirects.
+
+A name is resolved once and that address is connected to, so that it cannot lead elsewhere between the check and the use.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+MOST_BYTES = 256_000
+SECONDS = 5.0
+_THREADS = 4
+
+
+class UnreachableError(Exception):
+    """It did not answer with a document we could read."""
+
+
+class ForbiddenAddressError(UnreachableError):
+    """The address is none that we connect to."""
+
+
+class Fetcher:
+    """Fetches JSON. `private`: this machine and private networks are allowed too, and `http`: for trying things out."""
+
+    def __init__(self, *, private: bool = False) -> None:
+        self._private = private
+        self._context = ssl.create_default_context()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="fetch")
+
+    def allowed(self, url: str) -> bool:
+        """Whether an address has the form of one that we would connect to."""
+        parts = _split(url)
+        return parts is not None and (parts.scheme == "https" or (self._private and parts.scheme == "http"))
+
+    async def json(self, url: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Any:
+        """The document at an address, or what a form sent there is answered with.
+
+        Raises:
+            UnreachableError: there is none.
+        """
+        try:
+            async with asyncio.timeout(2 * SECONDS):
+                content = await asyncio.get_running_loop().run_in_executor(self._pool, self._fetch, url, body, headers)
+            return msgspec.json.decode(content)
+        except (OSError, HTTPException, ValueError) as error:
+            raise UnreachableError from error
+
+    def close(self) -> None:
+        """Lets threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _fetch(self, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        parts = _split(url)
+        if parts is None or not self.allowed(url):
+            raise ForbiddenAddressError
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        connection = HTTPConnection(host, port, timeout=SECONDS)
+        try:
+            connected = socket.create_connection((self._address(host, port), port), SECONDS)
+            secure = parts.scheme == "https"
+            connection.sock = self._context.wrap_socket(connected, server_hostname=host) if secure else connected
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("GET" if body is None else "POST", path, body, {"Accept": "application/json", **headers})
+            answer = connection.getresponse()
+            content = answer.read(MOST_BYTES + 1)
+            if answer.status != 200 or len(content) > MOST_BYTES:
+                raise UnreachableError
+            return content
+        finally:
+            connection.close()
+
+    def _address(self, host: str, port: int) -> str:
+        found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        if not self._private and not all(ip_address(each.partition("%")[0]).is_global for each in found):
+            raise ForbiddenAddressError
+        return found[0]
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0 and parts.username is None
+    except ValueError:
+        return None
+    return parts if usable else None
