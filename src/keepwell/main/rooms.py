@@ -46,6 +46,7 @@ from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.tenants import errors as tenant_errors
+from keepwell.domains.uploads import errors as upload_errors
 from keepwell.domains.vendors import errors as vendor_errors
 from keepwell.domains.vendors import routes as vendor_routes
 from keepwell.kernel import Kernel, seen
@@ -68,6 +69,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
     *participant_errors.PROBLEMS,
+    *upload_errors.PROBLEMS,
     *live_errors.PROBLEMS,
     *fhir_errors.PROBLEMS,
     *flag_errors.PROBLEMS,

@@ -16,7 +16,7 @@ PROBLEMS: tuple[ProblemType, ...] = (UNREADABLE_UPLOAD,)
 
 
 def unreadable(reason: str, detail: str, line: int | None = None, column: int | None = None) -> Refused:
-    """The answer to a file at fault as a whole. `reason` is stable; no word of it comes from the file, which may be about people."""
+    """The answer to a file at fault as a whole. `reason` is stable; no word comes from the file, which is about people."""
     places = ((name, place) for name, place in (("line", line), ("column", column)) if place is not None)
     extra: dict[str, Any] = {"reason": reason, **dict(places)}
     where = "".join(f"/{name}/{place}" for name, place in extra.items() if name != "reason")

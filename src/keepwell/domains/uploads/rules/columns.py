@@ -9,7 +9,15 @@ from keepwell.domains.uploads.models import FIELDS, Mapping
 
 _SEPARATORS = re.compile(r"[\s_\-./:]+")
 _IN_USE: dict[str, tuple[str, ...]] = {
-    "external_id": ("external identifier", "patient id", "participant id", "person id", "member id", "MRN", "medical record number"),
+    "external_id": (
+        "external identifier",
+        "patient id",
+        "participant id",
+        "person id",
+        "member id",
+        "MRN",
+        "medical record number",
+    ),
     "given_name": ("given", "given names", "first name", "forename", "vorname"),
     "family_name": ("family", "last name", "surname", "nachname"),
     "birth_date": ("birthday", "date of birth", "DOB", "geburtsdatum"),
@@ -45,9 +53,7 @@ class Columns:
             if found is not None:
                 best[found[0]] = min(found[1], best.get(found[0], found[1]))
         pairs = zip(names, meant, strict=True)
-        return tuple(
-            found[0] if found is not None and best[found[0]] == found[1] else attribute(name) for name, found in pairs
-        )
+        return tuple(found[0] if found is not None and best[found[0]] == found[1] else attribute(name) for name, found in pairs)
 
     def is_field(self, name: str) -> bool:
         """Whether a name says a field at all."""

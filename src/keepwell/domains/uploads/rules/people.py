@@ -1,4 +1,4 @@
-"""From a row to the person it names: the one form of each value, or what is wrong with it. Pure; the same row gives the same always."""
+"""From a row to the person it names: the one form of each value, or what is wrong with it. Pure."""
 
 import re
 import zoneinfo
@@ -32,7 +32,7 @@ _MESSAGES = {
     "invalid-email": "Use an address like name@example.org.",
     "invalid-phone": "Use a number with its country, such as +49 30 1234567.",
     "invalid-time-zone": "Use the IANA name of a zone, such as Europe/Berlin.",
-    "invalid-attribute": f"Use at most {_ATTRIBUTES}, with printable names of up to {_ATTRIBUTE_NAME} and texts of up to {_ATTRIBUTE}.",
+    "invalid-attribute": f"Use at most {_ATTRIBUTES}, with printable names of up to {_ATTRIBUTE_NAME} and texts to {_ATTRIBUTE}.",
 }
 
 

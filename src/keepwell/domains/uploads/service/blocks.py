@@ -63,7 +63,6 @@ class Block(msgspec.Struct, frozen=True):
 
     text: str
     end: int
-    last: bool
 
 
 def encoding_of(head: bytes, declared: str | None) -> tuple[str, int]:
@@ -85,7 +84,7 @@ def encoding_of(head: bytes, declared: str | None) -> tuple[str, int]:
 
 
 class Blocks:
-    """The blocks of a stream. `encoding` may be empty at first: UTF-8 then, until a first letter shows that it is Windows-1252."""
+    """The blocks of a stream. `encoding` may be empty at first: UTF-8 then, or what the first letters show."""
 
     def __init__(self, pieces: Pieces, encoding: str, skip: int, limits: Limits) -> None:
         self._pieces = pieces
@@ -142,7 +141,7 @@ class Blocks:
             raise unreadable("nul-byte", "There is a NUL byte; text has none.", *self._place(text[:at]))
         self._line += _lines(text)
         self._end += len(content)
-        return Block(text, self._end, last)
+        return Block(text, self._end)
 
     def _decoded(self, content: bytes, *, last: bool) -> str:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from keepwell.domains.uploads.errors import unreadable
-from keepwell.domains.uploads.models import Format, Limits, Position, RawRow, RowFault
+from keepwell.domains.uploads.models import Limits, Position, RawRow, RowFault
 from keepwell.domains.uploads.rules.columns import Columns, doubled
 from keepwell.domains.uploads.service.blocks import Block
 from keepwell.kernel import Fault
@@ -39,13 +39,22 @@ class Delimited:
         line, before = self.position.line, 0
         if not self._targets:
             before, text = self._begin(text, line)
-        found, consumed, row, whole = self._parsed(text, line + before, last=block.last)
+        found, consumed, row, whole = self._parsed(text, line + before)
         self._kept = "" if whole else _after(text, consumed)
         if len(self._kept) > self._limits.record:
             raise _unclosed(line + before + consumed + 1)
         unread = len(self._kept.encode(self.position.format.encoding))
         self.position = Position(self.position.format, block.end - unread, row, line + before + consumed)
         return found
+
+    def finish(self) -> None:
+        """The file ends here.
+
+        Raises:
+            Refused: in the middle of a row.
+        """
+        if self._kept:
+            raise _unclosed(self.position.line + 1)
 
     def _begin(self, text: str, line: int) -> tuple[int, str]:
         """Settles what the columns are; the number of lines up to the header's end, and the text after it."""
@@ -54,12 +63,14 @@ class Delimited:
         found = [_header(rest, one, self._columns) for one in ((delimiter,) if told else tuple(_DELIMITERS))]
         _, names, consumed, delimiter = max(found, key=lambda one: one[0])
         place = line + lines + consumed
-        self._targets = checked(names, self._columns, self._limits, place, f", separated by {_DELIMITERS.get(delimiter, 'one sign')}")
+        self._targets = checked(
+            names, self._columns, self._limits, place, f", separated by {_DELIMITERS.get(delimiter, 'one sign')}"
+        )
         changed = replace(self.position.format, delimiter=delimiter, header=names[: len(self._targets)])
         self.position = replace(self.position, format=changed)
         return lines + consumed, _after(rest, consumed)
 
-    def _parsed(self, text: str, line: int, *, last: bool) -> tuple[_Rows, int, int, bool]:
+    def _parsed(self, text: str, line: int) -> tuple[_Rows, int, int, bool]:
         """The rows of a text, the number of lines they take, the number of the last one, and whether that is the whole text."""
         rows: _Rows = []
         targets, width, number = self._targets, len(self._targets), self.position.row
@@ -77,8 +88,6 @@ class Delimited:
                     began = reader.line_num
             except csv.Error as error:
                 if str(error) == _UNFINISHED:
-                    if last:
-                        raise _unclosed(line + began + 1) from None
                     return rows, began, number, False
                 number += 1
                 rows.append(_broken(error, number, line + began + 1))
@@ -155,4 +164,3 @@ def _after(text: str, lines: int) -> str:
     for _ in range(lines):
         source.readline()
     return source.read()
-

@@ -45,7 +45,9 @@ class Document:
         self._judge(whole=not piece)
         self._since = 0 if self._found else self._since + len(piece)
         if self._since > self._limits.record + self._limits.block:
-            raise unreadable("line-too-long", f"An entry is longer than {self._limits.record:,} bytes, or there is none for as long.")
+            raise unreadable(
+                "line-too-long", f"An entry is longer than {self._limits.record:,} bytes, or there is none for as long."
+            )
         found = list(self._found)
         self._found.clear()
         return self._taken(found)

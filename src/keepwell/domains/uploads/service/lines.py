@@ -35,13 +35,18 @@ class Lines:
             if not text.strip():
                 continue
             if number == 0 and text.strip() == "{":
-                raise unreadable("not-jsonl", "An object begins here and does not end on its line: each has to stand on one.", line)
+                raise unreadable(
+                    "not-jsonl", "An object begins here and does not end on its line: each has to stand on one.", line
+                )
             row = self._row(text, number + 1, line)
             if row is not None:
                 rows.append(row)
                 number += 1
         self.position = Position(self.position.format, block.end, number, line)
         return rows
+
+    def finish(self) -> None:
+        """The file ends here: a line that was cut off is a row at fault already."""
 
     def _row(self, text: str, number: int, line: int) -> RawRow | RowFault | None:
         try:

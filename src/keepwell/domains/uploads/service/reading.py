@@ -1,4 +1,4 @@
-"""Files read row by row while they come in: CSV, JSONL, workbooks and FHIR Bundles, each in bounded memory, off the event loop."""
+"""Files read row by row while they come in, each in bounded memory, off the event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -86,11 +86,10 @@ async def _text(blocks: Blocks, reader: Delimited | Lines) -> AsyncIterator[tupl
             reader.position = replace(reader.position, format=told)
         rows = await asyncio.to_thread(reader.rows, block)
         yield rows, reader.position
+    reader.finish()
 
 
-async def _document(
-    pieces: Pieces, start: Position, objects: Objects, limits: Limits
-) -> AsyncIterator[tuple[_Rows, Position]]:
+async def _document(pieces: Pieces, start: Position, objects: Objects, limits: Limits) -> AsyncIterator[tuple[_Rows, Position]]:
     reader = Document(replace(start, row=0), objects, limits)
     piece = b"-"
     while piece:
@@ -99,9 +98,7 @@ async def _document(
         yield _later(rows, start.row), reader.position
 
 
-async def _workbook(
-    pieces: Pieces, start: Position, columns: Columns, limits: Limits
-) -> AsyncIterator[tuple[_Rows, Position]]:
+async def _workbook(pieces: Pieces, start: Position, columns: Columns, limits: Limits) -> AsyncIterator[tuple[_Rows, Position]]:
     with SealedFile() as file:
         while piece := await pieces.take():
             if file.size + len(piece) > limits.workbook:

@@ -1,5 +1,6 @@
 """What holds a workbook together, read with bounds: which part is its first sheet, which styles are dates, its shared texts."""
 
+import io
 import posixpath
 import struct
 import zipfile
@@ -69,7 +70,16 @@ class Archive:
                     parser.Parse(piece, False)  # noqa: FBT003 - its second argument has no name
                     yield
                 parser.Parse(b"", True)  # noqa: FBT003
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, expat.ExpatError, ValueError):
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            RuntimeError,
+            NotImplementedError,
+            expat.ExpatError,
+            ValueError,
+        ):
             raise damaged() from None
 
     def read(self, name: str, part: Part) -> None:
@@ -84,8 +94,6 @@ def damaged() -> Exception:
 
 
 def _buffered(file: SealedFile) -> Any:
-    import io  # noqa: PLC0415
-
     return io.BufferedReader(file, _PIECE)
 
 
@@ -199,7 +207,7 @@ class Texts(Part):
     def __len__(self) -> int:
         return len(self._ends)
 
-    def start(self, name: str, attributes: _Attributes) -> None:
+    def start(self, name: str, attributes: _Attributes) -> None:  # noqa: ARG002 - as every part
         if name == "rPh":  # how it is spoken, in Japanese: no part of the text
             self._depth += 1
         self._open = name == "t" and not self._depth
