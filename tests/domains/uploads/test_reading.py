@@ -3,7 +3,6 @@
 import csv
 import io
 from datetime import date, datetime
-from typing import Any
 
 import msgspec
 import pytest
@@ -34,33 +33,24 @@ def said(table: list[tuple[str, ...]]) -> list[dict[str, str]]:
     table_of(_QUOTED),
     st.sampled_from(",;\t|"),
     st.sampled_from(["\n", "\r\n", "\r"]),
-    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    st.booleans(),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     st.integers(1, 90),
 )
 def test_csv_comes_back_from_every_dialect(
-    table: list[tuple[str, ...]], delimiter: str, end: str, quoting: Any, encoding: str, size: int
+    table: list[tuple[str, ...]], delimiter: str, end: str, quoted: bool, encoding: str, size: int
 ) -> None:
-    content = as_csv(table, encoding, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    content = as_csv(table, encoding, delimiter, end, quoted=quoted)
     assert values(content, size=size, limits=SMALL) == said(table)
 
 
 @settings(max_examples=40, deadline=None)
 @given(table_of(_TEXT))
 def test_one_table_is_the_same_in_every_format(table: list[tuple[str, ...]]) -> None:
-    full = [{name: text for name, text in row.items() if text} for row in said(table)]
-    for content, media in (
-        (as_csv(table), CSV),
-        (as_jsonl(table), JSONL),
-        (as_xlsx([tuple(map(bare, row)) for row in table]), XLSX),
-    ):
+    told = [{name: text for name, text in row.items() if text} for row in said(table)]
+    for content, media in ((as_csv(table), CSV), (as_jsonl(table), JSONL), (as_xlsx(table), XLSX)):
         found = [{name: text for name, text in row.items() if text} for row in values(content, media)]
-        assert found == full, media
-
-
-def bare(text: str) -> str:
-    """As a cell: the library that writes it would make a formula of what begins like one."""
-    return text.replace("=", "-")
+        assert found == told, media
 
 
 @pytest.mark.parametrize("media", [CSV, JSONL, XLSX, BUNDLE])
@@ -151,7 +141,8 @@ def test_a_bundle_tells_of_patients_what_their_elements_say() -> None:
 
 @given(
     st.lists(
-        st.lists(st.one_of(_QUOTED, st.sampled_from(["=1+1", " +x", "@a", "\t-1", "－2"])), min_size=2, max_size=4), max_size=5
+        st.lists(st.one_of(_QUOTED, st.sampled_from(["=1+1", " +x", "@a", "\t-1", "\uff0d2"])), min_size=2, max_size=4),
+        max_size=5,
     )
 )
 def test_a_report_holds_nothing_that_a_spreadsheet_takes_for_a_formula(table: list[list[str]]) -> None:
@@ -159,4 +150,4 @@ def test_a_report_holds_nothing_that_a_spreadsheet_takes_for_a_formula(table: li
     assert [[cell.removeprefix("'") for cell in row] for row in found] == [
         [cell.removeprefix("'") for cell in row] for row in table
     ]
-    assert not [cell for row in found for cell in row if cell.lstrip(" ").startswith(tuple("=+-@\t\r\n＝＋－＠"))]
+    assert not [cell for row in found for cell in row if cell.lstrip(" ").startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"))]

@@ -27,6 +27,10 @@ _DECLARED = {
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",
 }
+PLAIN = "us-ascii"
+"""As long as nothing else was seen: what is to come may be UTF-8 or Windows-1252."""
+
+_UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")
 _WIDE = {"utf-16-le": b"\n\0", "utf-16-be": b"\0\n"}
 _UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
@@ -66,7 +70,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def encoding_of(head: bytes, declared: str | None) -> tuple[str, int]:
-    """The encoding that a mark at the beginning says, or else the sender, or else none (empty); and the length of the mark.
+    """The encoding that a mark at the beginning says, or else the sender, or else `PLAIN`; and the length of the mark.
 
     Raises:
         Refused: it is one that is not read.
@@ -77,29 +81,28 @@ def encoding_of(head: bytes, declared: str | None) -> tuple[str, int]:
                 raise unreadable("unknown-encoding", "The text is in UTF-32. Save it as UTF-8.")
             return encoding, len(mark)
     if declared is None:
-        return "", 0
+        return PLAIN, 0
     if declared.lower() not in _DECLARED:
         raise unreadable("unknown-encoding", "The charset named is not read. Save the text as UTF-8.")
     return _DECLARED[declared.lower()], 0
 
 
 class Blocks:
-    """The blocks of a stream. `encoding` may be empty at first: UTF-8 then, or what the first letters show."""
+    """The blocks of a stream. An `encoding` that is `PLAIN` becomes what the first other letters show, unless one is declared."""
 
-    def __init__(self, pieces: Pieces, encoding: str, skip: int, limits: Limits) -> None:
+    def __init__(self, pieces: Pieces, encoding: str, skip: int, limits: Limits, *, declared: bool) -> None:
         self._pieces = pieces
         self._limits = limits
         self._left = b""
         self._skip = skip
         self._end = 0
         self._line = 0
-        self._guessing = not encoding
-        self._foreign = False
-        self.encoding = encoding or "utf-8"
+        self._declared = declared
+        self.encoding = encoding
 
     def go_on(self, offset: int, line: int) -> None:
         """Begins not at the first byte of the file but at this one, after so many lines."""
-        self._end, self._line, self._guessing, self._skip = offset, line, False, 0
+        self._end, self._line = offset, line
 
     async def next(self) -> Block | None:
         """The next block; None after the last one.
@@ -144,19 +147,14 @@ class Blocks:
         return Block(text, self._end)
 
     def _decoded(self, content: bytes, *, last: bool) -> str:
-        try:
-            text = content.decode(self.encoding)
-        except UnicodeDecodeError as error:
-            if not self._guessing or self._foreign or not _is_windows(content):
-                raise self._undecodable(content, error, last=last) from None
-            if last and error.reason == "unexpected end of data":
-                raise self._undecodable(content, error, last=last) from None
-            self.encoding, self._guessing = "windows-1252", False
-            text = content.decode(self.encoding)
-        if self.encoding == "windows-1252":
+        if self.encoding == PLAIN and not content.isascii():
+            self.encoding = "windows-1252" if _is_windows(content) else "utf-8"
+        if self.encoding == "windows-1252" and not self._declared:
             self._pure(content)
-        self._foreign = self._foreign or not text.isascii()
-        return text
+        try:
+            return content.decode(self.encoding)
+        except UnicodeDecodeError as error:
+            raise self._undecodable(content, error, last=last) from None
 
     def _pure(self, content: bytes) -> None:
         found = _UTF8_LETTER.search(content)
@@ -169,7 +167,7 @@ class Blocks:
         place = self._place(content[: error.start].decode(self.encoding, "replace"))
         if last and error.end == len(content):
             return unreadable("truncated", "The text ends in the middle of a letter: a part of the file is missing.", *place)
-        if self.encoding == "utf-8" and self._guessing:
+        if self.encoding == "utf-8" and not self._declared:
             message = "The text is not all in UTF-8, and not all in Windows-1252. Save all of it as UTF-8."
             return unreadable("mixed-encodings", message, *place)
         return unreadable("invalid-encoding", f"This is not {self.encoding.upper()}. Save the text as UTF-8.", *place)
@@ -180,12 +178,15 @@ class Blocks:
 
 
 def _is_windows(content: bytes) -> bool:
-    """Whether it can be Windows-1252: no byte that it leaves undefined, and nothing that reads as a letter of UTF-8."""
+    """Whether it can only be Windows-1252: not UTF-8, not even one cut off or in a part, and no byte that is undefined."""
     try:
-        content.decode("windows-1252")
-    except UnicodeDecodeError:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            return False
+    else:
         return False
-    return _UTF8_LETTER.search(content) is None
+    return _UTF8_LETTER.search(content) is None and not _UNDEFINED.intersection(content)
 
 
 def _lines(text: str) -> int:

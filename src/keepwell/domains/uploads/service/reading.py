@@ -59,11 +59,11 @@ async def _chunks(
     pieces = Pieces(stream, limits.block)
     if start is None:
         kind = _recognised(kind, await pieces.look())
-        encoding, skip = encoding_of(await pieces.look(), charset) if kind in ("csv", "jsonl") else ("", 0)
-        start = Position(Format(kind, encoding or "utf-8"), 0, 0, 0)
-        blocks = Blocks(pieces, encoding, skip, limits)
+        encoding, skip = encoding_of(await pieces.look(), charset) if kind in ("csv", "jsonl") else ("utf-8", 0)
+        start = Position(Format(kind, encoding), 0, 0, 0)
+        blocks = Blocks(pieces, encoding, skip, limits, declared=charset is not None)
     else:
-        blocks = Blocks(pieces, start.format.encoding, 0, limits)
+        blocks = Blocks(pieces, start.format.encoding, 0, limits, declared=charset is not None)
         blocks.go_on(start.offset, start.line)
     columns = Columns(mapping)
     match start.format.kind:
