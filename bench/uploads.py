@@ -118,7 +118,7 @@ def main() -> int:
     content = as_csv(table)
     csv_rate, bare_rate = by_turns(ours(content, "text/csv"), bare(content), asked.rounds)
     print(
-        f"CSV                {csv_rate:10,.0f} rows/s   (aim {AIM:,}), {csv_rate / bare_rate:.2f} of bare csv.reader's {bare_rate:,.0f}"
+        f"CSV                {csv_rate:10,.0f} rows/s   (aim {AIM:,}) {csv_rate / bare_rate:.2f} of csv.reader's {bare_rate:,.0f}"
     )
     lines = b"".join(msgspec.json.encode(dict(zip(_NAMES, row, strict=True))) + b"\n" for row in table[1:])
     json_rate, _ = by_turns(ours(lines, "application/x-ndjson"), bare(content), asked.rounds)

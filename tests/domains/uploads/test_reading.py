@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from datetime import date, datetime
 
 import msgspec
@@ -30,15 +31,15 @@ def said(table: list[tuple[str, ...]]) -> list[dict[str, str]]:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    table_of(_QUOTED),
-    st.sampled_from(",;\t|"),
-    st.sampled_from(["\n", "\r\n", "\r"]),
-    st.booleans(),
-    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
-    st.integers(1, 90),
+    table=table_of(_QUOTED),
+    delimiter=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoted=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    size=st.integers(1, 90),
 )
 def test_csv_comes_back_from_every_dialect(
-    table: list[tuple[str, ...]], delimiter: str, end: str, quoted: bool, encoding: str, size: int
+    table: list[tuple[str, ...]], delimiter: str, end: str, *, quoted: bool, encoding: str, size: int
 ) -> None:
     content = as_csv(table, encoding, delimiter, end, quoted=quoted)
     assert values(content, size=size, limits=SMALL) == said(table)
@@ -115,6 +116,24 @@ def test_numbers_and_days_of_a_workbook_are_what_it_shows() -> None:
     assert values(book, XLSX) == [
         {"external_id": "7", "born": "1970-01-02", "at": "2001-02-03T04:05:00", "n": "1000000", "f": "1.5", "b": "true"}
     ]
+
+
+SHARED = b"""<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>external_id</t></si><si>
+<r><t>gi</t></r><r><rPr><b/></rPr><t>ven name</t></r></si><si><t xml:space="preserve"> Zo\xc3\xab </t><rPh sb="0" eb="1"><t>no</t></rPh></si>
+<si/></sst>"""
+CELLS = b"""<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row><c t="s"><v>0</v></c>
+<c t="s"><v>1</v></c></row><row r="7"><c r="A7" t="str"><f>1+1</f><v>=2</v></c><c r="B7" t="s"><v>2</v></c><c r="C7" t="s"><v>3</v></c>
+<c r="D7"/></row></sheetData></worksheet>"""
+
+
+def test_texts_that_cells_share_are_read_without_how_they_are_spoken() -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(as_xlsx([["x"]]))) as source, zipfile.ZipFile(target, "w") as packed:
+        for name in source.namelist():
+            packed.writestr(name, CELLS if name.endswith("sheet1.xml") else source.read(name))
+        if "xl/sharedStrings.xml" not in source.namelist():
+            packed.writestr("xl/sharedStrings.xml", SHARED)
+    assert rows(target.getvalue(), XLSX) == [RawRow(1, {"external_id": "=2", "given_name": " Zoë "}, 7)]
 
 
 def test_a_bundle_tells_of_patients_what_their_elements_say() -> None:
