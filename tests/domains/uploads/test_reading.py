@@ -119,10 +119,12 @@ def test_numbers_and_days_of_a_workbook_are_what_it_shows() -> None:
 
 
 SHARED = b"""<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>external_id</t></si><si>
-<r><t>gi</t></r><r><rPr><b/></rPr><t>ven name</t></r></si><si><t xml:space="preserve"> Zo\xc3\xab </t><rPh sb="0" eb="1"><t>no</t></rPh></si>
+<r><t>gi</t></r><r><rPr><b/></rPr><t>ven name</t></r></si><si><t xml:space="preserve"> Zo\xc3\xab </t>
+<rPh sb="0" eb="1"><t>no</t></rPh></si>
 <si/></sst>"""
 CELLS = b"""<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row><c t="s"><v>0</v></c>
-<c t="s"><v>1</v></c></row><row r="7"><c r="A7" t="str"><f>1+1</f><v>=2</v></c><c r="B7" t="s"><v>2</v></c><c r="C7" t="s"><v>3</v></c>
+<c t="s"><v>1</v></c></row><row r="7"><c r="A7" t="str"><f>1+1</f><v>=2</v></c><c r="B7" t="s"><v>2</v></c>
+<c r="C7" t="s"><v>3</v></c>
 <c r="D7"/></row></sheetData></worksheet>"""
 
 
