@@ -20,7 +20,7 @@ from keepwell.kernel.aggregate import Aggregate
 from keepwell.kernel.announce import Change
 from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.codec import Codec
-from keepwell.kernel.envelope import Outcome
+from keepwell.kernel.envelope import Closing, Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
 from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
@@ -68,7 +68,7 @@ _LOST = (
 class Parcel(Gatherable):
     """Commands of one tenant that travel together, and access records to write with them."""
 
-    __slots__ = ("admitted", "atomic", "dry_run", "judged", "records", "rehearsal")
+    __slots__ = ("admitted", "atomic", "closing", "dry_run", "judged", "records", "rehearsal")
 
     def __init__(
         self,
@@ -79,8 +79,10 @@ class Parcel(Gatherable):
         dry_run: bool = False,
         records: Sequence[StoredAccess] = (),
         rehearsal: Rehearsal | None = None,
+        closing: Closing | None = None,
     ) -> None:
         super().__init__(tenant, max(1, len(admitted)))
+        self.closing = closing
         self.rehearsal = rehearsal
         self.admitted = admitted
         self.atomic = atomic
@@ -228,7 +230,8 @@ class Executor:
             await self._attempt(others, attempt=attempt)
 
     async def _one_by_one(self, parcel: Parcel) -> None:
-        alone = [Parcel(parcel.tenant, [each], dry_run=parcel.dry_run, rehearsal=parcel.rehearsal) for each in parcel.admitted]
+        same: dict[str, Any] = {"dry_run": parcel.dry_run, "rehearsal": parcel.rehearsal, "closing": parcel.closing}
+        alone = [Parcel(parcel.tenant, [each], **same) for each in parcel.admitted]
         for each in alone:
             await self._attempt([each], attempt=0)
         parcel.resolve([each.future.result()[0] for each in alone])
@@ -365,6 +368,8 @@ class Executor:
 def _wanted(parcels: Sequence[Parcel]) -> dict[UUID, Wanted]:
     wanted: dict[UUID, Wanted] = {}
     for parcel in parcels:
+        if parcel.closing is not None:
+            wanted.setdefault(parcel.tenant, Wanted(set(), set(), set())).aggregates.add((parcel.closing.kind, parcel.closing.id))
         for each in parcel.admitted:
             if each.refusal is not None and not each.key:
                 continue
@@ -404,7 +409,10 @@ async def _outcomes(plan: Plan, parcel: Parcel) -> list[Outcome]:
                 raise Refused(Refusal(TOO_MUCH_AT_ONCE))
             await asyncio.sleep(0)
         outcomes += plan.decide(commands[start : start + _AT_ONCE], dry_run=dry_run)
-    return plan.end(mark, commands, outcomes, atomic=atomic, dry_run=dry_run)
+    outcomes = plan.end(mark, commands, outcomes, atomic=atomic, dry_run=dry_run)
+    if parcel.closing is not None:
+        plan.close(parcel.closing, commands, outcomes)
+    return outcomes
 
 
 def _first_events(parcels: Sequence[Parcel], loaded: Loaded) -> dict[Target, int]:

@@ -114,6 +114,10 @@ def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
         if example.body is not None:
             content["examples"] = {"usual": components.example(f"{name}.body", example.body)}
         operation["requestBody"] = {"required": endpoint.takes != FORM, "content": {endpoint.takes: content}}
+    if endpoint.uploads:
+        text = {"schema": {"type": "string"}, "examples": {"usual": components.example(f"{name}.body", example.body)}}
+        content = {media: {} if place else text for place, media in enumerate(endpoint.uploads)}
+        operation["requestBody"] = {"required": True, "content": content}
     if endpoint.public:
         operation["security"] = []
     if endpoint.deprecated is not None:
