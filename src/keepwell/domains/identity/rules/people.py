@@ -32,8 +32,10 @@ SCOPES: Mapping[Role, tuple[str, ...]] = {
     "admin": ("user/*.cruds",),
     "clinician": (
         "user/BreakGlass.cd",
+        "user/Batch.crus",
         "user/Organization.r",
         "user/Patient.crus",
+        "user/Program.crus",
         "user/Questionnaire.crus",
         "user/QuestionnaireResponse.crus",
         "user/Session.ruds",
