@@ -15,8 +15,8 @@ import structlog
 from msgspec import structs
 
 from keepwell.kernel import lookups, metrics, store
-from keepwell.kernel.admission import Admitted
-from keepwell.kernel.aggregate import Aggregate
+from keepwell.kernel.admission import Admitted, admit
+from keepwell.kernel.aggregate import Aggregate, Catalog
 from keepwell.kernel.announce import Change
 from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.codec import Codec
@@ -316,7 +316,7 @@ class Executor:
         while True:
             plan = Plan(self._environment, keys, loaded, known, held, pasts, underived, moment)
             try:
-                answers = [(each, await _outcomes(plan, each)) for each in parcels]
+                answers = [(each, await _outcomes(plan, each, self._environment.catalog)) for each in parcels]
                 plan.complete()
             except NeedMoreError as need:
                 for targets, locked in ((need.held, True), (need.targets - need.held, False)):
@@ -392,7 +392,7 @@ def _together(targets: set[Target]) -> dict[UUID, Wanted]:
     return wanted
 
 
-async def _outcomes(plan: Plan, parcel: Parcel) -> list[Outcome]:
+async def _outcomes(plan: Plan, parcel: Parcel, catalog: Catalog) -> list[Outcome]:
     """The outcomes of one parcel. Between the parts of a long one the rest of the process has its turn.
 
     Raises:
@@ -410,9 +410,21 @@ async def _outcomes(plan: Plan, parcel: Parcel) -> list[Outcome]:
             await asyncio.sleep(0)
         outcomes += plan.decide(commands[start : start + _AT_ONCE], dry_run=dry_run)
     outcomes = plan.end(mark, commands, outcomes, atomic=atomic, dry_run=dry_run)
-    if parcel.closing is not None:
-        plan.close(parcel.closing, commands, outcomes)
+    if parcel.closing is not None and not plan.lacks:
+        _close(plan, catalog, parcel.closing, commands, outcomes)
     return outcomes
+
+
+def _close(plan: Plan, catalog: Catalog, closing: Closing, commands: Sequence[Admitted], outcomes: Sequence[Outcome]) -> None:
+    """Decides the last command of a parcel whose others are decided.
+
+    Raises:
+        Refused: it is not carried out, so nothing of the parcel may be.
+    """
+    pairs = [(each.envelope, outcome) for each, outcome in zip(commands, outcomes, strict=True)]
+    [outcome] = plan.decide([admit(catalog, closing.make(pairs))], dry_run=False)
+    if outcome.refusal is not None and not plan.lacks:
+        raise Refused(outcome.refusal)
 
 
 def _first_events(parcels: Sequence[Parcel], loaded: Loaded) -> dict[Target, int]:

@@ -12,10 +12,10 @@ from uuid import UUID
 import msgspec
 
 from keepwell.kernel import journal
-from keepwell.kernel.admission import Admitted, admit
+from keepwell.kernel.admission import Admitted
 from keepwell.kernel.aggregate import Aggregate, Catalog, Merge
 from keepwell.kernel.codec import Codec, view_json
-from keepwell.kernel.envelope import Closing, Context, Outcome, Reference, Snapshot
+from keepwell.kernel.envelope import Context, Outcome, Reference, Snapshot
 from keepwell.kernel.journal import GENESIS, StoredAccess, StoredEntry
 from keepwell.kernel.keys import TenantKeys, UnknownVersionError
 from keepwell.kernel.permissions import Permission, grant
@@ -26,7 +26,6 @@ from keepwell.kernel.problems import (
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
     Refusal,
-    Refused,
 )
 from keepwell.kernel.rehearsal import Claims, Decided, Rehearsal
 from keepwell.kernel.store import KeyRow, Loaded, StateRow
@@ -153,18 +152,10 @@ class Plan:
             return outcomes
         return [outcome if outcome.refusal else self._aborted(each) for each, outcome in zip(parcel, outcomes, strict=True)]
 
-    def close(self, closing: Closing, parcel: Sequence[Admitted], outcomes: Sequence[Outcome]) -> None:
-        """Decides the last command of a parcel that has ended.
-
-        Raises:
-            Refused: it is not carried out, so nothing of the parcel may be.
-        """
-        if self._needs:  # what came of the others is not known yet
-            return
-        pairs = [(each.envelope, outcome) for each, outcome in zip(parcel, outcomes, strict=True)]
-        [outcome] = self.decide([admit(self._environment.catalog, closing.make(pairs))], dry_run=False)
-        if outcome.refusal is not None and not self._needs:
-            raise Refused(outcome.refusal)
+    @property
+    def lacks(self) -> bool:
+        """Whether a decision did not have what it needed, so that all of this is to be planned again."""
+        return bool(self._needs)
 
     def complete(self) -> None:
         """Makes sure that every decision had what it needed.

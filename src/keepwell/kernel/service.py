@@ -135,8 +135,8 @@ class Kernel:
 
         A list longer than a batch is run in batches, each committed before the next unless `atomic`. With `dry_run`
         everything is decided as it would be and nothing but the record of the attempt is stored; who makes one dry run in
-        several calls hands the same `rehearsal` to each. With `closing` all go in one transaction, and the command that it makes of
-        their outcomes too, which has no outcome here.
+        several calls hands the same `rehearsal` to each. With `closing` all go in one transaction, and so does the command that
+        it makes of their outcomes, which has no outcome here.
         """
         admitted = [admit(self.catalog, envelope) for envelope in envelopes]
         if any(each.command_type.prepare is not None for each in admitted):

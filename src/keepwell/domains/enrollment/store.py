@@ -14,7 +14,10 @@ from keepwell.kernel.envelope import Snapshot
 RESULTS = ("enrolled", "unchanged", "updated", "conflict", "refused", "dead")
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)::int AS {name}" for name in (*RESULTS, "undone"))
 # Names come from the constant above.
-_COUNTS = f"SELECT phase, {_SUMS}, max(recorded_at) AS at FROM batch_part WHERE tenant_id = current_tenant() AND batch = $1 GROUP BY phase"  # noqa: S608
+_COUNTS = f"""
+SELECT phase, {_SUMS}, max(recorded_at) AS at FROM batch_part
+WHERE tenant_id = current_tenant() AND batch = $1 GROUP BY phase
+"""  # noqa: S608
 _PARTS = (
     "SELECT id, number, complete FROM batch_part WHERE tenant_id = current_tenant() AND batch = $1 AND phase = $2 ORDER BY number"
 )

@@ -200,6 +200,12 @@ def view(snapshot: Snapshot) -> ParticipantView:
     """What callers see."""
     state: Participant = snapshot.state
     said = {name: getattr(state, name) for name in _SHOWN}
-    instants = (snapshot.version, snapshot.created_at, snapshot.updated_at)
-    more = (state.elements or UNSET, state.withdrawn or UNSET, state.merged_into or UNSET)
-    return ParticipantView(*said.values(), *instants, *more)
+    return ParticipantView(
+        **said,
+        version=snapshot.version,
+        created_at=snapshot.created_at,
+        updated_at=snapshot.updated_at,
+        elements=state.elements or UNSET,
+        withdrawn=state.withdrawn or UNSET,
+        merged_into=state.merged_into or UNSET,
+    )

@@ -44,10 +44,12 @@ def decide_start(state: Batch, _command: StartBatch, context: Context) -> Decisi
 
 
 def decide_pause(state: Batch, _command: PauseBatch, context: Context) -> Decision:
+    """It rests between two parts."""
     return () if state.status == "paused" else _moved(state, ("queued", "running"), "paused", context)
 
 
 def decide_resume(state: Batch, _command: ResumeBatch, context: Context) -> Decision:
+    """It goes on where it was."""
     return _moved(state, ("paused",), "queued" if state.started_at is None else "running", context)
 
 

@@ -32,6 +32,7 @@ class PartView(msgspec.Struct, frozen=True):
 
 
 def decide_record(state: Part | None, command: RecordRows, _context: Context) -> Decision:
+    """Rows that were recorded already stay as they were recorded."""
     known = set[int]() if state is None else {outcome.row for outcome in state.rows}
     fresh = tuple(_counted(state, outcome) for outcome in command.rows if outcome.row not in known)
     if not fresh and state is not None:
@@ -45,6 +46,7 @@ def _counted(state: Part | None, outcome: RowOutcome) -> RowOutcome:
 
 
 def decide_reopen(state: Part, command: ReopenRows, _context: Context) -> Decision:
+    """Only what did not come through is run again."""
     open_to_it = {outcome.row for outcome in state.rows if outcome.result in REOPENABLE}
     rows = {*command.rows, *(one.row for one in command.corrections)}
     if not rows <= open_to_it:
@@ -53,6 +55,7 @@ def decide_reopen(state: Part, command: ReopenRows, _context: Context) -> Decisi
 
 
 def decide_undone(state: Part, command: RecordUndone, _context: Context) -> Decision:
+    """A row is taken back or left once."""
     known = {*state.undone, *state.left}
     undone = tuple(row for row in command.undone if row not in known)
     left = tuple(row for row in command.left if row not in known)
@@ -94,4 +97,5 @@ def counted(state: Part) -> Counter[str]:
 
 
 def view(snapshot: Snapshot) -> PartView:
+    """How much is recorded."""
     return PartView(len(snapshot.state.rows))

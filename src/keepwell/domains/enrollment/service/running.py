@@ -1,4 +1,4 @@
-"""The run of a batch: part by part, rows become commands on participants, and what came of them is stored in the same transaction.
+"""The run of a batch: part by part, rows become commands on participants; what came of them is stored in the same transaction.
 
 Whoever runs it may die at any moment, and several may run it at once: a part goes on where its record ends, and what was recorded
 first counts. Dry run and real run are this same code; only `dry_run` of the kernel differs.

@@ -5,11 +5,12 @@ import csv
 import io
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from msgspec.structs import asdict
 
-from keepwell.domains.enrollment.models import Batch, BatchView, Counts, Part, Phase, RowOutcome, RowView
+from keepwell.domains.enrollment.models import PART_ROWS, Batch, BatchView, Counts, Part, Phase, RowOutcome, RowView
 from keepwell.domains.enrollment.rules.rows import GOOD
 from keepwell.domains.enrollment.service.settings import BATCH, PART, RESOURCE, EnrollmentSettings
 from keepwell.domains.enrollment.store import (
@@ -89,11 +90,10 @@ class Showing:
     async def _all(self, actor: Actor, batch: Batch, origin: Origin, result: str, after: int) -> AsyncIterator[list[RowView]]:
         # What did not come through all together shows as other results than those recorded: every part is looked at then.
         search, phase, aborted = Search(PART, actor, origin, _READ, "list-rows"), shown_phase(batch), is_aborted(batch)
-        first, wanted = 0, "" if aborted else result
+        first, wanted = after // PART_ROWS, "" if aborted else result
         while True:
-            found = await self._kernel.search(
-                search, lambda connection: parts_holding(connection, batch.id, phase, wanted, first, _PARTS_AT_ONCE)
-            )
+            query = partial(parts_holding, batch=batch.id, phase=phase, result=wanted, first=first, limit=_PARTS_AT_ONCE)
+            found = await self._kernel.search(search, query)
             reads = (self._kernel.read(Read(PART, id_, actor, origin, _READ, "list")) for id_, _ in found)
             for snapshot in await asyncio.gather(*reads):
                 views = row_views(snapshot.state, aborted=aborted)

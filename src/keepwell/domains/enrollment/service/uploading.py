@@ -1,4 +1,4 @@
-"""Taking an upload: read once as it streams in, so that an unreadable one is refused before anything is done, and stored sealed."""
+"""Taking an upload: read as it streams in, so that an unreadable one is refused before anything is done; stored sealed."""
 
 from collections.abc import AsyncIterator
 from hashlib import sha256
