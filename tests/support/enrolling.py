@@ -78,3 +78,26 @@ async def outcomes(clinic: Clinic, id_: str, **query: Any) -> list[tuple[int, st
 def counts(seen: Mapping[str, Any]) -> dict[str, int]:
     """The counts of a batch that are not zero."""
     return {name: number for name, number in seen["rows"].items() if number}
+
+
+async def act(clinic: Clinic, id_: str, action: str, body: Any = None) -> dict[str, Any]:
+    """A batch after an action on it."""
+    answer = await clinic.http.post(f"/v1/batches/{id_}/{action}", **({} if body is None else {"json": body}))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def run(clinic: Clinic, id_: str) -> dict[str, Any]:
+    """A batch run on to where it ends or rests."""
+    await clinic.enrollment.run(clinic.tenant, UUID(id_))
+    return await batch(clinic, id_)
+
+
+async def found(clinic: Clinic, external_id: str) -> list[dict[str, Any]]:
+    """The participants who are called so."""
+    return (await clinic.http.get("/v1/participants", params={"external_id": external_id})).json()["items"]
+
+
+async def history(clinic: Clinic, participant: str) -> list[str]:
+    """What happened to a participant."""
+    return [one["type"] for one in (await clinic.http.get(f"/v1/participants/{participant}/history")).json()["items"]]

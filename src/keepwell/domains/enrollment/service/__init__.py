@@ -20,6 +20,7 @@ from keepwell.domains.participants import ParticipantService
 from keepwell.domains.programs import ProgramService
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
+from keepwell.kernel.problems import ABORTED
 from keepwell.kit.ids import NIL
 from keepwell.platform.telemetry import describe
 
@@ -66,7 +67,7 @@ class EnrollmentService:
             commands.append(ReopenRows(part, tuple(sorted(mine)), tuple(one for one in corrections if one.row in mine)))
         outcomes = await self.kernel.execute([Envelope(each, actor, origin) for each in commands], atomic=True)
         for outcome in outcomes:
-            if outcome.refusal is not None and outcome.refusal.code != "aborted":
+            if outcome.refusal is not None and outcome.refusal != ABORTED:
                 raise Refused(outcome.refusal)
 
     async def _chosen(self, actor: Actor, origin: Origin, batch: Batch, wanted: set[int]) -> dict[UUID, set[int]]:

@@ -1,9 +1,9 @@
-"""Rows of an upload as they come in, a part at a time."""
+"""Rows of an upload as they come in. A row is its number, counted from 1, and what its columns say."""
 
 import codecs
 import csv
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import msgspec
 
@@ -12,48 +12,117 @@ from keepwell.kernel import Refusal, Refused
 
 Row = tuple[int, dict[str, str]]
 _LONGEST = 1_000_000
+_DELIMITERS = ",;\t|"
 
 
 async def read(stream: AsyncIterator[bytes], media: str) -> AsyncIterator[list[Row]]:
-    lines = _records(stream)
-    if media == "application/x-ndjson":
-        number = 0
-        async for record in lines:
-            if record.strip():
-                number += 1
-                yield [(number, {k: str(v) for k, v in msgspec.json.decode(record, type=dict[str, Any]).items()})]
-        return
-    header: list[str] | None = None
+    """The rows of an upload, some at a time.
+
+    Raises:
+        Refused: `unreadable-upload`, with the line where it is.
+    """
+    if media not in ("text/csv", "application/x-ndjson"):
+        raise Refused(Refusal(UNREADABLE, f"Files of the type {media} cannot be read yet: send CSV or JSON lines."))
     number = 0
-    async for record in lines:
-        for cells in csv.reader([record]):
-            if header is None:
-                header = [cell.strip().lower() for cell in cells]
-                if "external_id" not in header:
-                    raise Refused(Refusal(UNREADABLE, "There is no column external_id."))
-            elif cells:
-                number += 1
-                yield [(number, dict(zip(header, cells, strict=False)))]
-    if header is None:
-        raise Refused(Refusal(UNREADABLE, "The upload is empty."))
+    rows = _objects(stream) if media == "application/x-ndjson" else _table(stream)
+    async for some in rows:
+        yield [(number + place, row) for place, row in enumerate(some, start=1)]
+        number += len(some)
 
 
-async def _records(stream: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    text = ""
+async def _objects(stream: AsyncIterator[bytes]) -> AsyncIterator[list[dict[str, str]]]:
+    line = 0
+    async for records in _records(stream, quotes=False):
+        found: list[dict[str, str]] = []
+        for record in records:
+            line += 1
+            if record.strip():
+                found.append(_object(record, line))
+        yield found
+
+
+def _object(record: str, line: int) -> dict[str, str]:
     try:
-        async for piece in stream:
-            text += decoder.decode(piece)
-            lines = text.split("\n")
-            text = lines.pop()
-            for line in _whole(lines):
-                yield line
-        text += decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise Refused(Refusal(UNREADABLE, "The upload is not UTF-8.")) from None
-    if text:
-        yield text
+        said = msgspec.json.decode(record, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise _unreadable(f"Line {line} is not a JSON object.") from None
+    if "external_id" not in said:
+        raise _unreadable(f"Line {line} has no external_id.")
+    return {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in said.items()
+        if value is not None
+    }
 
 
-def _whole(lines: list[str]) -> Iterator[str]:
-    yield from lines
+async def _table(stream: AsyncIterator[bytes]) -> AsyncIterator[list[dict[str, str]]]:
+    header: list[str] = []
+    delimiter, line = ",", 0
+    async for records in _records(stream, quotes=True):
+        found: list[dict[str, str]] = []
+        for record in records:
+            line += 1
+            if not header:
+                delimiter = max(_DELIMITERS, key=record.count)
+                header = _header(_cells(record, delimiter, line))
+            elif record.strip():
+                cells = _cells(record, delimiter, line)
+                if len(cells) > len(header):
+                    raise _unreadable(f"Record {line} has {len(cells)} columns; the header has {len(header)}.")
+                found.append(dict(zip(header, cells, strict=False)))
+            line += record.count("\n")
+        yield found
+    if not header:
+        raise _unreadable("The upload is empty.")
+
+
+def _cells(record: str, delimiter: str, line: int) -> list[str]:
+    try:
+        [cells] = csv.reader([record], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        raise _unreadable(f"Line {line} is not CSV: look at its quotes.") from None
+    return cells
+
+
+def _header(cells: list[str]) -> list[str]:
+    names = ["_".join(cell.strip().lower().replace("-", " ").replace("_", " ").split()) for cell in cells]
+    if "external_id" not in names:
+        raise _unreadable("Line 1 names no column external_id.")
+    if len(set(names)) != len(names):
+        raise _unreadable("Line 1 names a column twice.")
+    return names
+
+
+async def _records(stream: AsyncIterator[bytes], *, quotes: bool) -> AsyncIterator[list[str]]:
+    """Lines, joined where a quoted text goes on. None is longer than `_LONGEST` characters."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    rest, open_ = "", ""
+    async for piece in _and_end(stream):
+        try:
+            text = rest + decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError:
+            raise _unreadable("It is not text in UTF-8.") from None
+        lines = text.replace("\r\n", "\n").split("\n")
+        rest = lines.pop() if piece else ""
+        if len(rest) + len(open_) > _LONGEST:
+            raise _unreadable("A line is too long.")
+        records: list[str] = []
+        for line in lines:
+            whole = f"{open_}\n{line}" if open_ else line
+            open_ = whole if quotes and whole.count('"') % 2 else ""
+            if not open_:
+                records.append(cast("str", whole))
+        yield records
+    if open_:
+        raise _unreadable("A quoted text does not end.")
+
+
+async def _and_end(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in stream:
+        if piece:
+            yield piece
+    yield b""
+
+
+def _unreadable(detail: str) -> Refused:
+    return Refused(Refusal(UNREADABLE, detail))
