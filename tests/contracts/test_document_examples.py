@@ -60,8 +60,9 @@ class Story:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         content = None
         if "requestBody" in described:
-            content = self.here(json.dumps(self._example(described["requestBody"])))
-            [headers["Content-Type"]] = described["requestBody"]["content"]
+            shown = self._example(described["requestBody"])
+            content = self.here(shown if isinstance(shown, str) else json.dumps(shown))
+            headers["Content-Type"] = next(iter(described["requestBody"]["content"]))
             if headers["Content-Type"] == FORM:
                 content = urlencode(json.loads(content))
         answer = client.request(method, template.format(**path) + query, content=content, headers=headers)
@@ -91,7 +92,7 @@ class Story:
         return self._example(self._document["paths"][template][method.lower()]["requestBody"])
 
     def _example(self, part: dict[str, Any]) -> Any:
-        [content] = part["content"].values()
+        content = next(iter(part["content"].values()))
         place: Any = self._document
         for step in content["examples"]["usual"]["$ref"].removeprefix("#/").split("/"):
             place = place[step]
@@ -121,6 +122,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     form_and_responses(story, clinician)
     people_and_sessions(story, admin, nobody)
     in_fhir(story, clinician, admin)
+    enrollment(story, clinician)
     flags(story, admin)
     keys(story, admin, server)
     emergencies(story, clinician, admin)
@@ -209,6 +211,12 @@ def in_fhir(story: Story, clinician: httpx.Client, admin: httpx.Client):
     story.ids[shown["id"]] = event["id"]
     assert alike(event) == alike(json.loads(story.here(json.dumps(shown))))
     assert admin.get(f"/fhir/R4/AuditEvent/{event['id']}").json() == event
+
+
+def enrollment(story: Story, clinician: httpx.Client):
+    program = story.play(clinician, "POST /v1/programs").json()["id"]
+    story.play(clinician, "GET /v1/programs/{id}", id=program)
+    story.play(clinician, "PATCH /v1/programs/{id}", version=1, id=program)
 
 
 def flags(story: Story, admin: httpx.Client):

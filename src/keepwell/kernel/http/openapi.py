@@ -115,9 +115,9 @@ def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
             content["examples"] = {"usual": components.example(f"{name}.body", example.body)}
         operation["requestBody"] = {"required": endpoint.takes != FORM, "content": {endpoint.takes: content}}
     if endpoint.uploads:
-        text = {"schema": {"type": "string"}, "examples": {"usual": components.example(f"{name}.body", example.body)}}
-        content = {media: {} if place else text for place, media in enumerate(endpoint.uploads)}
-        operation["requestBody"] = {"required": True, "content": content}
+        media: dict[str, dict[str, Any]] = {each: {"schema": {"type": "string"}} for each in endpoint.uploads}
+        media[endpoint.uploads[0]]["examples"] = {"usual": components.example(f"{name}.body", example.body)}
+        operation["requestBody"] = {"required": True, "content": media}
     if endpoint.public:
         operation["security"] = []
     if endpoint.deprecated is not None:

@@ -3,7 +3,7 @@
 import codecs
 import csv
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -111,7 +111,7 @@ async def _records(stream: AsyncIterator[bytes], *, quotes: bool) -> AsyncIterat
             whole = f"{open_}\n{line}" if open_ else line
             open_ = whole if quotes and whole.count('"') % 2 else ""
             if not open_:
-                records.append(cast("str", whole))
+                records.append(whole)
         yield records
     if open_:
         raise _unreadable("A quoted text does not end.")
