@@ -52,8 +52,8 @@ class CreateProgram(Command, frozen=True):
     mapping: Mapping = Mapping()
 
 
-class ChangeProgram(Command, frozen=True):
-    """Changes a program in what is set here."""
+class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to change of a program; what is not set stays."""
 
     name: str | UnsetType = UNSET
     time_zone: str | UnsetType = UNSET
@@ -61,6 +61,12 @@ class ChangeProgram(Command, frozen=True):
     closes: str | UnsetType = UNSET
     window: Window | UnsetType = UNSET
     mapping: Mapping | UnsetType = UNSET
+
+
+class ChangeProgram(Command, frozen=True):
+    """Changes a program in what is set."""
+
+    changes: Changes
 
 
 class RecomputeProgram(Command, frozen=True):

@@ -41,10 +41,11 @@ def decide_create(_state: None, command: CreateProgram, _context: Context) -> De
 
 def decide_change(state: Program, command: ChangeProgram, _context: Context) -> Decision:
     """Only what differs is a change."""
-    said = {name: value for name in Period.__struct_fields__ if (value := getattr(command, name)) is not UNSET}
+    changes = command.changes
+    said = {name: value for name in Period.__struct_fields__ if (value := getattr(changes, name)) is not UNSET}
     period = replace(state.period, **said)
-    name = state.name if command.name is UNSET else command.name
-    mapping = state.mapping if command.mapping is UNSET else command.mapping
+    name = state.name if changes.name is UNSET else changes.name
+    mapping = state.mapping if changes.mapping is UNSET else changes.mapping
     if (name, period, mapping) == (state.name, state.period, state.mapping):
         return ()
     return _set(state.id, name, period, mapping)

@@ -1,9 +1,9 @@
 """The HTTP door of programs."""
 
 from keepwell.domains.programs.errors import INVALID_PROGRAM
-from keepwell.domains.programs.models import ChangeProgram, CreateProgram, Period, ProgramView
+from keepwell.domains.programs.models import ChangeProgram, Changes, CreateProgram, Period, ProgramView
 from keepwell.domains.programs.routes import examples
-from keepwell.domains.programs.routes.bodies import NewProgram, ProgramChanges, ProgramList, ProgramPart
+from keepwell.domains.programs.routes.bodies import NewProgram, ProgramList, ProgramPart
 from keepwell.domains.programs.service import ProgramService
 from keepwell.kernel.http import Answer, Call, Endpoint, answer
 from keepwell.kit.ids import new_id
@@ -32,9 +32,7 @@ class _Programs:
         return Answer(200, seen.body, {"etag": f'"{seen.version}"'})
 
     async def change(self, call: Call) -> Answer:
-        body: ProgramChanges = call.body
-        said = {name: getattr(body, name) for name in ProgramChanges.__struct_fields__}
-        return answer(await call.execute(ChangeProgram(call.id, **said)))
+        return answer(await call.execute(ChangeProgram(call.id, call.body)))
 
 
 def endpoints(service: ProgramService) -> tuple[Endpoint, ...]:
@@ -82,7 +80,7 @@ def endpoints(service: ProgramService) -> tuple[Endpoint, ...]:
             programs.change,
             "Change a program",
             _TAG,
-            body=ProgramChanges,
+            body=Changes,
             answers={200: ProgramView},
             problems=(INVALID_PROGRAM,),
             etag=True,

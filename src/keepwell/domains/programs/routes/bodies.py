@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from keepwell.domains.programs.models import Mapping, ProgramView, Window
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
@@ -21,17 +21,6 @@ class NewProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     closes: _Text
     window: Window = "program"
     mapping: Mapping = Mapping()
-
-
-class ProgramChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change; what is not set stays."""
-
-    name: _Text | UnsetType = UNSET
-    time_zone: _Text | UnsetType = UNSET
-    opens: _Text | UnsetType = UNSET
-    closes: _Text | UnsetType = UNSET
-    window: Window | UnsetType = UNSET
-    mapping: Mapping | UnsetType = UNSET
 
 
 class ProgramPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from keepwell.domains.programs.models import Mapping, ProgramView
-from keepwell.domains.programs.routes.bodies import NewProgram, ProgramChanges, ProgramList
+from keepwell.domains.programs.models import Changes, Mapping, ProgramView
+from keepwell.domains.programs.routes.bodies import NewProgram, ProgramList
 from keepwell.kernel.http import Example
 
 _NEW = NewProgram("Spring cohort", "Asia/Tokyo", "2026-03-01", "2026-05-31")
@@ -27,4 +27,4 @@ _SEEN = ProgramView(
 CREATE = Example(body=_NEW, answer=_SEEN)
 SHOW = Example(answer=_SEEN)
 PAGE = Example(answer=ProgramList([_SEEN], None))
-CHANGE = Example(body=ProgramChanges(closes="2026-05-31"), answer=_SEEN)
+CHANGE = Example(body=Changes(closes="2026-05-31"), answer=_SEEN)
