@@ -66,6 +66,7 @@ POLICIES = {
     ("flag", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("api_key", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("emergency_access", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    ("batch_part", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("batch", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("program", "directory", "keepwell_directory", "SELECT"): "the directory functions",
 }

@@ -21,6 +21,7 @@ CREATE TABLE batch (
     dry_run boolean NOT NULL,
     received_at timestamptz NOT NULL,
     runnable boolean NOT NULL,
+    moved_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX batch_runnable ON batch (tenant_id, id) WHERE runnable;
@@ -78,11 +79,14 @@ ALTER TABLE participant
 
 -- For the worker, which runs the batches of all clinics, and computes the instants of all programs.
 CREATE POLICY directory ON batch FOR SELECT TO keepwell_directory USING (true);
+CREATE POLICY directory ON batch_part FOR SELECT TO keepwell_directory USING (true);
 CREATE POLICY directory ON program FOR SELECT TO keepwell_directory USING (true);
-GRANT SELECT ON batch, program TO keepwell_directory;
-CREATE FUNCTION directory_batches() RETURNS TABLE (tenant_id uuid, id uuid)
+GRANT SELECT ON batch, batch_part, program TO keepwell_directory;
+CREATE FUNCTION directory_batches() RETURNS TABLE (tenant_id uuid, id uuid, moved_at timestamptz)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT b.tenant_id, b.id FROM public.batch b WHERE b.runnable ORDER BY b.received_at, b.tenant_id, b.id
+    SELECT b.tenant_id, b.id, greatest(b.moved_at, (
+        SELECT max(p.recorded_at) FROM public.batch_part p WHERE p.tenant_id = b.tenant_id AND p.batch = b.id))
+    FROM public.batch b WHERE b.runnable ORDER BY b.received_at, b.tenant_id, b.id
 $$;
 CREATE FUNCTION directory_programs(current_zones text) RETURNS TABLE (tenant_id uuid, id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -12,6 +12,7 @@ import httpx
 
 from keepwell.kernel.http import FORM
 from tests.support.server import Server
+from tests.support.waiting import eventually
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -26,6 +27,7 @@ _ONCE = {
     "expires_in",
     "took_ms",
     "request_id",
+    "zones",
 }
 
 
@@ -217,6 +219,17 @@ def enrollment(story: Story, clinician: httpx.Client):
     program = story.play(clinician, "POST /v1/programs").json()["id"]
     story.play(clinician, "GET /v1/programs/{id}", id=program)
     story.play(clinician, "PATCH /v1/programs/{id}", version=1, id=program)
+    batch = story.send(clinician, "POST /v1/programs/{id}/batches", id=program).json()["id"]
+    eventually(lambda: clinician.get(f"/v1/batches/{batch}").json()["status"] == "completed")
+    seen, shown = clinician.get(f"/v1/batches/{batch}").json(), story.told("GET /v1/batches/{id}")
+    assert seen.keys() == shown.keys()
+    assert seen["rows"]["total"] == shown["rows"]["total"]
+    story.send(clinician, "POST /v1/batches/{id}/retry", id=batch)
+    people = [one["participant"] for one in clinician.get(f"/v1/batches/{batch}/rows").json()["items"]]
+    story.ids[story.told("POST /v1/participants/{id}/merge")["merged_into"]] = people[1]
+    merged = story.send(clinician, "POST /v1/participants/{id}/merge", version=1, id=people[0]).json()
+    assert merged["merged_into"] == people[1]
+    story.send(clinician, "POST /v1/participants/{id}/unmerge", version=2, id=people[0])
 
 
 def flags(story: Story, admin: httpx.Client):

@@ -78,7 +78,9 @@ class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A run of rows of one batch, and what came of those that were run. `corrections` are read over what was uploaded."""
+    """A run of rows of one batch, and what came of those that were run. `corrections` are read over what was uploaded;
+    `reopened` are rows, and how often each had been tried before.
+    """
 
     id: UUID
     batch: UUID
@@ -87,7 +89,7 @@ class Part(msgspec.Struct, frozen=True):
     size: int
     rows: tuple[RowOutcome, ...] = ()
     corrections: tuple[Correction, ...] = ()
-    reopened: dict[int, int] = {}
+    reopened: tuple[tuple[int, int], ...] = ()
     undone: tuple[int, ...] = ()
     left: tuple[int, ...] = ()
 

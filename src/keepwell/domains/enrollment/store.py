@@ -1,6 +1,5 @@
 """Where batches and their parts are found, and how many rows came to what."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,7 +27,7 @@ WHERE tenant_id = current_tenant() AND batch = $1 AND phase = $2 AND number >= $
 ORDER BY number LIMIT $5
 """  # noqa: S608
 _OPEN = "SELECT count(*) FROM batch WHERE tenant_id = current_tenant() AND status IN ('queued', 'running', 'paused')"
-_RUNNABLE = "SELECT tenant_id, id FROM directory_batches()"
+_RUNNABLE = "SELECT tenant_id, id, moved_at FROM directory_batches()"
 _DAYS = f"""
 SELECT b.program, (b.received_at AT TIME ZONE 'UTC')::date AS day, {_SUMS}
 FROM batch b JOIN batch_part p ON p.tenant_id = b.tenant_id AND p.batch = b.id AND p.phase = 'run'
@@ -43,6 +42,14 @@ class PartPlace(NamedTuple):
     id: UUID
     number: int
     complete: bool
+
+
+class Runnable(NamedTuple):
+    """A batch that somebody has to work on, and when it last moved."""
+
+    tenant: UUID
+    id: UUID
+    moved_at: datetime
 
 
 class PhaseCounts(NamedTuple):
@@ -63,7 +70,8 @@ class DayCounts(NamedTuple):
 
 def _batch_row(snapshot: Snapshot, _blind: object) -> tuple[Any, ...]:
     state: Batch = snapshot.state
-    return (state.program, state.status, state.dry_run, state.received_at, batches.runnable(state))
+    about = (state.program, state.status, state.dry_run, state.received_at)
+    return (*about, batches.runnable(state), snapshot.updated_at)
 
 
 def _part_row(snapshot: Snapshot, _blind: object) -> tuple[Any, ...]:
@@ -81,6 +89,7 @@ BATCH_LOOKUP = Lookup(
         "dry_run": "boolean",
         "received_at": "timestamptz",
         "runnable": "boolean",
+        "moved_at": "timestamptz",
     },
     row=_batch_row,
 )
@@ -120,9 +129,9 @@ async def open_batches(connection: Any) -> int:
     return await connection.fetchval(_OPEN)
 
 
-async def runnable_batches(connection: Any) -> Sequence[tuple[UUID, UUID]]:
-    """Clinic and id of every batch that somebody has to work on, the oldest first."""
-    return [tuple(row) for row in await connection.fetch(_RUNNABLE)]
+async def runnable_batches(connection: Any) -> list[Runnable]:
+    """Every batch that somebody has to work on, the oldest first."""
+    return [Runnable(*row) for row in await connection.fetch(_RUNNABLE)]
 
 
 async def by_day(connection: Any, since: datetime) -> list[DayCounts]:

@@ -41,7 +41,7 @@ def decide_record(state: Part | None, command: RecordRows, _context: Context) ->
 
 
 def _counted(state: Part | None, outcome: RowOutcome) -> RowOutcome:
-    before = 0 if state is None else state.reopened.get(outcome.row, 0)
+    before = 0 if state is None else dict(state.reopened).get(outcome.row, 0)
     return replace(outcome, attempts=outcome.attempts + before) if before else outcome
 
 
@@ -83,7 +83,9 @@ def evolve(state: Part | None, event: PartEvent) -> Part:
     kept = tuple(outcome for outcome in state.rows if outcome.row not in again)
     attempts = {outcome.row: outcome.attempts for outcome in state.rows if outcome.row in again}
     corrected = {one.row: one for one in (*state.corrections, *event.corrections)}
-    return replace(state, rows=kept, corrections=tuple(corrected.values()), reopened={**state.reopened, **attempts})
+    return replace(
+        state, rows=kept, corrections=tuple(corrected.values()), reopened=tuple({**dict(state.reopened), **attempts}.items())
+    )
 
 
 def complete(state: Part) -> bool:

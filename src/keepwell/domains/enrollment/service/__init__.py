@@ -15,7 +15,7 @@ from keepwell.domains.enrollment.service.settings import BATCH, PART, RESOURCE, 
 from keepwell.domains.enrollment.service.showing import Showing, shown_phase
 from keepwell.domains.enrollment.service.uploading import Upload, Uploading
 from keepwell.domains.enrollment.service.work import Work
-from keepwell.domains.enrollment.store import known_parts, runnable_batches
+from keepwell.domains.enrollment.store import Runnable, known_parts, runnable_batches
 from keepwell.domains.participants import ParticipantService
 from keepwell.domains.programs import ProgramService
 from keepwell.domains.tenants import operator
@@ -46,6 +46,7 @@ class EnrollmentService:
         self._work = Work(kernel, self.settings)
         self._runner = Runner(self._work, participants)
         self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._stalled: set[UUID] = set()
 
     async def upload(self, actor: Actor, origin: Origin, upload: Upload, stream: AsyncIterator[bytes]) -> Outcome:
         """Makes a batch of what streams in. Raises `Refused` when it cannot be read, or there is no room for it."""
@@ -94,11 +95,20 @@ class EnrollmentService:
         search = Search(BATCH, operator(NIL), Origin("worker", "enrollment", purpose="HSYSADMIN"), _UPDATE, "find-runnable")
         found = await self.kernel.search(search, runnable_batches)
         measures.WAITING.set(len(found))
-        for tenant, batch in found:
-            if batch not in self._running and len(self._running) < self.settings.at_once:
-                task = asyncio.create_task(self._run(tenant, batch), name="enrollment")
-                self._running[batch] = task
+        self._notice(found)
+        for each in found:
+            if each.id not in self._running and len(self._running) < self.settings.at_once:
+                self._running[each.id] = asyncio.create_task(self._run(each.tenant, each.id), name="enrollment")
                 measures.RUNNING.set(len(self._running))
+
+    def _notice(self, found: Sequence[Runnable]) -> None:
+        """Raises what should move and does not, once each time that it stops."""
+        now = self.kernel.clock.now()
+        stalled = {each.id: each for each in found if (now - each.moved_at).total_seconds() > self.settings.stall}
+        measures.STALLED.set(len(stalled))
+        for id_ in stalled.keys() - self._stalled:
+            _log.warning("enrollment.stalled", tenant=stalled[id_].tenant, id=id_)
+        self._stalled = set(stalled)
 
     async def _run(self, tenant: UUID, batch: UUID) -> None:
         try:
