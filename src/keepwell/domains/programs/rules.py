@@ -1,6 +1,5 @@
 """When a program takes people, and what may be said of it. Pure."""
 
-import zoneinfo
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
@@ -29,7 +28,6 @@ from keepwell.kernel.problems import Fault, Refusal
 from keepwell.kit import zones
 
 _NAME = 200
-_ZONES = frozenset(zoneinfo.available_timezones())
 
 Standing = Literal["open", "not-open-yet", "closed"]
 
@@ -74,7 +72,7 @@ def _set(id_: UUID, name: str, period: Period, mapping: Mapping) -> Decision:
 def _faults(name: str, period: Period) -> Iterator[Fault]:
     if not (len(name.strip()) > 0 and len(name) <= _NAME and name.isprintable()):
         yield Fault("/name", "invalid-value", f"Use 1 to {_NAME} printable characters.")
-    if period.time_zone not in _ZONES:
+    if not zones.is_zone(period.time_zone):
         yield Fault("/time_zone", "invalid-value", "Use the IANA name of a zone, such as Europe/Berlin.")
     for field in ("opens", "closes"):
         if local(getattr(period, field)) is None:

@@ -60,7 +60,7 @@ def admitted(batch: Batch, person: Person) -> RowOutcome | None:
     zone = person.details.time_zone
     try:
         found = standing(batch.period, batch.received_at, zone if isinstance(zone, str) else None)
-    except (KeyError, ValueError):  # no such zone: the participants' own rules say so
+    except ValueError:  # no such zone: the participants' own rules say so
         return None
     return None if found == "open" else RowOutcome(person.row, "refused", f"enrollment-{found}")
 
