@@ -41,8 +41,10 @@ class Person(NamedTuple):
     content: int
 
 
-def understood(row: int, values: Mapping[str, str]) -> Person | RowOutcome:
-    """Whom a row names; or its outcome, when it names nobody."""
+def understood(row: int, values: Mapping[str, str], fault: str | None = None) -> Person | RowOutcome:
+    """Whom a row names; or its outcome, when it names nobody. `fault` is what was wrong with it as it was read."""
+    if fault is not None:
+        return RowOutcome(row, "dead", fault)
     external_id = values.get("external_id", "").strip()
     if not external_id:
         return RowOutcome(row, "dead", "missing-external-id")

@@ -1,4 +1,4 @@
-"""Rows of an upload as they come in. A row is its number, counted from 1, and what its columns say."""
+"""Rows of an upload as they come in: its number, counted from 1, what its columns say, and why it means nobody (None: it may)."""
 
 import codecs
 import csv
@@ -10,7 +10,7 @@ import msgspec
 from keepwell.domains.enrollment.errors import UNREADABLE
 from keepwell.kernel import Refusal, Refused
 
-Row = tuple[int, dict[str, str]]
+Row = tuple[int, dict[str, str], str | None]
 _LONGEST = 1_000_000
 _DELIMITERS = ",;\t|"
 
@@ -26,7 +26,7 @@ async def read(stream: AsyncIterator[bytes], media: str) -> AsyncIterator[list[R
     number = 0
     rows = _objects(stream) if media == "application/x-ndjson" else _table(stream)
     async for some in rows:
-        yield [(number + place, row) for place, row in enumerate(some, start=1)]
+        yield [(number + place, row, None) for place, row in enumerate(some, start=1)]
         number += len(some)
 
 

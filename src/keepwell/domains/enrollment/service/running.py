@@ -32,7 +32,7 @@ from keepwell.domains.participants import EnrollParticipant, ParticipantService,
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Actor, Closing, Envelope, Origin, Outcome
 
-_rows = msgspec.msgpack.Decoder(list[tuple[int, dict[str, str]]])
+_rows = msgspec.msgpack.Decoder(list[Row])
 _Seen = dict[int, int]
 """By the last bits of a participant's id: what the row of the batch said that came through first."""
 
@@ -145,10 +145,10 @@ class _PartRun:
         corrected = {one.row: one.values for one in corrections}
         known: list[RowOutcome] = []
         named: list[_Named] = []
-        for row, values in rows:
+        for row, values, fault in rows:
             if row in settled_rows:
                 continue
-            found = understood(row, {**values, **corrected.get(row, {})})
+            found = understood(row, {**values, **corrected.get(row, {})}, None if row in corrected else fault)
             if isinstance(found, Person):
                 refused = admitted(self._job.batch, found)
                 if refused is None:
