@@ -24,7 +24,7 @@ from keepwell.kernel.envelope import Closing, Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
 from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
-from keepwell.kernel.plan import Environment, NeedMoreError, Past, Plan, Target
+from keepwell.kernel.plan import Environment, LookupRow, NeedMoreError, Past, Plan, Target
 from keepwell.kernel.preconditions import mergeable
 from keepwell.kernel.problems import (
     CONFLICT,
@@ -352,9 +352,14 @@ class Executor:
     ) -> tuple[list[StateRow], int]:
         """The stored aggregates, and the id of the transaction that stored them."""
         looked_up = plan.lookup_rows()
-        if looked_up and not in_transaction:
-            async with connection.transaction():
-                return await self._store(connection, plan, parcels, in_transaction=True)
+        if not looked_up or in_transaction:
+            return await self._save(connection, plan, parcels, looked_up)
+        async with connection.transaction():
+            return await self._save(connection, plan, parcels, looked_up)
+
+    async def _save(
+        self, connection: Any, plan: Plan, parcels: Sequence[Parcel], looked_up: Sequence[LookupRow]
+    ) -> tuple[list[StateRow], int]:
         states = plan.state_rows()
         records = [*plan.records, *(record for parcel in parcels for record in parcel.records)]
         writer = 0
