@@ -3,7 +3,7 @@
 from keepwell.platform.migrations import run_sql
 
 revision = "0013_enrollment"
-down_revision = "0009_flags"
+down_revision = "0011_keys"
 
 
 def upgrade() -> None:
