@@ -47,7 +47,7 @@ def _rows(planter: Planter) -> str:
 
     return _COLUMNS + "".join(
         (
-            row(first, secret.date("birth date"), secret.email("e-mail")),
+            row(first, "1970-05-17", secret.email("e-mail")),
             row(second),
             row(first),
             row(secret.text("external id of a dead row"), secret.text("no date")),
@@ -86,7 +86,7 @@ def _look(planter: Planter, where: str) -> None:
 def _retry(planter: Planter, where: str) -> None:
     secret = planter.secret
     corrections = [
-        {"row": 4, "values": {"birth_date": secret.date("corrected birth date"), "given_name": secret.text("corrected name")}},
+        {"row": 4, "values": {"birth_date": "1990-01-31", "given_name": secret.text("corrected name")}},
         {"row": 6, "values": {"external_id": secret.text("corrected external id"), "time_zone": secret.text("wrong again")}},
     ]
     planter.send("POST /v1/batches/{id}/retry", f"{where}/retry", json={"corrections": corrections}, expected=200)

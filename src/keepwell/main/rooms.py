@@ -118,7 +118,21 @@ TAGS: Mapping[str, str] = {
 
 def catalog() -> Catalog:
     """Every aggregate of the program."""
-    rooms = (tenants, identity, questionnaires, responses, participants, fhir, flags, incidents, keys, access, vendors, programs, enrollment)
+    rooms = (
+        tenants,
+        identity,
+        questionnaires,
+        responses,
+        participants,
+        fhir,
+        flags,
+        incidents,
+        keys,
+        access,
+        vendors,
+        programs,
+        enrollment,
+    )
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
 

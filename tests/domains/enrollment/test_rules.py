@@ -25,7 +25,8 @@ from keepwell.domains.enrollment.models import (
     StartBatch,
 )
 from keepwell.domains.enrollment.rules.parts import REOPENABLE
-from keepwell.domains.programs import Mapping, Period
+from keepwell.domains.programs import Period
+from keepwell.domains.uploads import Mapping
 from keepwell.kernel.journal import fold
 from keepwell.kit.ids import new_id
 from tests.support.desk import Desk

@@ -22,6 +22,4 @@ UNKNOWN_ROWS = ProblemType(
     "Name rows that are dead, refused or in conflict.",
     kept=False,
 )
-UNREADABLE = ProblemType("unreadable-upload", 422, "The upload cannot be read", "Correct what the detail says.", kept=False)
-
-PROBLEMS: tuple[ProblemType, ...] = (UNREADABLE, BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS)
+PROBLEMS: tuple[ProblemType, ...] = (BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS)

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.programs import Mapping, Period
+from keepwell.domains.programs import Period
+from keepwell.domains.uploads import Mapping
 from keepwell.kernel.envelope import Command
 
 Status = Literal["queued", "running", "paused", "completed", "failed", "cancelled", "rolled-back"]

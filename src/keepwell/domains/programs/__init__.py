@@ -4,7 +4,6 @@ from keepwell.domains.programs.errors import INVALID_PROGRAM
 from keepwell.domains.programs.models import (
     ChangeProgram,
     CreateProgram,
-    Mapping,
     Period,
     Program,
     ProgramEvent,
@@ -39,7 +38,6 @@ __all__ = [
     "AGGREGATES",
     "INVALID_PROGRAM",
     "CreateProgram",
-    "Mapping",
     "Period",
     "Program",
     "ProgramService",

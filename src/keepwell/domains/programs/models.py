@@ -1,4 +1,4 @@
-"""The nouns of this room: programs, the period in which each takes people, and how the columns of its files are read."""
+"""The nouns of this room: programs, and the period in which each takes people."""
 
 from datetime import datetime
 from typing import Literal
@@ -7,18 +7,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from keepwell.domains.uploads import Mapping
 from keepwell.kernel.envelope import Command
 
 Window = Literal["program", "participant"]
 """Whose clocks count: those of the program's zone, or those of each person's own."""
-
-
-class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a program's files are read: other names of columns, by field; further forms of dates; where phone numbers are from."""
-
-    columns: dict[str, tuple[str, ...]] = {}
-    date_formats: tuple[str, ...] = ()
-    phone_region: str | None = None
 
 
 class Period(msgspec.Struct, frozen=True):

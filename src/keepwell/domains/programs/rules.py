@@ -14,7 +14,6 @@ from keepwell.domains.programs.models import (
     ChangeProgram,
     CreateProgram,
     InstantsRecomputed,
-    Mapping,
     Period,
     Program,
     ProgramEvent,
@@ -22,6 +21,7 @@ from keepwell.domains.programs.models import (
     ProgramView,
     RecomputeProgram,
 )
+from keepwell.domains.uploads import Mapping, faulty
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Context, Snapshot
 from keepwell.kernel.problems import Fault, Refusal
@@ -60,7 +60,7 @@ def decide_recompute(state: Program, _command: RecomputeProgram, _context: Conte
 
 
 def _set(id_: UUID, name: str, period: Period, mapping: Mapping) -> Decision:
-    faults = tuple(_faults(name, period))
+    faults = (*_faults(name, period), *(replace(each, pointer=f"/mapping{each.pointer}") for each in faulty(mapping)))
     if not faults:
         opens_at, closes_at = instants(period, period.time_zone)
         if opens_at < closes_at:

@@ -230,6 +230,9 @@ class Operation:
             call.tags_known = header.if_none_match(headers)
         if self._takes_key:
             call.idempotency_key = header.idempotency_key(headers)
+        await self._take_body(call, headers, receive)
+
+    async def _take_body(self, call: Call, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         if self._decoder is not None:
             call.body, content = await self._body(headers, receive, self._decoder)
             if self.endpoint.signed:

@@ -6,22 +6,17 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.enrollment.errors import BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS, UNREADABLE
+from keepwell.domains.enrollment.errors import BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS
 from keepwell.domains.enrollment.models import BatchView, CancelBatch, PauseBatch, ResumeBatch, RollBackBatch
 from keepwell.domains.enrollment.routes import examples
 from keepwell.domains.enrollment.routes.bodies import BatchList, BatchPart, Modes, Retry, RowList, RowPart
 from keepwell.domains.enrollment.service import EnrollmentService, Upload
+from keepwell.domains.uploads import MEDIA, UNREADABLE_UPLOAD
 from keepwell.kernel import Command, Refused
 from keepwell.kernel.http import Answer, Call, Endpoint
 
 _TAG = "Enrollment"
 MOST_BYTES = 2_000_000_000
-MEDIA = (
-    "text/csv",
-    "application/x-ndjson",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "application/fhir+json",
-)
 _ENDED = ("completed", "failed", "cancelled", "rolled-back")
 _PACE_SECONDS = 1.0
 
@@ -33,7 +28,7 @@ class _Batches:
 
     async def upload(self, call: Call) -> Answer:
         modes: Modes = call.query
-        upload = Upload(call.id, call.media, modes.dry_run, modes.atomic, call.idempotency_key)
+        upload = Upload(call.id, call.headers["content-type"], modes.dry_run, modes.atomic, call.idempotency_key)
         outcome = await self._service.upload(call.actor, call.origin, upload, call.stream)
         if outcome.refusal is not None:
             raise Refused(outcome.refusal, replayed=outcome.replayed)
@@ -112,8 +107,8 @@ def _uploads(batches: _Batches) -> tuple[Endpoint, ...]:
             _TAG,
             query=Modes,
             answers={202: BatchView},
-            problems=(UNREADABLE, TOO_MANY_BATCHES, TOO_MANY_ROWS),
-            uploads=MEDIA,
+            problems=(UNREADABLE_UPLOAD, TOO_MANY_BATCHES, TOO_MANY_ROWS),
+            uploads=tuple(MEDIA),
             body_limit=MOST_BYTES,
             compressed=True,
             example=examples.UPLOAD,

@@ -1,6 +1,5 @@
 """What a row means: the person it names, or why it can mean nobody; and what came of it, in stable words."""
 
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,6 +9,7 @@ import msgspec
 from keepwell.domains.enrollment.models import Batch, RowOutcome
 from keepwell.domains.participants import ANOTHER_BIRTH_DATE, CHANGED_SINCE, INVALID_PARTICIPANT, Details
 from keepwell.domains.programs import standing
+from keepwell.domains.uploads import NormalRow, RowFault
 from keepwell.kernel.envelope import Outcome
 from keepwell.kernel.problems import (
     IDEMPOTENCY_KEY_IN_USE,
@@ -41,20 +41,16 @@ class Person(NamedTuple):
     content: int
 
 
-def understood(row: int, values: Mapping[str, str], fault: str | None = None) -> Person | RowOutcome:
-    """Whom a row names; or its outcome, when it names nobody. `fault` is what was wrong with it as it was read."""
-    if fault is not None:
-        return RowOutcome(row, "dead", fault)
-    external_id = values.get("external_id", "").strip()
-    if not external_id:
-        return RowOutcome(row, "dead", "missing-external-id")
-    said: dict[str, Any] = {name: text for name in _FIELDS if (text := values.get(name, "").strip())}
-    more = {name: text for name, value in values.items() if name not in (*_FIELDS, "external_id") and (text := value.strip())}
-    if more:
-        said["attributes"] = more
+def understood(row: NormalRow | RowFault) -> Person | RowOutcome:
+    """Whom a row names; or its outcome, when it names nobody."""
+    if isinstance(row, RowFault):
+        return RowOutcome(row.number, "dead", row.faults[0].code)
+    said: dict[str, Any] = {name: value for name in _FIELDS if (value := getattr(row, name)) is not None}
+    if row.attributes:
+        said["attributes"] = row.attributes
     details = Details(**said)
     digest = blake2b(_encode(details), digest_size=7).digest()
-    return Person(row, external_id, details, int.from_bytes(digest, "big"))
+    return Person(row.number, row.external_id, details, int.from_bytes(digest, "big"))
 
 
 def admitted(batch: Batch, person: Person) -> RowOutcome | None:

@@ -23,13 +23,14 @@ from keepwell.domains.enrollment.models import (
 )
 from keepwell.domains.enrollment.rules.rows import GOOD, Person, admitted, repeated, settled, understood
 from keepwell.domains.enrollment.service import measures
-from keepwell.domains.enrollment.service.reading import Row
 from keepwell.domains.enrollment.service.settings import BATCH, PART
 from keepwell.domains.enrollment.service.trying import Trying
 from keepwell.domains.enrollment.service.undoing import undo
+from keepwell.domains.enrollment.service.uploading import Row
 from keepwell.domains.enrollment.service.work import Job, Stopped, Work
 from keepwell.domains.participants import EnrollParticipant, ParticipantService, participant_id
 from keepwell.domains.tenants import operator
+from keepwell.domains.uploads import Normaliser, RawRow
 from keepwell.kernel import Actor, Closing, Envelope, Origin, Outcome
 
 _rows = msgspec.msgpack.Decoder(list[Row])
@@ -115,6 +116,7 @@ class _PartRun:
         self._phase: Phase = phase
         self._seen = seen
         self._dry_run = job.batch.dry_run or phase == "rehearsal"
+        self._normaliser = Normaliser(job.batch.mapping, job.batch.received_at.date())
         uploader = job.batch.uploader
         self._actor = Actor(job.tenant, uploader.id, uploader.role, uploader.scopes)
         self._origin = Origin("enrollment", str(job.batch.id))
@@ -148,7 +150,10 @@ class _PartRun:
         for row, values, fault in rows:
             if row in settled_rows:
                 continue
-            found = understood(row, {**values, **corrected.get(row, {})}, None if row in corrected else fault)
+            if fault is None or row in corrected:
+                found = understood(self._normaliser.normal(RawRow(row, {**values, **corrected.get(row, {})})))
+            else:
+                found = RowOutcome(row, "dead", fault)
             if isinstance(found, Person):
                 refused = admitted(self._job.batch, found)
                 if refused is None:

@@ -1,9 +1,7 @@
 """What callers see of batches: how far they are, what came of each row, a report of all of it."""
 
 import asyncio
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -21,6 +19,7 @@ from keepwell.domains.enrollment.store import (
     counts,
     parts_holding,
 )
+from keepwell.domains.uploads import csv_lines
 from keepwell.kernel import (
     Actor,
     Comparison,
@@ -83,9 +82,9 @@ class Showing:
         return self._lines(actor, batch, origin)
 
     async def _lines(self, actor: Actor, batch: Batch, origin: Origin) -> AsyncIterator[bytes]:
-        yield _csv([("row", "outcome", "reason", "participant", "attempts")])
+        yield csv_lines([("row", "outcome", "reason", "participant", "attempts")])
         async for views in self._all(actor, batch, origin, "", 0):
-            yield _csv([(one.row, one.outcome, one.reason or "", one.participant or "", one.attempts) for one in views])
+            yield csv_lines([(one.row, one.outcome, one.reason or "", one.participant or "", one.attempts) for one in views])
 
     async def _all(self, actor: Actor, batch: Batch, origin: Origin, result: str, after: int) -> AsyncIterator[list[RowView]]:
         # What did not come through all together shows as other results than those recorded: every part is looked at then.
@@ -160,10 +159,3 @@ def _row_view(outcome: RowOutcome, undone: set[int], left: set[int], *, aborted:
     elif aborted and result in GOOD:
         result, reason = "refused", "aborted"
     return RowView(outcome.row, result, reason, outcome.participant, outcome.attempts)
-
-
-def _csv(lines: Sequence[tuple[object, ...]]) -> bytes:
-    """Lines of CSV. None of our own words begins like a formula."""
-    text = io.StringIO()
-    csv.writer(text).writerows(lines)
-    return text.getvalue().encode()

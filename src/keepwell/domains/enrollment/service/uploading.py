@@ -7,21 +7,24 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.enrollment.errors import TOO_MANY_BATCHES, TOO_MANY_ROWS, UNREADABLE
+from keepwell.domains.enrollment.errors import TOO_MANY_BATCHES, TOO_MANY_ROWS
 from keepwell.domains.enrollment.models import PART_ROWS, CreateBatch
-from keepwell.domains.enrollment.service.reading import Row, read
 from keepwell.domains.enrollment.service.settings import BATCH, RESOURCE, EnrollmentSettings
 from keepwell.domains.enrollment.store import open_batches
 from keepwell.domains.programs import Program, ProgramService
+from keepwell.domains.uploads import RawRow, RowFault, read
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Outcome, Permission, Refusal, Refused, Search
 from keepwell.kit.ids import new_id
+
+Row = tuple[int, dict[str, str], str | None]
+"""A row as it is stored: its number, what its columns say, and why it means nobody (None: it may)."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _CREATE = Permission(RESOURCE, "c")
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """What is uploaded, and how it is to be run."""
+    """What is uploaded, and how it is to be run. `media` is the content type as it was sent."""
 
     program: UUID
     media: str
@@ -67,9 +70,9 @@ class Uploading:
         digest = sha256()
         total = 0
         pending: list[Row] = []
-        async for rows in read(_digested(stream, digest), upload.media):
-            pending += rows
-            total += len(rows)
+        async for chunk in read(_digested(stream, digest), upload.media, mapping=program.mapping):
+            pending += map(_row, chunk.rows)
+            total += len(chunk.rows)
             if total > self._settings.rows:
                 raise Refused(Refusal(TOO_MANY_ROWS, f"One batch takes at most {self._settings.rows} rows."))
             while len(pending) >= PART_ROWS:
@@ -77,8 +80,6 @@ class Uploading:
                 del pending[:PART_ROWS]
         if pending:
             await self._store(actor.tenant, id_, total - len(pending), pending)
-        if not total:
-            raise Refused(Refusal(UNREADABLE, "There is no row."))
         modes = (upload.dry_run, upload.atomic)
         command = CreateBatch(id_, program.id, program.period, program.mapping, total, digest.hexdigest(), *modes)
         [outcome] = await self._kernel.execute([Envelope(command, actor, origin, idempotency_key=upload.idempotency_key)])
@@ -86,6 +87,12 @@ class Uploading:
 
     async def _store(self, tenant: UUID, id_: UUID, before: int, rows: list[Row]) -> None:
         await self._kernel.pieces.put(tenant, BATCH, id_, before // PART_ROWS, _pack(rows))
+
+
+def _row(read_: RawRow | RowFault) -> Row:
+    if isinstance(read_, RowFault):
+        return read_.number, {}, read_.faults[0].code
+    return read_.number, read_.values, None
 
 
 async def _digested(stream: AsyncIterator[bytes], digest: Any) -> AsyncIterator[bytes]:

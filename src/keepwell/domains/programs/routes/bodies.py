@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from keepwell.domains.programs.models import Mapping, ProgramView, Window
+from keepwell.domains.programs.models import ProgramView, Window
+from keepwell.domains.uploads import Mapping
 from keepwell.kernel.http import USUAL_PAGE, PageLimit
 
 _Text = Annotated[str, Meta(max_length=500)]

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from keepwell.domains.programs.models import Changes, Mapping, ProgramView
+from keepwell.domains.programs.models import Changes, ProgramView
 from keepwell.domains.programs.routes.bodies import NewProgram, ProgramList
+from keepwell.domains.uploads import Mapping
 from keepwell.kernel.http import Example
 
 _NEW = NewProgram("Spring cohort", "Asia/Tokyo", "2026-03-01", "2036-05-31")
