@@ -1,4 +1,4 @@
-"""What the document shows of this room's routes: three people, one of whom was known already."""
+"""What the document shows of this room's routes: three people, one of whose birth dates cannot be read."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,7 +7,9 @@ from keepwell.domains.enrollment.models import BatchView, Correction, Counts, Ro
 from keepwell.domains.enrollment.routes.bodies import BatchList, Retry, RowList
 from keepwell.kernel.http import Example
 
-_UPLOAD = "external_id,given_name,family_name,birth_date\nE-1,Ann,Doe,1970-05-17\nE-2,Bob,Roe,1981-11-02\nE-3,Cal,Poe,1990\n"
+_UPLOAD = (
+    "external_id,given_name,family_name,birth_date\nE-1,Ann,Doe,1970-05-17\nE-2,Bob,Roe,1981-11-02\nE-3,Cal,Poe,31.01.1990\n"
+)
 _AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 _SEEN = BatchView(
     id=UUID("01994fb3-1c52-7e44-9a0d-5b8e2f6c7d18"),
@@ -15,7 +17,7 @@ _SEEN = BatchView(
     status="completed",
     dry_run=False,
     atomic=False,
-    rows=Counts(3, enrolled=2, unchanged=1),
+    rows=Counts(3, enrolled=2, dead=1),
     received_at=_AT,
     started_at=_AT,
     finished_at=_AT,
