@@ -244,6 +244,9 @@ NOT_ASKED: dict[str, str] = {
     "users.set-password": "operators' command: `keepwell users password`",
     "sessions.continue": "run by the door itself when a session in a cookie is used",
     "flags.step-rollout": "run by the worker",
+    "programs.recompute": "run by the worker",
+    **{f"enrollment.{name}": "run by the worker" for name in ("start", "finish", "record", "record-undone")},
+    **{f"participants.{name}": "run by the worker, as who uploaded may" for name in ("enroll", "withdraw")},
     **{
         f"fhir.{what}-{kind}-condition": "part of a conditional create, with the permission to create that"
         for what in ("open", "claim")
