@@ -38,6 +38,8 @@ DEFINERS = {
     "directory_rollouts": "names the flags with a roll-out under way in all clinics, for the worker that moves them",
     "directory_lapsed_emergencies": "names emergency access of all clinics that is over, for the worker that writes down its end",
     "directory_clinics_with_keys": "names the clinics with keys that can be used, for the worker that looks at how they are",
+    "directory_batches": "names the batches that somebody has to work on in all clinics, for the worker that runs them",
+    "directory_programs": "names the programs whose instants come from another zone database, for the worker that follows it",
     "directory_other_clinics": "says whether any other clinic exists, for the demo's refusal to run beside one",
     "directory_any_clinic": "names the clinic of a short name, closed or not, for operators who destroy its keys",
     "directory_destroyed_keys": "names the clinics whose keys were destroyed, for every process, which must not open them",
@@ -64,6 +66,9 @@ POLICIES = {
     ("flag", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("api_key", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("emergency_access", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    ("batch_part", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    ("batch", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    ("program", "directory", "keepwell_directory", "SELECT"): "the directory functions",
 }
 """Policies besides the one of a tenant's own rows, and why."""
 

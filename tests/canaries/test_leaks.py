@@ -11,7 +11,7 @@ import pytest
 import valkey
 
 from keepwell.platform.embedded import client_program
-from tests.support import canary_factors, canary_fhir, canary_keys, canary_legacy, canary_login
+from tests.support import canary_enrollment, canary_factors, canary_fhir, canary_keys, canary_legacy, canary_login
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
 from tests.support.chaos import recovered
@@ -163,6 +163,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, signer: Sig
         planter.large()
         planter.room()
         canary_factors.plant(planter)
+        canary_enrollment.plant(planter)
         canary_fhir.plant(planter)
         canary_legacy.plant(planter)
         canary_keys.plant(planter, signer)

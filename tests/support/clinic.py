@@ -8,14 +8,18 @@ from typing import Any
 import asyncpg
 import httpx
 
-from keepwell.domains import fhir, participants, questionnaires, responses
+from keepwell.domains import enrollment, fhir, participants, programs, questionnaires, responses
 from keepwell.domains.audit import AuditService
+from keepwell.domains.enrollment import EnrollmentService, EnrollmentSettings
+from keepwell.domains.enrollment import routes as enrollment_routes
 from keepwell.domains.fhir import FhirService
 from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.graphql import GraphQLService
 from keepwell.domains.graphql import routes as graphql_routes
 from keepwell.domains.participants import ParticipantService
 from keepwell.domains.participants import routes as participant_routes
+from keepwell.domains.programs import ProgramService
+from keepwell.domains.programs import routes as program_routes
 from keepwell.domains.questionnaires import QuestionnaireService
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import ResponseService
@@ -32,7 +36,14 @@ from tests.support.forms import form
 from tests.support.http_server import serving
 
 _asyncpg: Any = asyncpg  # partly typed
-CLINICIAN = ("user/Patient.crus", "user/Questionnaire.crus", "user/QuestionnaireResponse.crus")
+CLINICIAN = (
+    "user/Batch.crus",
+    "user/Patient.crus",
+    "user/Program.crus",
+    "user/Questionnaire.crus",
+    "user/QuestionnaireResponse.crus",
+)
+_ROOMS = (questionnaires, responses, participants, fhir, programs, enrollment)
 PATIENT = ("user/Questionnaire.rs", "patient/QuestionnaireResponse.crus")
 
 
@@ -44,6 +55,7 @@ class Clinic:
     clock: ManualClock
     http: httpx.AsyncClient
     everything: str
+    enrollment: EnrollmentService
     tenant: Any = field(default_factory=new_id)
     actors: dict[str, Actor] = field(default_factory=dict[str, Actor])
     merges: bool = False
@@ -111,20 +123,24 @@ async def opened(urls: DatabaseUrls, clock: ManualClock, *, introspection: bool 
     await database.open()
     kernel = Kernel(
         database,
-        Catalog((*questionnaires.AGGREGATES, *responses.AGGREGATES, *participants.AGGREGATES, *fhir.AGGREGATES)),
+        Catalog(tuple(aggregate for room in _ROOMS for aggregate in room.AGGREGATES)),
         KeyRing(MASTER_KEY, clock),
         clock,
         Limits(),
     )
     forms, people = QuestionnaireService(kernel), ParticipantService(kernel)
+    studies = ProgramService(kernel)
+    batches = EnrollmentService(kernel, studies, people, EnrollmentSettings(pauses=(0.01, 0.05)))
     async with httpx.AsyncClient(timeout=20) as http:
-        clinic = Clinic(kernel, clock, http, urls.superuser)
+        clinic = Clinic(kernel, clock, http, urls.superuser, batches)
         answers = ResponseService(kernel, forms, clinic.merges_by_default)
         records = (*questionnaire_routes.endpoints(forms), *response_routes.endpoints(answers))
         old = GraphQLService(kernel, clinic.legacy_graphql)
         clinic.endpoints = (
             *records,
             *participant_routes.endpoints(people),
+            *program_routes.endpoints(studies),
+            *enrollment_routes.endpoints(batches),
             *fhir_routes.endpoints(FhirService(kernel, forms, answers, people, AuditService(kernel))),
             *graphql_routes.endpoints(old, records, lambda _: None, introspection=introspection),
         )

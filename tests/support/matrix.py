@@ -282,6 +282,9 @@ NOT_ASKED: dict[str, str] = {
     "factors.add-passkey": "takes what a passkey signed: tests/domains/factors",
     "federated-identity.link": "part of the first login by a provider: tests/domains/factors",
     "flags.step-rollout": "run by the worker",
+    "programs.recompute": "run by the worker",
+    **{f"enrollment.{name}": "run by the worker" for name in ("start", "finish", "record", "record-undone")},
+    **{f"participants.{name}": "run by the worker, as who uploaded may" for name in ("enroll", "withdraw")},
     **{
         f"fhir.{what}-{kind}-condition": "part of a conditional create, with the permission to create that"
         for what in ("open", "claim")

@@ -1,7 +1,7 @@
 """The command path: one way in for every change and every read, with permission, tenancy, audit and proof built in."""
 
 from keepwell.kernel.aggregate import Aggregate, Catalog, CommandType, Decision, Lookup, Merge
-from keepwell.kernel.envelope import Actor, Command, Context, Envelope, Origin, Outcome, Reference, Snapshot
+from keepwell.kernel.envelope import Actor, Closing, Command, Context, Envelope, Origin, Outcome, Reference, Snapshot
 from keepwell.kernel.finding import Comparison, Condition, Finder, Found, Operator, Selection
 from keepwell.kernel.journal import Entry, fold
 from keepwell.kernel.permissions import Permission
@@ -12,6 +12,7 @@ __all__ = [
     "Actor",
     "Aggregate",
     "Catalog",
+    "Closing",
     "Command",
     "CommandType",
     "Comparison",

@@ -1,6 +1,6 @@
 """What travels the command path: who asks, through which door, for what; and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -81,7 +81,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What came of an envelope: a refusal, or the aggregate's id, version and view.
 
     `body` is the JSON of the room's view of the aggregate at `version`; a replayed outcome carries the first one's bytes.
-    `told` are further members that doors add to `body`: what came of a merge.
+    `told` are further members that doors add to `body`: what came of a merge. `happened` names the events that came of it here
+    and now; of a replay nothing did.
     """
 
     kind: str
@@ -91,11 +92,24 @@ class Outcome(msgspec.Struct, frozen=True):
     refusal: Refusal | None = None
     replayed: bool = False
     told: Mapping[str, Any] = {}
+    happened: tuple[str, ...] = ()
 
     @property
     def shown(self) -> bytes:
         """What the caller sees: the view, and the further members."""
         return self.body[:-1] + b"," + msgspec.json.encode(self.told)[1:] if self.told else self.body
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """A last command that writes down what came of the others, in the same transaction, even where these are only tried out.
+
+    `kind` and `id` name its aggregate; `make` may be called again, for a part of the others, when they could not be stored
+    together.
+    """
+
+    kind: str
+    id: UUID
+    make: Callable[[Sequence[tuple[Envelope, Outcome]]], Envelope]
 
 
 class Reference(msgspec.Struct, frozen=True):

@@ -15,16 +15,16 @@ import structlog
 from msgspec import structs
 
 from keepwell.kernel import lookups, metrics, store
-from keepwell.kernel.admission import Admitted
+from keepwell.kernel.admission import Admitted, admit
 from keepwell.kernel.aggregate import Aggregate, Catalog
 from keepwell.kernel.announce import Change
 from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.codec import Codec
-from keepwell.kernel.envelope import Outcome
+from keepwell.kernel.envelope import Closing, Outcome
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
 from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
-from keepwell.kernel.plan import Environment, NeedMoreError, Past, Plan, Target
+from keepwell.kernel.plan import Environment, LookupRow, NeedMoreError, Past, Plan, Target
 from keepwell.kernel.preconditions import mergeable
 from keepwell.kernel.problems import (
     CONFLICT,
@@ -68,7 +68,7 @@ _LOST = (
 class Parcel(Gatherable):
     """Commands of one tenant that travel together, and access records to write with them."""
 
-    __slots__ = ("admitted", "atomic", "dry_run", "judged", "records", "rehearsal")
+    __slots__ = ("admitted", "atomic", "closing", "dry_run", "judged", "records", "rehearsal")
 
     def __init__(
         self,
@@ -79,8 +79,10 @@ class Parcel(Gatherable):
         dry_run: bool = False,
         records: Sequence[StoredAccess] = (),
         rehearsal: Rehearsal | None = None,
+        closing: Closing | None = None,
     ) -> None:
         super().__init__(tenant, max(1, len(admitted)))
+        self.closing = closing
         self.rehearsal = rehearsal
         self.admitted = admitted
         self.atomic = atomic
@@ -228,7 +230,8 @@ class Executor:
             await self._attempt(others, attempt=attempt)
 
     async def _one_by_one(self, parcel: Parcel) -> None:
-        alone = [Parcel(parcel.tenant, [each], dry_run=parcel.dry_run, rehearsal=parcel.rehearsal) for each in parcel.admitted]
+        same: dict[str, Any] = {"dry_run": parcel.dry_run, "rehearsal": parcel.rehearsal, "closing": parcel.closing}
+        alone = [Parcel(parcel.tenant, [each], **same) for each in parcel.admitted]
         for each in alone:
             await self._attempt([each], attempt=0)
         parcel.resolve([each.future.result()[0] for each in alone])
@@ -313,7 +316,7 @@ class Executor:
         while True:
             plan = Plan(self._environment, keys, loaded, known, held, pasts, underived, moment)
             try:
-                answers = [(each, await _outcomes(plan, each)) for each in parcels]
+                answers = [(each, await _outcomes(plan, each, self._environment.catalog)) for each in parcels]
                 plan.complete()
             except NeedMoreError as need:
                 for targets, locked in ((need.held, True), (need.targets - need.held, False)):
@@ -349,9 +352,14 @@ class Executor:
     ) -> tuple[list[StateRow], int]:
         """The stored aggregates, and the id of the transaction that stored them."""
         looked_up = plan.lookup_rows()
-        if looked_up and not in_transaction:
-            async with connection.transaction():
-                return await self._store(connection, plan, parcels, in_transaction=True)
+        if not looked_up or in_transaction:
+            return await self._save(connection, plan, parcels, looked_up)
+        async with connection.transaction():
+            return await self._save(connection, plan, parcels, looked_up)
+
+    async def _save(
+        self, connection: Any, plan: Plan, parcels: Sequence[Parcel], looked_up: Sequence[LookupRow]
+    ) -> tuple[list[StateRow], int]:
         states = plan.state_rows()
         records = [*plan.records, *(record for parcel in parcels for record in parcel.records)]
         writer = 0
@@ -365,6 +373,8 @@ class Executor:
 def _wanted(parcels: Sequence[Parcel], catalog: Catalog) -> dict[UUID, Wanted]:
     wanted: dict[UUID, Wanted] = {}
     for parcel in parcels:
+        if parcel.closing is not None:
+            wanted.setdefault(parcel.tenant, Wanted(set(), set(), set())).aggregates.add((parcel.closing.kind, parcel.closing.id))
         for each in parcel.admitted:
             if each.refusal is not None and not each.key:
                 continue
@@ -389,7 +399,7 @@ def _together(targets: set[Target]) -> dict[UUID, Wanted]:
     return wanted
 
 
-async def _outcomes(plan: Plan, parcel: Parcel) -> list[Outcome]:
+async def _outcomes(plan: Plan, parcel: Parcel, catalog: Catalog) -> list[Outcome]:
     """The outcomes of one parcel. Between the parts of a long one the rest of the process has its turn.
 
     Raises:
@@ -406,7 +416,22 @@ async def _outcomes(plan: Plan, parcel: Parcel) -> list[Outcome]:
                 raise Refused(Refusal(TOO_MUCH_AT_ONCE))
             await asyncio.sleep(0)
         outcomes += plan.decide(commands[start : start + _AT_ONCE], dry_run=dry_run)
-    return plan.end(mark, commands, outcomes, atomic=atomic, dry_run=dry_run)
+    outcomes = plan.end(mark, commands, outcomes, atomic=atomic, dry_run=dry_run)
+    if parcel.closing is not None and not plan.lacks:
+        _close(plan, catalog, parcel.closing, commands, outcomes)
+    return outcomes
+
+
+def _close(plan: Plan, catalog: Catalog, closing: Closing, commands: Sequence[Admitted], outcomes: Sequence[Outcome]) -> None:
+    """Decides the last command of a parcel whose others are decided.
+
+    Raises:
+        Refused: it is not carried out, so nothing of the parcel may be.
+    """
+    pairs = [(each.envelope, outcome) for each, outcome in zip(commands, outcomes, strict=True)]
+    [outcome] = plan.decide([admit(catalog, closing.make(pairs))], dry_run=False)
+    if outcome.refusal is not None and not plan.lacks:
+        raise Refused(outcome.refusal)
 
 
 def _first_events(parcels: Sequence[Parcel], loaded: Loaded) -> dict[Target, int]:

@@ -153,6 +153,11 @@ class Plan:
             return outcomes
         return [outcome if outcome.refusal else self._aborted(each) for each, outcome in zip(parcel, outcomes, strict=True)]
 
+    @property
+    def lacks(self) -> bool:
+        """Whether a decision did not have what it needed, so that all of this is to be planned again."""
+        return bool(self._needs)
+
     def complete(self) -> None:
         """Makes sure that every decision had what it needed.
 
@@ -346,7 +351,8 @@ class Plan:
             self._views[target] = (after.head, body)
             self.entries.extend(entries)
             self._fresh.setdefault(target, []).extend(events)
-        return Outcome(aggregate.kind, after.id, after.version, body, told=told)
+        happened = tuple(journal.event_name(event) for event in events)
+        return Outcome(aggregate.kind, after.id, after.version, body, told=told, happened=happened)
 
     def _merged(self, admitted: Admitted, snapshot: Snapshot | None, context: Context) -> Merge | Refusal | None:
         """What comes of a change that was made from an older version; None when it cannot be merged."""

@@ -18,7 +18,7 @@ from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.derived import DerivedCache
-from keepwell.kernel.envelope import Actor, Envelope, Origin, Outcome, Snapshot
+from keepwell.kernel.envelope import Actor, Closing, Envelope, Origin, Outcome, Snapshot
 from keepwell.kernel.execute import Executor, Parcel
 from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
@@ -28,6 +28,7 @@ from keepwell.kernel.key_watch import KeyWatch
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
 from keepwell.kernel.permissions import Grant, Permission, grant
+from keepwell.kernel.pieces import Pieces
 from keepwell.kernel.plan import Environment
 from keepwell.kernel.position import KEY as POSITION_KEY
 from keepwell.kernel.position import Positions
@@ -93,6 +94,7 @@ class Kernel:
         self.tally = Tally(database, clock)
         self.key_watch = KeyWatch(database, ring)
         self._witness: Witness = _nobody
+        self.pieces = Pieces(database, clock, self._opened)
         self._limits = limits
         self._derived = DerivedCache()
         self._preparing = asyncio.Semaphore(2)
@@ -128,12 +130,14 @@ class Kernel:
         dry_run: bool = False,
         atomic: bool = False,
         rehearsal: Rehearsal | None = None,
+        closing: Closing | None = None,
     ) -> list[Outcome]:
         """One outcome for each envelope, in order. A refused command changes nothing; with `atomic`, nor do the others.
 
         A list longer than a batch is run in batches, each committed before the next unless `atomic`. With `dry_run`
         everything is decided as it would be and nothing but the record of the attempt is stored; who makes one dry run in
-        several calls hands the same `rehearsal` to each.
+        several calls hands the same `rehearsal` to each. With `closing` all go in one transaction, and so does the command that
+        it makes of their outcomes, which has no outcome here.
         """
         admitted = [admit(self.catalog, envelope) for envelope in envelopes]
         if any(each.command_type.prepare is not None for each in admitted):
@@ -141,8 +145,10 @@ class Kernel:
         if dry_run and rehearsal is None:
             rehearsal = Rehearsal()
         outcomes: list[Outcome] = []
-        for tenant, chunk in _chunks(admitted, len(admitted) if atomic else self._limits.batch):
-            parcel = Parcel(tenant, chunk, atomic=atomic, dry_run=dry_run, rehearsal=rehearsal if dry_run else None)
+        together = atomic or closing is not None
+        for tenant, chunk in _chunks(admitted, len(admitted) if together else self._limits.batch):
+            rehearsed = rehearsal if dry_run else None
+            parcel = Parcel(tenant, chunk, atomic=atomic, dry_run=dry_run, rehearsal=rehearsed, closing=closing)
             try:
                 outcomes.extend(await self._settle(parcel))
             except OverloadedError:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from keepwell.domains.crypto import CryptoService
 from keepwell.domains.crypto import cli as crypto_cli
+from keepwell.domains.enrollment import cli as enrollment_cli
 from keepwell.domains.flags import FlagService
 from keepwell.domains.flags import cli as flags_cli
 from keepwell.domains.identity import IdentityService
@@ -248,11 +249,19 @@ async def _identity() -> AsyncGenerator[IdentityService]:
         yield parts.rooms.identity
 
 
+@contextlib.asynccontextmanager
+async def _enrolling() -> AsyncGenerator[enrollment_cli.Services]:
+    async with _parts() as parts:
+        rooms = parts.rooms
+        yield enrollment_cli.Services(rooms.enrollment, rooms.programs, rooms.tenants)
+
+
 root.add_typer(tenants_cli.commands(_tenants), name="tenants")
 root.add_typer(identity_cli.commands(_identity), name="users")
 root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
 root.add_typer(keys_cli.commands(_keys), name="keys")
+root.add_typer(enrollment_cli.commands(_enrolling), name="enroll")
 
 
 def _console() -> Console:

@@ -12,8 +12,10 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.domains.access import jobs as access_jobs
+from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.domains.flags import jobs as flag_jobs
 from keepwell.domains.keys import jobs as key_jobs
+from keepwell.domains.programs import jobs as program_jobs
 from keepwell.kernel import tally
 from keepwell.kernel.proof import checkpoints
 from keepwell.main.parts import Parts
@@ -71,6 +73,8 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("steer-rollouts", flag_jobs.EVERY_SECONDS, partial(flag_jobs.steer_rollouts, parts.rooms.flags)),
         Work("watch-keys", key_jobs.EVERY_SECONDS, partial(key_jobs.watch_uses, parts.rooms.keys)),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
+        Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),
+        Work("run-batches", enrollment_jobs.EVERY_SECONDS, partial(enrollment_jobs.run_batches, parts.rooms.enrollment)),
     )
 
 

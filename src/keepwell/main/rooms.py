@@ -8,6 +8,7 @@ from keepwell.domains import (
     access,
     audit,
     crypto,
+    enrollment,
     factors,
     fhir,
     flags,
@@ -17,6 +18,7 @@ from keepwell.domains import (
     keys,
     live,
     participants,
+    programs,
     questionnaires,
     responses,
     tenants,
@@ -26,6 +28,8 @@ from keepwell.domains.access import errors as access_errors
 from keepwell.domains.access import routes as access_routes
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.crypto import errors as crypto_errors
+from keepwell.domains.enrollment import errors as enrollment_errors
+from keepwell.domains.enrollment import routes as enrollment_routes
 from keepwell.domains.factors import errors as factor_errors
 from keepwell.domains.factors import routes as factor_routes
 from keepwell.domains.fhir import errors as fhir_errors
@@ -44,11 +48,14 @@ from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
 from keepwell.domains.participants import errors as participant_errors
 from keepwell.domains.participants import routes as participant_routes
+from keepwell.domains.programs import errors as program_errors
+from keepwell.domains.programs import routes as program_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.tenants import errors as tenant_errors
+from keepwell.domains.uploads import errors as upload_errors
 from keepwell.domains.vendors import errors as vendor_errors
 from keepwell.domains.vendors import routes as vendor_routes
 from keepwell.kernel import Kernel, seen
@@ -72,6 +79,9 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *questionnaire_errors.PROBLEMS,
     *response_errors.PROBLEMS,
     *participant_errors.PROBLEMS,
+    *upload_errors.PROBLEMS,
+    *program_errors.PROBLEMS,
+    *enrollment_errors.PROBLEMS,
     *live_errors.PROBLEMS,
     *fhir_errors.PROBLEMS,
     *flag_errors.PROBLEMS,
@@ -95,6 +105,8 @@ TAGS: Mapping[str, str] = {
     "Questionnaires": "FHIR R4 forms. A draft may change; published, it never does, and takes answers.",
     "Responses": "Answers to one form. Every version is kept; what was submitted can be amended, not edited.",
     "Participants": "The people a clinic knows. They are registered as FHIR Patients.",
+    "Programs": "What people are enrolled in, from when to when, by the clinic's clocks or by each person's own.",
+    "Enrollment": "Files of people become participants, row by row or all or none: see the project's docs/enrollment.md.",
     "FHIR R4": "The same forms, responses, participants and audit as FHIR resources: see the project's docs/fhir.md.",
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
     "Keys": "Keys by which programs come in. Each is shown once; a leaked one is revoked in one step: see docs/keys.md.",
@@ -124,6 +136,8 @@ def catalog() -> Catalog:
         keys,
         access,
         vendors,
+        programs,
+        enrollment,
     )
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
@@ -143,6 +157,8 @@ class Rooms:
         self.responses = responses.ResponseService(kernel, self.questionnaires, merges_by_default)
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
+        self.programs = programs.ProgramService(kernel)
+        self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants)
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
@@ -175,6 +191,8 @@ class Rooms:
             *records,
             *live_routes.endpoints(self.live, self.presented),
             *participant_routes.endpoints(self.participants),
+            *program_routes.endpoints(self.programs),
+            *enrollment_routes.endpoints(self.enrollment),
             *audit_routes.endpoints(self.audit),
             *fhir_routes.endpoints(self.fhir),
             *flag_routes.endpoints(self.flags),
@@ -198,6 +216,7 @@ class Rooms:
         self.live.drain()
 
     async def close(self) -> None:
+        await self.enrollment.close()
         await self.live.close()
         await self.factors.close()
         self.identity.close()

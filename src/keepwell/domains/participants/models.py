@@ -28,8 +28,23 @@ class Details(msgspec.Struct, frozen=True):
     elements: dict[str, Any] | UnsetType = UNSET
 
 
+class Enrollment(msgspec.Struct, frozen=True, array_like=True):
+    """The row of a batch that spoke last of a person, as long as nobody else has spoken since.
+
+    `said` is what it said. `before` is what it replaced, to be put back; None: before it there was nobody.
+    """
+
+    batch: UUID
+    row: int
+    said: Details
+    before: Details | None = None
+
+
 class Participant(msgspec.Struct, frozen=True):
-    """A person. `external_id` is what the person is called elsewhere, unique in the program; None where nobody said."""
+    """A person. `external_id` is what the person is called elsewhere, unique in the program; None where nobody said.
+
+    `withdrawn`: an enrollment that was rolled back made this record. `merged_into` is the record that speaks for this one.
+    """
 
     id: UUID
     external_id: str | None = None
@@ -42,6 +57,9 @@ class Participant(msgspec.Struct, frozen=True):
     time_zone: str | None = None
     attributes: dict[str, str] = {}
     elements: dict[str, Any] = {}
+    enrollment: Enrollment | None = None
+    withdrawn: bool = False
+    merged_into: UUID | None = None
 
 
 class RegisterParticipant(Command, frozen=True):
@@ -56,6 +74,36 @@ class ChangeParticipant(Command, frozen=True):
     """Changes what is said of a person; what is not set stays."""
 
     details: Details
+
+
+class EnrollParticipant(Command, frozen=True):
+    """Makes what a row of a batch says true of the person it names, who may be known already."""
+
+    external_id: str
+    program: UUID
+    batch: UUID
+    row: int
+    details: Details
+
+
+class WithdrawEnrollment(Command, frozen=True):
+    """Takes back what a row of a batch made true, unless somebody has spoken since."""
+
+    batch: UUID
+    row: int
+
+
+class MergeParticipant(Command, frozen=True):
+    """Says that a record is of the same person as another one, which speaks for both from now on."""
+
+    into: UUID
+    reason: str = ""
+
+
+class UnmergeParticipant(Command, frozen=True):
+    """Takes a merge back."""
+
+    reason: str = ""
 
 
 class ParticipantRegistered(msgspec.Struct, frozen=True, tag="registered", omit_defaults=True):
@@ -73,11 +121,63 @@ class ParticipantChanged(msgspec.Struct, frozen=True, tag="changed"):
     details: Details
 
 
-ParticipantEvent = ParticipantRegistered | ParticipantChanged
+class ParticipantEnrolled(msgspec.Struct, frozen=True, tag="enrolled", omit_defaults=True):
+    """A row of a batch began a person's record, or began it anew after it was withdrawn."""
+
+    id: UUID
+    external_id: str
+    program: UUID
+    batch: UUID
+    row: int
+    details: Details
+
+
+class EnrollmentUpdated(msgspec.Struct, frozen=True, tag="enrollment-updated", omit_defaults=True):
+    """A row of a batch changed what was said of a person. `said` is all that it said, `before` what the changed fields held."""
+
+    batch: UUID
+    row: int
+    details: Details
+    said: Details
+    before: Details
+
+
+class EnrollmentWithdrawn(msgspec.Struct, frozen=True, tag="enrollment-withdrawn", omit_defaults=True):
+    """What a row of a batch had made true was taken back: `restored` is true again; None: there is nobody again."""
+
+    batch: UUID
+    row: int
+    restored: Details | None = None
+
+
+class ParticipantMerged(msgspec.Struct, frozen=True, tag="merged"):
+    """Another record speaks for this one."""
+
+    into: UUID
+    reason: str = ""
+
+
+class ParticipantUnmerged(msgspec.Struct, frozen=True, tag="unmerged"):
+    """The record speaks for itself again."""
+
+    reason: str = ""
+
+
+ParticipantEvent = (
+    ParticipantRegistered
+    | ParticipantChanged
+    | ParticipantEnrolled
+    | EnrollmentUpdated
+    | EnrollmentWithdrawn
+    | ParticipantMerged
+    | ParticipantUnmerged
+)
 
 
 class ParticipantView(msgspec.Struct, frozen=True):
-    """A person as callers see them. `elements` only where something was said that only FHIR has a place for."""
+    """A person as callers see them. `elements` only where something was said that only FHIR has a place for; `withdrawn` and
+    `merged_into` only where it is so.
+    """
 
     id: UUID
     external_id: str | None
@@ -93,3 +193,5 @@ class ParticipantView(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     elements: dict[str, Any] | UnsetType = UNSET
+    withdrawn: bool | UnsetType = UNSET
+    merged_into: UUID | UnsetType = UNSET

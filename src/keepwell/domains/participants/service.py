@@ -1,16 +1,31 @@
 """Reads of participants, and the ids that new ones get."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.participants.models import ParticipantEvent, ParticipantView
+from keepwell.domains.participants.models import Details, ParticipantEvent, ParticipantView
 from keepwell.domains.participants.rules import changes, participant_id, view
-from keepwell.domains.participants.store import FINDER, external_token
-from keepwell.kernel import Actor, Comparison, Entry, Found, Kernel, Origin, Permission, Read, Search, Selection, Snapshot, View
+from keepwell.domains.participants.store import FINDER, enrolled_token, external_token, spoken
+from keepwell.kernel import (
+    Actor,
+    Comparison,
+    Condition,
+    Entry,
+    Found,
+    Kernel,
+    Origin,
+    Permission,
+    Read,
+    Search,
+    Selection,
+    Snapshot,
+    View,
+)
 from keepwell.kernel.journal import event_name
 from keepwell.kit.ids import keyed_id, new_id
 
@@ -62,6 +77,16 @@ class ParticipantService:
         """All that happened to a record, oldest first. Raises as `get` does."""
         return await self._kernel.history(Read(KIND, id, actor, origin, _READ, "history"))
 
+    async def unchanged(self, actor: Actor, origin: Origin, said: Mapping[UUID, Details]) -> set[UUID]:
+        """Those participants of whom a batch said just this before, and nobody anything since. One search, recorded as that.
+
+        Raises as `get` does.
+        """
+        blind = await self._kernel.blinding(actor.tenant)
+        search = Search(KIND, actor, origin, _SEARCH, "compare")
+        found = await self._kernel.search(search, lambda connection: spoken(connection, list(said)))
+        return {id_ for id_, index in found.items() if index is not None and index == blind(enrolled_token(said[id_]))}
+
     async def page(
         self, actor: Actor, origin: Origin, external_id: str | None, after: UUID | None, limit: int
     ) -> list[ParticipantView]:
@@ -70,7 +95,9 @@ class ParticipantService:
         Each one listed is recorded as read. Raises as `get` does.
         """
         blind = await self._kernel.blinding(actor.tenant)
-        called = () if external_id is None else (((Comparison("external", "=", blind(external_token(external_id))),),),)
+        called: tuple[Condition, ...] = (((Comparison("active", "=", value=True),),),)
+        if external_id is not None:
+            called = (((Comparison("external", "=", blind(external_token(external_id))),),),)
         place = None if after is None else Found(after)
         wanted = Selection(called, descending=False, after=place, limit=limit)
         found = await self._kernel.find(Search(KIND, actor, origin, _SEARCH, spread=True), FINDER, wanted)

@@ -1,15 +1,25 @@
 """Where participants are found: by external id, and by tokens of their identifiers and names. All of it keyed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 from unicodedata import normalize
 from uuid import UUID
 
-from keepwell.domains.participants.models import Participant
+import msgspec
+
+from keepwell.domains.participants.models import Details, Participant
 from keepwell.kernel import Finder
 from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Snapshot
 from keepwell.kit.fhir.tokens import identifier_token
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_SPOKEN = "SELECT id, enrolled_index FROM participant WHERE tenant_id = current_tenant() AND id = ANY($1)"
+
+
+async def spoken(connection: Any, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
+    """Of each of these participants that is there, the index of what a batch said of it last, if nobody spoke since."""
+    return {row["id"]: row["enrolled_index"] for row in await connection.fetch(_SPOKEN, ids)}
 
 
 def external_system(program: UUID | None) -> str:
@@ -20,6 +30,11 @@ def external_system(program: UUID | None) -> str:
 def external_token(external_id: str) -> str:
     """What the index of an external id is made of."""
     return f"external:{external_id}"
+
+
+def enrolled_token(said: Details) -> str:
+    """What the index of what a row of a batch said is made of: equal for equal rows."""
+    return f"enrolled:{_encode(said).decode()}"
 
 
 def name_token(part: str, text: str, *, exact: bool) -> str:
@@ -62,12 +77,20 @@ def _dictionaries(value: Any) -> list[dict[str, Any]]:
 def _row(snapshot: Snapshot, blind: Callable[[str], bytes]) -> tuple[Any, ...]:
     state: Participant = snapshot.state
     external = None if state.external_id is None else blind(external_token(state.external_id))
-    return (state.program, external, b"".join(sorted({blind(token) for token in _tokens(state)})))
+    spoken = None if state.enrollment is None else blind(enrolled_token(state.enrollment.said))
+    tokens = b"" if state.withdrawn else b"".join(sorted({blind(token) for token in _tokens(state)}))
+    return (state.program, None if state.withdrawn else external, tokens, spoken, not state.withdrawn)
 
 
 LOOKUP = Lookup(
     table="participant",
-    columns={"program": "uuid", "external_index": "bytea", "tokens": "bytea"},
+    columns={
+        "program": "uuid",
+        "external_index": "bytea",
+        "tokens": "bytea",
+        "enrolled_index": "bytea",
+        "active": "boolean",
+    },
     row=_row,
 )
 FINDER = Finder(
@@ -76,6 +99,7 @@ FINDER = Finder(
     columns={
         "program": "t.program",
         "external": "t.external_index",
+        "active": "t.active",
         "token": "EXISTS (SELECT FROM participant_token k WHERE k.tenant_id = t.tenant_id AND k.id = t.id AND k.token = {})",
     },
 )

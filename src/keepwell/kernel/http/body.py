@@ -1,7 +1,7 @@
 """Reading a JSON body: bounded in bytes, in time and in depth, before anything is made of it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -60,6 +60,45 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int
         if not message.get("more_body", False):
             return bytes(body)
         message = await receive()
+
+
+async def stream_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> AsyncGenerator[bytes]:
+    """A body as it comes in, at most `limit` bytes of it; the caller is not read faster than this is taken from.
+
+    Raises:
+        Refused: `body-too-large` as soon as the announced or received length passes the limit.
+        ClientGoneError: the connection closed in the middle.
+    """
+    announced = headers.get(b"content-length")
+    if announced is not None and (not announced.isdigit() or len(announced) > 18 or int(announced) > limit):
+        raise _too_large(limit)
+    taken = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = cast("bytes", message.get("body", b""))
+        taken += len(chunk)
+        if taken > limit:
+            raise _too_large(limit)
+        more = message.get("more_body", False)
+        if chunk:
+            yield chunk
+
+
+def check_upload_type(headers: Mapping[bytes, bytes], accepted: Sequence[str]) -> str:
+    """The content type of an upload, without its parameters.
+
+    Raises:
+        Refused: `unsupported-media-type` unless it is one of those accepted.
+    """
+    media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if media not in accepted:
+        raise Refused(Refusal(UNSUPPORTED_MEDIA_TYPE, f"Content-Type has to be one of {', '.join(accepted)}."))
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise Refused(Refusal(UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is not supported on requests."))
+    return media
 
 
 def _too_large(limit: int) -> Refused:

@@ -29,6 +29,7 @@ class Call:
     strong: the door itself turns a match into 304. `session` is what a cookie proved, where one did. `usual_limit` is the bytes
     most bodies may have. `secure`: it came encrypted. `content` is the body as it was sent, where the endpoint says that it is
     signed. `network` is where it comes from: the address, of IPv6 the /64; never stored nor logged.
+    `stream` is the body as it comes in and `media` its content type, where the endpoint takes uploads.
     `abort` ends the connection without waiting for anything to get through.
     """
 
@@ -41,6 +42,7 @@ class Call:
         "idempotency_key",
         "if_match",
         "kernel",
+        "media",
         "network",
         "origin",
         "pairs",
@@ -49,6 +51,7 @@ class Call:
         "raw_headers",
         "secure",
         "session",
+        "stream",
         "tags_known",
         "usual_limit",
     )
@@ -71,6 +74,8 @@ class Call:
         self.pairs: tuple[tuple[str, str], ...] = ()
         self.body: Any = None
         self.content = b""
+        self.stream: AsyncIterator[bytes] = _nothing()
+        self.media = ""
         self.if_match: int | None = None
         self.tags_known: tuple[str, ...] = ()
         self.idempotency_key: str | None = None
@@ -113,6 +118,11 @@ class Call:
         if outcome.refusal is not None:
             raise Refused(outcome.refusal, replayed=outcome.replayed)
         return outcome
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 class Fixed:

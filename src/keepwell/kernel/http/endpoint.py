@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from keepwell.kernel.envelope import Actor, Origin
 from keepwell.kernel.http import headers as header
-from keepwell.kernel.http.body import check_form_type, check_media_type, decode, read_body
+from keepwell.kernel.http.body import check_form_type, check_media_type, check_upload_type, decode, read_body, stream_body
 from keepwell.kernel.http.call import ANONYMOUS, Answer, Call
 from keepwell.kernel.http.coding import Coder, negotiated
 from keepwell.kernel.http.cookies import CookieSession, Credentials, carried
@@ -74,6 +74,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that
     of bodies.
+    `uploads` are the content types of bodies that the handler takes from `Call.stream` as they come in, in place of `body`.
     `door` is what journal and access records call the way in. `pairs`: parameters may be repeated and carry modifiers, so the
     handler reads them itself from `Call.pairs`; `query` then only describes them, and so does `body` where the operation takes a
     `FORM`. `streams`: the answer goes on until its caller leaves; its body is closed (`aclose`) then, whether it was begun or
@@ -106,6 +107,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     signed: bool = False
     media: str = "application/json"
     takes: str = "application/json"
+    uploads: tuple[str, ...] = ()
     door: str = "http"
     pairs: bool = False
     streams: bool = False
@@ -150,7 +152,7 @@ class Operation:
         self._usual_limit = usual_limit
         self._has_id = "{id}" in endpoint.path
         self._takes_key = endpoint.writes and endpoint.idempotent
-        self._refuses_body = endpoint.writes and endpoint.body is None
+        self._refuses_body = endpoint.writes and endpoint.body is None and not endpoint.uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["keepwell.exchange"]
@@ -228,12 +230,18 @@ class Operation:
             call.tags_known = header.if_none_match(headers)
         if self._takes_key:
             call.idempotency_key = header.idempotency_key(headers)
+        await self._take_body(call, headers, receive)
+
+    async def _take_body(self, call: Call, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         if self._decoder is not None:
             call.body, content = await self._body(headers, receive, self._decoder)
             if self.endpoint.signed:
                 call.content = content
         elif self._takes_form:
             call.pairs += await self._form(headers, receive)
+        elif self.endpoint.uploads:
+            call.media = check_upload_type(headers, self.endpoint.uploads)
+            call.stream = stream_body(receive, headers, self._body_limit)
         elif self._refuses_body and (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"):
             await self._nothing(headers, receive)
 

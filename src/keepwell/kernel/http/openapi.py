@@ -114,6 +114,10 @@ def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
         if example.body is not None:
             content["examples"] = {"usual": components.example(f"{name}.body", example.body)}
         operation["requestBody"] = {"required": endpoint.takes != FORM, "content": {endpoint.takes: content}}
+    if endpoint.uploads:
+        media: dict[str, dict[str, Any]] = {each: {"schema": {"type": "string"}} for each in endpoint.uploads}
+        media[endpoint.uploads[0]]["examples"] = {"usual": components.example(f"{name}.body", example.body)}
+        operation["requestBody"] = {"required": True, "content": media}
     if endpoint.public:
         operation["security"] = []
     if endpoint.deprecated is not None:

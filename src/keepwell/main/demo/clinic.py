@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.identity import Role
+from keepwell.domains.programs import CreateProgram, Period
 from keepwell.domains.questionnaires import CreateQuestionnaire, PublishQuestionnaire
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Envelope, Origin, Outcome, Refused
@@ -53,6 +54,7 @@ async def prepare(settings: Settings, addresses: Addresses) -> None:
             await parts.rooms.identity.users.create_user(clinic.id, email, name, role, PASSWORD, origin)
         for resource in questionnaires():
             await _publish(parts, clinic.id, resource, origin)
+        await _begin_program(parts, clinic.id, origin)
 
 
 def questionnaires() -> Iterator[dict[str, Any]]:
@@ -69,6 +71,13 @@ async def _publish(parts: Parts, tenant: UUID, resource: dict[str, Any], origin:
         await _execute(parts, Envelope(PublishQuestionnaire(created.id), actor, origin))
     elif found[0].status == "draft":
         await _execute(parts, Envelope(PublishQuestionnaire(found[0].id), actor, origin))
+
+
+async def _begin_program(parts: Parts, tenant: UUID, origin: Origin) -> None:
+    if not await parts.rooms.programs.page(operator(tenant), origin, None, 1):
+        today = parts.clock.now().date()
+        period = Period(f"{today.year}-01-01", f"{today.year + 1}-12-31", "Europe/Berlin")
+        await _execute(parts, Envelope(CreateProgram(new_id(), "Demo program", period), operator(tenant), origin))
 
 
 async def _execute(parts: Parts, envelope: Envelope) -> Outcome:

@@ -32,9 +32,11 @@ SCOPES: Mapping[Role, tuple[str, ...]] = {
     "admin": ("user/*.cruds",),
     "clinician": (
         "user/BreakGlass.cd",
+        "user/Batch.crus",
         "user/Factor.ru",
         "user/Organization.r",
         "user/Patient.crus",
+        "user/Program.crus",
         "user/Questionnaire.crus",
         "user/QuestionnaireResponse.crus",
         "user/Session.ruds",

@@ -1,15 +1,18 @@
 """The HTTP door of participants."""
 
-from keepwell.domains.participants.models import ParticipantView
+from keepwell.domains.participants.errors import INVALID_MERGE, PARTICIPANT_MERGED
+from keepwell.domains.participants.models import MergeParticipant, ParticipantView, UnmergeParticipant
 from keepwell.domains.participants.routes import examples
 from keepwell.domains.participants.routes.bodies import (
+    Merging,
     ParticipantFilter,
     ParticipantHistory,
     ParticipantHistoryPart,
     ParticipantList,
+    Unmerging,
 )
 from keepwell.domains.participants.service import ParticipantService, told
-from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.kernel.http import Answer, Call, Endpoint, answer
 
 _TAG = "Participants"
 
@@ -34,6 +37,14 @@ class _Participants:
         later = [entry for entry in entries if part.cursor is None or entry.version > part.cursor]
         items = [told(entry) for entry in later[: part.limit]]
         return Answer(200, ParticipantHistory(items, str(items[-1].version) if len(later) > part.limit else None))
+
+    async def merge(self, call: Call) -> Answer:
+        body: Merging = call.body
+        return answer(await call.execute(MergeParticipant(call.id, body.into, body.reason)))
+
+    async def unmerge(self, call: Call) -> Answer:
+        body: Unmerging = call.body
+        return answer(await call.execute(UnmergeParticipant(call.id, body.reason)))
 
 
 def endpoints(service: ParticipantService) -> tuple[Endpoint, ...]:
@@ -72,5 +83,39 @@ def endpoints(service: ParticipantService) -> tuple[Endpoint, ...]:
             answers={200: ParticipantHistory},
             compressed=True,
             example=examples.HISTORY,
+        ),
+        *_merging(handlers),
+    )
+
+
+def _merging(handlers: _Participants) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/v1/participants/{id}/merge",
+            handlers.merge,
+            "Say that a record is of the same person as another one",
+            _TAG,
+            body=Merging,
+            answers={200: ParticipantView},
+            problems=(INVALID_MERGE, PARTICIPANT_MERGED),
+            etag=True,
+            guarded=True,
+            compressed=True,
+            example=examples.MERGE,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/participants/{id}/unmerge",
+            handlers.unmerge,
+            "Take a merge back",
+            _TAG,
+            body=Unmerging,
+            answers={200: ParticipantView},
+            problems=(INVALID_MERGE,),
+            etag=True,
+            guarded=True,
+            compressed=True,
+            example=examples.UNMERGE,
         ),
     )

@@ -26,6 +26,19 @@ class ParticipantHistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=
     cursor: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
 
 
+class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which record is to speak for this one, and why."""
+
+    into: UUID
+    reason: Annotated[str, Meta(max_length=2_000)] = ""
+
+
+class Unmerging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the merge is taken back."""
+
+    reason: Annotated[str, Meta(max_length=2_000)] = ""
+
+
 class ParticipantList(msgspec.Struct, frozen=True):
     """Participants in a lasting order."""
 

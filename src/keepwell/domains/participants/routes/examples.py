@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from msgspec import structs
+
 from keepwell.domains.participants.models import ParticipantView
-from keepwell.domains.participants.routes.bodies import ParticipantHistory, ParticipantList
+from keepwell.domains.participants.routes.bodies import Merging, ParticipantHistory, ParticipantList, Unmerging
 from keepwell.domains.participants.service import ParticipantHistoryItem
 from keepwell.kernel.http import Example
 
@@ -40,6 +42,12 @@ _CHANGE = ParticipantHistoryItem(
     changes={"birth_date": "1970-05", "elements": _ELEMENTS},
 )
 
+_OTHER = UUID("2d90b3a7-6c41-8e58-9b10-7f3e5d1c8a26")
+
+MERGE = Example(
+    body=Merging(_OTHER, "The same person, enrolled twice."), answer=structs.replace(_SEEN, version=3, merged_into=_OTHER)
+)
+UNMERGE = Example(body=Unmerging("They are twins."), answer=structs.replace(_SEEN, version=4))
 SHOW = Example(answer=_SEEN)
 PAGE = Example(answer=ParticipantList([_SEEN], None))
 HISTORY = Example(answer=ParticipantHistory([_CHANGE], None))

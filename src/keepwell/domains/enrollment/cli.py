@@ -1,0 +1,166 @@
+"""`keepwell enroll`: files enrolled from the command line, with their progress; and how batches went, by program and day."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typer.core import TyperGroup
+
+from keepwell.domains.enrollment.models import BatchView
+from keepwell.domains.enrollment.service import EnrollmentService, Upload
+from keepwell.domains.enrollment.store import RESULTS, DayCounts
+from keepwell.domains.programs import ProgramService
+from keepwell.domains.tenants import TenantService, operator
+from keepwell.kernel import Actor, Origin, Refused
+from keepwell.kit.ids import new_id
+
+FAILED = 1
+_MEDIA = {
+    ".csv": "text/csv",
+    ".tsv": "text/csv",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".json": "application/fhir+json",
+}
+_PIECE = 256 * 1024
+_PACE_SECONDS = 0.25
+_WIDTH = 40
+
+
+class Services(NamedTuple):
+    """What the commands need of the program."""
+
+    enrollment: EnrollmentService
+    programs: ProgramService
+    tenants: TenantService
+
+
+Opened = Callable[[], AbstractAsyncContextManager[Services]]
+"""Opens the program's parts for one command and closes them after it."""
+
+_File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSON lines, XLSX or a FHIR Bundle.")]
+_Program = Annotated[UUID, typer.Option("--program", help="The program's id.")]
+_ClinicSlug = Annotated[str, typer.Option("--clinic", help="The clinic's short name.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would come of each row.")]
+_Atomic = Annotated[bool, typer.Option("--atomic", help="All rows or none.")]
+_Days = Annotated[int, typer.Option(min=1, max=366, help="How many days back.")]
+
+
+class _FileFirst(TyperGroup):
+    """A group that may be called with a file in place of a command's name."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = not args or args[0] in self.commands
+        return super().resolve_command(ctx, args if known else ["file", *args])
+
+
+def commands(opened: Opened) -> typer.Typer:
+    """The group of commands, to hang into the program's root."""
+    group = typer.Typer(
+        cls=_FileFirst, no_args_is_help=True, help="Enroll people from a file: `keepwell enroll FILE --program ID`."
+    )
+
+    @group.command("file")
+    def enroll(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+        file: _File,
+        program: _Program,
+        clinic: _ClinicSlug = "demo",
+        dry_run: _DryRun = False,  # noqa: FBT002 - a flag is what it is
+        atomic: _Atomic = False,  # noqa: FBT002 - a flag is what it is
+    ) -> None:
+        """Enrolls the people of a file in a program. Interrupted, a worker goes on with it."""
+        media = _MEDIA.get(file.suffix.lower())
+        if media is None:
+            raise typer.BadParameter(f"Its name has to end in one of {', '.join(_MEDIA)}.", param_hint="FILE")
+        upload = Upload(program, media, dry_run, atomic)
+        view = _run(opened, clinic, lambda services, actor, origin: _enroll(services.enrollment, actor, origin, upload, file))
+        _tell(view)
+
+    @group.command()
+    def report(clinic: _ClinicSlug = "demo", days: _Days = 14) -> None:  # pyright: ignore[reportUnusedFunction] - Typer calls it
+        """Shows what came of the rows of each program's batches, by the day they were uploaded (UTC)."""
+
+        async def act(services: Services, actor: Actor, origin: Origin) -> list[str]:
+            since = services.enrollment.kernel.clock.now() - timedelta(days=days)
+            found = await services.enrollment.showing.days(actor, origin, since)
+            names = {one.program: await _name(services, actor, origin, one.program) for one in found}
+            return chart(found, names)
+
+        for line in _run(opened, clinic, act):
+            typer.echo(line)
+
+    return group
+
+
+async def _name(services: Services, actor: Actor, origin: Origin, program: UUID) -> str:
+    return (await services.programs.get(actor, program, origin)).state.name
+
+
+async def _enroll(service: EnrollmentService, actor: Actor, origin: Origin, upload: Upload, file: Path) -> BatchView:
+    outcome = await service.upload(actor, origin, upload, _pieces(file))
+    if outcome.refusal is not None:
+        raise Refused(outcome.refusal)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        view = await service.showing.show(actor, outcome.id, origin)
+        bar = progress.add_task("Trying out" if upload.dry_run else "Enrolling", total=view.rows.total)
+        running = asyncio.create_task(service.run(actor.tenant, outcome.id))
+        while not running.done():
+            await asyncio.wait({running}, timeout=_PACE_SECONDS)
+            view = await service.showing.show(actor, outcome.id, origin)
+            progress.update(bar, completed=view.rows.done)
+        await running
+    return await service.showing.show(actor, outcome.id, origin)
+
+
+async def _pieces(file: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(file.open, "rb") as opened:
+        while piece := await asyncio.to_thread(opened.read, _PIECE):
+            yield piece
+
+
+def _tell(view: BatchView) -> None:
+    counts = ", ".join(f"{getattr(view.rows, name)} {name}" for name in RESULTS)
+    typer.echo(f"Batch {view.id} {view.status}: {view.rows.total} rows, {counts}.")
+    if view.status != "completed":
+        raise typer.Exit(FAILED)
+
+
+def chart(found: list[DayCounts], names: dict[UUID, str]) -> list[str]:
+    """A bar for each day of each program: `#` came through, `-` did not."""
+    lines: list[str] = []
+    for program in dict.fromkeys(one.program for one in found):
+        lines.append(names[program])
+        for one in (day for day in found if day.program == program):
+            good = sum(one.results[name] for name in ("enrolled", "unchanged", "updated"))
+            bad = sum(one.results[name] for name in ("conflict", "refused", "dead"))
+            share = good / max(1, good + bad)
+            bar = "#" * round(share * _WIDTH)
+            lines.append(f"  {one.day}  {bar:-<{_WIDTH}}  {share:7.2%}  {good} through, {bad} not")
+    return lines or ["Nothing was uploaded."]
+
+
+def _run(opened: Opened, slug: str, act: Callable[[Services, Actor, Origin], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        origin = Origin("cli", str(new_id()), purpose="HSYSADMIN")
+        async with opened() as services:
+            clinic = await services.tenants.find(slug, origin)
+            if clinic is None:
+                typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
+                raise typer.Exit(FAILED)
+            return await act(services, operator(clinic.id), origin)
+
+    try:
+        return asyncio.run(run())
+    except Refused as refused:
+        refusal = refused.refusal
+        typer.echo(f"{refusal.type.title}. {refusal.detail or refusal.type.advice}", err=True)
+        raise typer.Exit(FAILED) from None

@@ -1,0 +1,1 @@
+"""What columns mean, and the one form of each value. Pure."""
