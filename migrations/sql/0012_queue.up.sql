@@ -2,15 +2,15 @@
 SET lock_timeout = '2s';
 SET statement_timeout = '30s';
 
--- A payload holds ids and names from the program only. `lease_until`: the worker that holds it must have said by then that it lives.
+-- A payload is a JSON object of ids and names from the program only. `lease_until`: the worker that holds it must have said by then that it lives.
 -- `error` is the name of a class of the program. What is done is deleted; what failed for good is held until somebody looks.
 CREATE TABLE job (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
     kind text NOT NULL,
     key text NOT NULL,
-    payload jsonb NOT NULL,
-    priority smallint NOT NULL,
+    payload text NOT NULL,
+    priority integer NOT NULL,
     state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'running', 'held')),
     attempts integer NOT NULL DEFAULT 0,
     most_attempts integer NOT NULL,
@@ -36,7 +36,7 @@ GRANT SELECT, UPDATE, DELETE ON job TO keepwell_maintenance;
 -- chance decides between clinics, so that one with many jobs never keeps another from its turn.
 -- What nobody spoke for in time is ready again; what took its worker with it as often as it may be tried is held.
 CREATE FUNCTION job_claim(wanted text[], most integer, new_lease uuid, seconds double precision)
-    RETURNS TABLE (tenant_id uuid, id uuid, kind text, payload jsonb, attempts integer, most_attempts integer, waited double precision)
+    RETURNS TABLE (tenant_id uuid, id uuid, kind text, payload text, attempts integer, most_attempts integer, waited double precision)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE

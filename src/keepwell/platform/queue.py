@@ -1,8 +1,8 @@
 """Jobs: enqueued in the transaction that makes them necessary, done at least once by any worker of any machine.
 
 A worker holds what it claimed on a lease that it prolongs; of a worker that was killed, the leases lapse and others take over.
-What it finishes after that counts for nothing here, and has to count for nothing elsewhere: a handler runs idempotent commands. What
-fails is tried again, later each time, and in the end held for somebody to look at. Nothing that failed is ever deleted.
+What it finishes after that counts for nothing here, and has to count for nothing elsewhere: a handler runs idempotent commands.
+What fails is tried again, later each time, and in the end held for somebody to look at. Nothing that failed is ever deleted.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ SATURATION = Gauge("keepwell_queue_saturation", "Which part of what this worker 
 _WORDS = re.compile(r"[A-Za-z0-9._:+-]{1,128}")
 _ENQUEUE = """
 INSERT INTO job (tenant_id, id, kind, key, payload, priority, most_attempts, due_at)
-SELECT $1, j.id, j.kind, j.key, j.payload::jsonb, j.priority, j.most, clock_timestamp() + make_interval(secs => j.delay)
+SELECT $1, j.id, j.kind, j.key, j.payload, j.priority, j.most, clock_timestamp() + make_interval(secs => j.delay)
 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::float8[])
     AS j (id, kind, key, payload, priority, most, delay)
 ON CONFLICT ON CONSTRAINT job_key DO NOTHING
