@@ -1,7 +1,10 @@
--- Takes the queue away with what still waits in it.
+-- Takes the queue away with what still waits in it, and the columns by which schedules are found.
 SET lock_timeout = '2s';
 SET statement_timeout = '30s';
 
+DROP FUNCTION directory_outdated_schedules(text);
+DROP FUNCTION directory_due_schedules(timestamptz);
+DROP TABLE schedule;
 DROP FUNCTION job_measures();
 DROP FUNCTION job_held();
 DROP FUNCTION job_redrive(uuid, uuid);

@@ -1,4 +1,4 @@
--- Jobs: work that follows from what was stored, and is done later by any worker.
+-- Jobs: work that follows from what was stored, and is done later by any worker; and the schedules of which many come.
 SET lock_timeout = '2s';
 SET statement_timeout = '30s';
 
@@ -146,3 +146,37 @@ BEGIN
     REVOKE CREATE ON SCHEMA public FROM keepwell_maintenance;
 END
 $$;
+
+-- Scheduled tasks of clinics. `due_at`: when a run is due; empty while it is paused or one is under way.
+CREATE TABLE schedule (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    due_at timestamptz,
+    zones text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX schedule_due ON schedule (due_at) WHERE due_at IS NOT NULL;
+
+ALTER TABLE schedule ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON schedule TO keepwell_app
+    USING (tenant_id = current_tenant()) WITH CHECK (tenant_id = current_tenant());
+CREATE POLICY directory ON schedule FOR SELECT TO keepwell_directory USING (true);
+GRANT SELECT, INSERT, UPDATE ON schedule TO keepwell_app;
+GRANT SELECT ON schedule TO keepwell_directory;
+
+-- For the worker, which runs the tasks of all clinics.
+CREATE FUNCTION directory_due_schedules(now timestamptz) RETURNS TABLE (tenant_id uuid, id uuid, due_at timestamptz)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.tenant_id, s.id, s.due_at FROM public.schedule s WHERE s.due_at <= now ORDER BY s.due_at, s.id LIMIT 1000
+$$;
+CREATE FUNCTION directory_outdated_schedules(version text) RETURNS TABLE (tenant_id uuid, id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.tenant_id, s.id FROM public.schedule s WHERE s.zones <> version ORDER BY s.tenant_id, s.id LIMIT 1000
+$$;
+
+REVOKE ALL ON FUNCTION directory_due_schedules(timestamptz), directory_outdated_schedules(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION directory_due_schedules(timestamptz), directory_outdated_schedules(text) TO keepwell_app;
+GRANT CREATE ON SCHEMA public TO keepwell_directory;
+ALTER FUNCTION directory_due_schedules(timestamptz) OWNER TO keepwell_directory;
+ALTER FUNCTION directory_outdated_schedules(text) OWNER TO keepwell_directory;
+REVOKE CREATE ON SCHEMA public FROM keepwell_directory;

@@ -37,6 +37,7 @@ FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[]
     AS j (id, kind, key, payload, priority, most, delay)
 ON CONFLICT ON CONSTRAINT job_key DO NOTHING
 """
+_CLAIM_TENANT = "SELECT set_config('app.tenant', $1, true)"
 _CLAIM = "SELECT * FROM job_claim($1, $2, $3, $4)"
 _BEAT = "SELECT id FROM job_beat($1, $2)"
 _FINISH = "SELECT job_finish($1, $2, $3)"
@@ -164,6 +165,16 @@ class Queue:
                 task.cancel()
             beating.cancel()
             await asyncio.gather(beating, *self._tasks.values(), return_exceptions=True)
+
+    async def put(self, tenant: UUID, jobs: Sequence[Job]) -> None:
+        """Enqueues what follows from stored state, in a transaction of its own: who may be cut off before it looks again.
+
+        Raises:
+            ValueError: as `enqueue`.
+        """
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(_CLAIM_TENANT, str(tenant))
+            await enqueue(connection, tenant, jobs)
 
     async def held(self) -> list[Held]:
         """What failed for good, of all clinics, the oldest first, at most a thousand."""
