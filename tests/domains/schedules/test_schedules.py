@@ -52,12 +52,14 @@ class Office:
         task = Task("test.task", "A test's task.", self._task)
         self.nodes = [
             (
-                ScheduleService(Kernel(each, catalog, KeyRing(bytes(32), clock), clock, Limits()), [task], self._fit),
+                ScheduleService(Kernel(each, catalog, KeyRing(bytes(32), clock), clock, Limits()), [task]),
                 Queue(each, FAST),
             )
             for each in databases
         ]
         self.service = self.nodes[0][0]
+        for service, _ in self.nodes:
+            service.runs_only_when(self._fit)
 
     async def _task(self, tenant: UUID, _: Origin) -> None:
         self.ran.append(tenant)

@@ -42,23 +42,31 @@ _SETTLED = (RUN_NOT_DUE, RUN_UNDER_WAY, SCHEDULE_PAUSED)
 
 
 class ScheduleService:
-    """`fit` returns when the schema is the program's, and raises when it is not: then no task is let loose on it."""
+    """What the program can do for clinics, and when it does. A process that runs tasks says what they need to run."""
 
-    def __init__(self, kernel: Kernel, tasks: Iterable[Task], fit: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, kernel: Kernel, tasks: Iterable[Task]) -> None:
         self._kernel = kernel
         self.tasks = {task.key: task for task in tasks}
+        self._fit: Callable[[], Awaitable[None]] = _always
+
+    def runs_only_when(self, fit: Callable[[], Awaitable[None]]) -> None:
+        """Lets no task loose unless `fit` returns: it raises while the schema is not the program's."""
         self._fit = fit
 
     async def create(self, actor: Actor, task: str, timing: Timing, origin: Origin) -> ScheduleView:
-        """A schedule of a task that the program has.
+        """A schedule of a task that the program has. Raises `Refused`: `invalid-schedule`, or as any command."""
+        return await self._done(actor, self.creating(task, timing), origin)
+
+    def creating(self, task: str, timing: Timing) -> CreateSchedule:
+        """The command that makes a schedule.
 
         Raises:
-            Refused: `invalid-schedule`, or as any command.
+            Refused: `invalid-schedule`: the program has no such task.
         """
         if task not in self.tasks:
             fault = Fault("/task", "invalid-value", f"Use one of: {', '.join(sorted(self.tasks))}.")
             raise Refused(Refusal(INVALID_SCHEDULE, faults=(fault,)))
-        return await self._done(actor, CreateSchedule(new_id(), task, timing), origin)
+        return CreateSchedule(new_id(), task, timing)
 
     async def pause(self, actor: Actor, id_: UUID, origin: Origin) -> ScheduleView:
         """Lets nothing begin. Raises `Refused` as any command."""
@@ -71,6 +79,10 @@ class ScheduleService:
     async def run_now(self, actor: Actor, id_: UUID, origin: Origin) -> ScheduleView:
         """Asks for a run. Raises `Refused`: `schedule-paused`, `run-under-way`, or as any command."""
         return await self._done(actor, RunNow(id_), origin)
+
+    async def get(self, actor: Actor, id_: UUID, origin: Origin) -> ScheduleView:
+        """One schedule. Raises `Refused` as any read."""
+        return view(await self._kernel.read(Read(KIND, id_, actor, origin, _READ)))
 
     async def page(self, actor: Actor, origin: Origin) -> list[ScheduleView]:
         """The clinic's schedules, the oldest first. Raises `Refused` as any read."""
@@ -139,6 +151,10 @@ class ScheduleService:
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
         return msgspec.json.decode(outcome.body, type=ScheduleView)
+
+
+async def _always() -> None:
+    """Nothing is needed."""
 
 
 def _job(id_: UUID, at: datetime) -> Job:
