@@ -151,6 +151,21 @@ async def test_a_worker_that_ends_gives_back_what_it_cannot_finish(desk: Desk):
     assert desk.done[0].attempt == 1
 
 
+async def test_a_worker_that_is_cancelled_gives_back_as_well(desk: Desk):
+    begun = asyncio.Event()
+
+    async def handle(_: Claimed) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    await desk.put(new_id(), jobs(1))
+    task = asyncio.create_task(Queue(desk.database, FAST).run({"test": handle}))
+    await begun.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await desk.rows() == [("ready", 1)]
+
+
 async def test_a_worker_that_lost_its_lease_cannot_finish_the_job(desk: Desk):
     await desk.put(tenant := new_id(), jobs(1))
     late, other = new_id(), new_id()

@@ -149,7 +149,10 @@ class Queue:
         self._finished.set()
 
     async def run(self, handlers: Mapping[str, Handler]) -> None:
-        """Does jobs of the kinds there are handlers for until `stop` is called. A database that is away is waited for."""
+        """Does jobs of the kinds there are handlers for until `stop` is called or it is cancelled.
+
+        A database that is away is waited for.
+        """
         beating = asyncio.create_task(self._keep_beating(), name="queue beats")
         try:
             while not self._stopping.is_set():
@@ -159,12 +162,10 @@ class Queue:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self.settings.poll):
                             await self._finished.wait()
-            await self._drain()
         finally:
-            for task in self._tasks.values():
-                task.cancel()
+            await self._drain()
             beating.cancel()
-            await asyncio.gather(beating, *self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(beating, return_exceptions=True)
 
     async def put(self, tenant: UUID, jobs: Sequence[Job]) -> None:
         """Enqueues what follows from stored state, in a transaction of its own: who may be cut off before it looks again.
