@@ -141,6 +141,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     keys(story, admin, server)
     emergencies(story, clinician, admin)
     vendors(story, admin)
+    schedules(story, admin)
     server_itself(story, admin, nobody)
     assert story.bodies() - story.played == NOT_PLAYED, "nobody plays these: they could show anything"
 
@@ -377,6 +378,12 @@ def vendors(story: Story, admin: httpx.Client):
     story.play(admin, f"PATCH {path}", version=1, id=one)
     story.play(admin, f"POST {path}/agreements", id=one)
     story.play(admin, f"POST {path}/end", id=one)
+
+
+def schedules(story: Story, admin: httpx.Client):
+    path = "/v1/schedules/{id}"
+    one = story.play(admin, "POST /v1/schedules").json()["id"]
+    story.play(admin, f"GET {path}", id=one)
 
 
 def server_itself(story: Story, admin: httpx.Client, nobody: httpx.Client):

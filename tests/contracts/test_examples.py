@@ -69,8 +69,10 @@ def variables(server: Server) -> dict[str, str]:
     incidents = httpx.get(f"{server.base}/v1/incidents", headers={"Authorization": f"Bearer {token}"}).json()["items"]
     emergency = post(server.base, "/v1/break-glass", spare["access_token"], {"reason": "something that cannot wait"})
     vendor = post(server.base, "/v1/vendors", token, {"name": str(uuid4()), "touches": []})
+    nightly = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Asia/Tokyo"}
     return {
         "base": server.base,
+        "schedule": post(server.base, "/v1/schedules", token, nightly)["id"],
         "apikey": post(server.base, "/v1/keys", token, {"name": "Import", "scopes": ["system/Questionnaire.rs"]})["key"]["id"],
         "incident": incidents[0]["id"],
         "emergency": emergency["break_glass"]["id"],

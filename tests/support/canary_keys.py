@@ -12,6 +12,7 @@ def plant(planter: Planter, signer: Signer) -> None:
     keys(planter, signer)
     incidents(planter)
     vendors(planter)
+    schedules(planter)
     emergency(planter)
 
 
@@ -75,6 +76,21 @@ def vendors(planter: Planter) -> None:
     for template in ("/v1/vendors", path, "/v1/vendors/expiring"):
         planter.send(f"GET {template}", template.replace(path, one), expected=200)
     planter.send(f"POST {path}/end", f"{one}/end", json={"reason": secret.text("reason of an end")}, expected=200)
+
+
+def schedules(planter: Planter) -> None:
+    """Words where a task, a cron expression or a zone belong."""
+    secret, path = planter.secret, "/v1/schedules/{id}"
+    wrong = {"task": secret.text("task"), "cron": secret.text("cron"), "time_zone": secret.text("zone")}
+    planter.send("POST /v1/schedules", json=wrong, expected=422)
+    body = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Asia/Tokyo"}
+    planter.send("POST /v1/schedules", json=body | {"cron": secret.text("cron")}, expected=422)
+    made = planter.send("POST /v1/schedules", json=body, headers=planter.key(), expected=201).json()
+    one = f"/v1/schedules/{made['id']}"
+    for action in ("run", "pause", "resume"):
+        planter.send(f"POST {path}/{action}", f"{one}/{action}", expected=200)
+    for template in ("/v1/schedules", path, f"{path}/runs"):
+        planter.send(f"GET {template}", template.replace(path, one), expected=200)
 
 
 def emergency(planter: Planter) -> None:

@@ -1,5 +1,6 @@
 """The command line: `keepwell`."""
 
+import asyncio
 import contextlib
 import socket
 import sys
@@ -7,6 +8,7 @@ from collections.abc import AsyncGenerator, Generator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -52,7 +54,9 @@ EPILOG = (
 root = typer.Typer(name="keepwell", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, epilog=EPILOG)
 db = typer.Typer(no_args_is_help=True, help="The schema of the database.")
 audit = typer.Typer(no_args_is_help=True, help="Prove the journal and the access records.")
+jobs = typer.Typer(no_args_is_help=True, help="The queue of jobs.")
 root.add_typer(db, name="db")
+root.add_typer(jobs, name="jobs")
 root.add_typer(audit, name="audit")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -193,6 +197,34 @@ def rebuild(
         prove = proof.compare if check else proof.repair
         if not prove(chosen, servers.addresses, print):
             raise typer.Exit(FAILED)
+
+
+@jobs.command("held")
+def held_jobs() -> None:
+    """List the jobs that failed for good, of all clinics: clinic, id, kind, attempts, class of the error."""
+
+    async def run() -> None:
+        async with _parts() as parts:
+            for job in await parts.queue.held():
+                print(f"{job.tenant} {job.id} {job.kind} {job.attempts} {job.error}")
+
+    asyncio.run(run())
+
+
+@jobs.command("redrive")
+def redrive_job(
+    clinic: Annotated[UUID, typer.Argument(help="The clinic's id.")], job: Annotated[UUID, typer.Argument(help="The job's id.")]
+) -> None:
+    """Make a held job ready again, with all its attempts; 1 when there is none."""
+
+    async def run() -> bool:
+        async with _parts() as parts:
+            return await parts.queue.redrive(clinic, job)
+
+    if not asyncio.run(run()):
+        print("No such job is held.")
+        raise typer.Exit(FAILED)
+    print("The job is ready again.")
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from keepwell.platform.crypto import derive
 from keepwell.platform.master_key import master_key, previous_master_keys
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.program import fingerprint
+from keepwell.platform.queue import Queue
 from keepwell.platform.replicas import Replicas, ReplicaSettings
 from keepwell.platform.settings import ProcessKind, Settings
 from keepwell.platform.valkey import Valkey, ValkeySettings
@@ -60,6 +61,7 @@ class Parts:
             cache=self.read_cache,
             replicas=self.replicas,
         )
+        self.queue = Queue(self.database)
         self.rates = RateLimits(policies(settings), derive(master_key(settings), RATES_KEY), Allowances(self.cache))
         self.rooms = Rooms(self.kernel, settings, self.cache, self.bus)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))

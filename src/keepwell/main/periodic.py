@@ -1,6 +1,4 @@
-"""Work that returns by itself: sealing the journal, making partitions ahead, dropping what is old, moving roll-outs, closing
-emergency access, watching how keys are used.
-"""
+"""What a worker does: jobs, and work that returns by itself, from sealing the journal to dropping what is old."""
 
 import asyncio
 import random
@@ -16,8 +14,10 @@ from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.domains.flags import jobs as flag_jobs
 from keepwell.domains.keys import jobs as key_jobs
 from keepwell.domains.programs import jobs as program_jobs
+from keepwell.domains.schedules import jobs as schedule_jobs
 from keepwell.kernel import tally
 from keepwell.kernel.proof import checkpoints
+from keepwell.main.checks import Checks
 from keepwell.main.parts import Parts
 from keepwell.main.rooms import TALLIES
 from keepwell.platform.telemetry import describe
@@ -72,10 +72,21 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("purge-tallies", 3600.0, purge_tallies),
         Work("steer-rollouts", flag_jobs.EVERY_SECONDS, partial(flag_jobs.steer_rollouts, parts.rooms.flags)),
         Work("watch-keys", key_jobs.EVERY_SECONDS, partial(key_jobs.watch_uses, parts.rooms.keys)),
+        Work("enqueue-due", schedule_jobs.EVERY_SECONDS, partial(schedule_jobs.enqueue_due, parts.rooms.schedules, parts.queue)),
+        Work("retime-schedules", schedule_jobs.RETIME_SECONDS, partial(schedule_jobs.retime, parts.rooms.schedules)),
+        Work("measure-queue", 15.0, parts.queue.measure),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
         Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),
         Work("run-batches", enrollment_jobs.EVERY_SECONDS, partial(enrollment_jobs.run_batches, parts.rooms.enrollment)),
     )
+
+
+async def work(parts: Parts) -> None:
+    """Does jobs and periodic work until cancelled. What is under way then is given back."""
+    parts.rooms.schedules.runs_only_when(Checks(parts).migrations)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.queue.run(schedule_jobs.handlers(parts.rooms.schedules)), name="jobs")
+        group.create_task(keep_working(works(parts)), name="periodic work")
 
 
 async def keep_working(all_work: tuple[Work, ...]) -> None:

@@ -21,6 +21,7 @@ from keepwell.domains import (
     programs,
     questionnaires,
     responses,
+    schedules,
     tenants,
     vendors,
 )
@@ -54,6 +55,8 @@ from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
+from keepwell.domains.schedules import errors as schedule_errors
+from keepwell.domains.schedules import routes as schedule_routes
 from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.domains.uploads import errors as upload_errors
 from keepwell.domains.vendors import errors as vendor_errors
@@ -66,6 +69,7 @@ from keepwell.kernel.problems import ProblemType
 from keepwell.kernel.tally import TallyKind
 from keepwell.main.flags import FLAGS, LEGACY_GRAPHQL, MERGE_BY_DEFAULT
 from keepwell.main.outages import outages
+from keepwell.main.tasks import tasks
 from keepwell.platform.bus import Bus
 from keepwell.platform.counts import Counts
 from keepwell.platform.settings import Settings
@@ -90,6 +94,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *key_errors.PROBLEMS,
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
+    *schedule_errors.PROBLEMS,
 )
 TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
@@ -113,6 +118,7 @@ TAGS: Mapping[str, str] = {
     "Emergency access": "More than a role allows, for a short time and a reason; all of it marked, and reviewed by another.",
     "Vendors": "Who is given health information, and the agreements that allow it.",
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
+    "Schedules": "What the clinic lets run by its own clocks: each instant once, and what was missed is told. See docs/jobs.md.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
     "Audit": "Who did and saw what in the clinic.",
@@ -138,6 +144,7 @@ def catalog() -> Catalog:
         vendors,
         programs,
         enrollment,
+        schedules,
     )
     return Catalog(tuple(aggregate for room in rooms for aggregate in room.AGGREGATES))
 
@@ -164,6 +171,7 @@ class Rooms:
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
+        self.schedules = schedules.ScheduleService(kernel, tasks(self.flags))
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
         self._introspection = settings.graphql_introspection
@@ -200,6 +208,7 @@ class Rooms:
             *key_routes.endpoints(self.keys),
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
+            *schedule_routes.endpoints(self.schedules),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
 

@@ -20,7 +20,7 @@ from keepwell.main.app import application, watched
 from keepwell.main.children import READY_LINE, Child, parent_gone
 from keepwell.main.exposition import Exposition
 from keepwell.main.parts import Parts
-from keepwell.main.periodic import keep_working, works
+from keepwell.main.periodic import work
 from keepwell.main.server import listeners, server, stopping_on_signals
 from keepwell.platform import migrations, telemetry
 from keepwell.platform.settings import ProcessKind, Settings
@@ -146,7 +146,7 @@ async def _api(settings: Settings, addresses: Addresses, listener: socket.socket
 async def _worker(parts: Parts) -> None:
     stop = asyncio.Event()
     with stopping_on_signals(stop.set):
-        async with parts.running(), _beside(keep_working(works(parts))):
+        async with parts.running(), _beside(work(parts)):
             sys.stdout.write("Keepwell's worker is ready.\n")
             sys.stdout.flush()
             await stop.wait()
@@ -168,7 +168,7 @@ async def _watched_worker(parts: Parts, listener: socket.socket) -> None:
 
 async def _work(parts: Parts, ready: asyncio.Event) -> None:
     await ready.wait()
-    await keep_working(works(parts))
+    await work(parts)
 
 
 async def _announce(listener: socket.socket, ready: asyncio.Event, children: list[Child], hint: str) -> None:
