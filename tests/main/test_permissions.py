@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from keepwell.domains.identity.rules import people
+from keepwell.domains.incidents import Report
+from keepwell.domains.tenants import operator
 from keepwell.kernel import Origin
 from keepwell.main.app import application
 from keepwell.main.parts import Parts
@@ -49,6 +51,7 @@ async def clinic(parts: Parts, http: httpx.AsyncClient, slug: str) -> Clinic:
         email, named = f"{role}@{slug}.test", role.title()
         known: Any = role
         await parts.rooms.identity.users.create_user(made.id, email, named, known, PASSWORD, ORIGIN)
+    await parts.rooms.incidents.tell(operator(made.id), ORIGIN, Report("a test", "warning", "Something is wrong"))
     return await furnished(http, slug)
 
 

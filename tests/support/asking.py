@@ -18,6 +18,9 @@ Json = dict[str, Any]
 DONE = {200, 201, 202, 204, 409, 412}
 """Who may, is answered one of these: a change is sent for a version that nothing has, so that nothing is lost by it."""
 HIDDEN = {403, 404}
+PROGRAM = {"name": "Spring", "time_zone": "Europe/Berlin", "opens": "2020-01-01", "closes": "2090-12-31"}
+SCHEDULE = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Europe/Berlin"}
+VENDOR = {"name": "Pharmacy", "touches": ["prescriptions"], "contact": "privacy@pharmacy.example"}
 
 
 class Clinic(NamedTuple):
@@ -99,8 +102,9 @@ class Asker:
         content = None
         if "requestBody" in described:
             body = self._shown(described["requestBody"]) if row.body is None else row.body(ids)
-            [headers["Content-Type"]] = described["requestBody"]["content"]
-            content = urlencode(body) if headers["Content-Type"] == FORM else json.dumps(body)
+            headers["Content-Type"], *_ = described["requestBody"]["content"]
+            written = urlencode(body) if headers["Content-Type"] == FORM else json.dumps(body)
+            content = body if isinstance(body, str) else written
         some = {"row": uuid4(), "vid": 1, "key": "merge-by-default", "code": "not-found", "clinic": "nowhere"}
         path = template.format(id=ids.target or uuid4(), event=ids.target, **some)
         async with self._http.stream(method, path + row.query, headers=headers, content=content) as answer:
@@ -151,7 +155,7 @@ async def acting(http: httpx.AsyncClient, token: str) -> AsyncGenerator[httpx.As
 
 
 async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
-    """A clinic that has its people already, once it has one of everything."""
+    """A clinic that has its people and an incident already, once it has one of everything."""
     logins = {role: await log_in(http, f"{role}@{slug}.test") for role in ROLES}
     tokens = {role: login["access_token"] for role, login in logins.items()}
     people = {role: login["user"]["id"] for role, login in logins.items()}
@@ -164,7 +168,19 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
             "participant": await made_by(admin, "/fhir/R4/Patient", {"resourceType": "Patient"}),
             "session": await with_a_factor(http, other["email"]),
             "subject": f"Patient/{uuid4()}",
+            "program": await made_by(admin, "/v1/programs", PROGRAM),
+            "schedule": await made_by(admin, "/v1/schedules", SCHEDULE),
+            "vendor": await made_by(admin, "/v1/vendors", VENDOR),
         }
+        made["key"] = (await admin.post("/v1/keys", json={"name": "A key", "scopes": ["user/Patient.r"]})).json()["key"]["id"]
+        [incident] = (await admin.get("/v1/incidents")).json()["items"]
+        made["incident"] = incident["id"]
+        batches = f"/v1/programs/{made['program']}/batches?dry_run=true"
+        uploaded = await admin.post(batches, content="external_id\nA-1\n", headers={"Content-Type": "text/csv"})
+        made["batch"] = uploaded.json()["id"]
+        async with acting(http, tokens["clinician"]) as clinician:
+            started = await clinician.post("/v1/break-glass", json={"reason": "Nobody else is reachable", "minutes": 30})
+            made["emergency"] = started.json()["break_glass"]["id"]
         begun = {"questionnaire": made["form"]}
         made["response"] = await made_by(admin, "/v1/responses", {**begun, "subject": made["subject"]})
         mine = await made_by(patient, "/v1/responses", begun)

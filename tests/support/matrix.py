@@ -13,7 +13,23 @@ import httpx
 
 Extent = Literal["all", "own", "no"]
 """What of a kind a role may: everything in its clinic, what belongs to the person, nothing."""
-Kind = Literal["", "user", "session", "form", "response", "participant", "subject", "event"]
+Kind = Literal[
+    "",
+    "user",
+    "session",
+    "form",
+    "response",
+    "participant",
+    "subject",
+    "event",
+    "program",
+    "batch",
+    "schedule",
+    "key",
+    "incident",
+    "vendor",
+    "emergency",
+]
 """What an operation names; nothing when it names nothing that belongs to a clinic."""
 ROLES = ("admin", "clinician", "patient")
 
@@ -78,12 +94,22 @@ def in_graphql(answer: httpx.Response) -> int:
     return errors[0]["extensions"]["status"] if errors else answer.status_code
 
 
-PROOFS = {"challenge-expired", "invalid-second-factor", "mail-not-configured", "no-factor", "not-found"}
+PROOFS = {"challenge-expired", "invalid-second-factor", "mail-not-configured", "no-factor", "not-found", "wrong-password"}
+UNSIGNED = {"invalid-signature"}
 
 
 def on_proof(answer: httpx.Response) -> int:
     """Who asks may; only what was sent along proves nothing, or there is nothing of theirs yet."""
     return 200 if not answer.is_success and answer.json()["code"] in PROOFS else answer.status_code
+
+
+def unsigned(answer: httpx.Response) -> int:
+    """Anybody may report; what is not signed by whom the installation believes is refused as such."""
+    return 200 if not answer.is_success and answer.json()["code"] in UNSIGNED else answer.status_code
+
+
+def a_wrong_password(_: Ids) -> Any:
+    return {"current_password": "not the password of anybody", "new_password": "a sentence nobody has said yet"}
 
 
 def refreshing(ids: Ids) -> Any:
@@ -92,6 +118,15 @@ def refreshing(ids: Ids) -> Any:
 
 def merging(_: Ids) -> Any:
     return {"base_version": 1, "answers": {}}
+
+
+def merging_people(ids: Ids) -> Any:
+    return {"into": ids.target, "reason": "twice"}
+
+
+def on_merge(answer: httpx.Response) -> int:
+    """Who asks may; only nobody is merged into themselves."""
+    return 200 if not answer.is_success and answer.json()["code"] == "invalid-merge" else answer.status_code
 
 
 def adding(_: Ids) -> Any:
@@ -120,10 +155,13 @@ _BATCH = may("all all own", "response", "responses.get", body=batch, judge=in_bu
 _SEE_RESPONSE = may("all all own", "response")
 _SEE_FORM = may("all all all", "form")
 _SEE_PARTICIPANT = may("all all no", "participant")
+_SEE_BATCH = may("all all no", "batch")
 
 ROWS: dict[str, Row] = {
     # -- logging in, sessions, accounts
     "POST /v1/auth/login": PUBLIC._replace(commands=("sessions.start",)),
+    "GET /v1/auth/challenge": PUBLIC,
+    "PUT /v1/auth/password": may("own own own", body=a_wrong_password, judge=on_proof),
     "POST /v1/auth/refresh": PUBLIC._replace(commands=("sessions.refresh",), body=refreshing),
     "GET /v1/auth/login/diagnostic": PUBLIC,
     "GET /v1/auth/sessions": may("own own own"),
@@ -239,6 +277,63 @@ ROWS: dict[str, Row] = {
     "PUT /fhir/R4/Patient/{id}": may(
         "all all no", "participant", "participants.change", body=lambda ids: {"resourceType": "Patient", "id": ids.target}
     ),
+    # -- enrollment
+    "POST /v1/programs": may("all all no", "", "programs.create"),
+    "GET /v1/programs": may("all all no"),
+    "GET /v1/programs/{id}": may("all all no", "program"),
+    "PATCH /v1/programs/{id}": may("all all no", "program", "programs.change"),
+    "POST /v1/programs/{id}/batches": may("all all no", "program", "enrollment.upload", body=lambda _: "external_id\nA-1\n"),
+    "GET /v1/batches": may("all all no"),
+    "GET /v1/batches/{id}": _SEE_BATCH,
+    "GET /v1/batches/{id}/rows": _SEE_BATCH,
+    "GET /v1/batches/{id}/report": _SEE_BATCH,
+    "GET /v1/batches/{id}/events": _SEE_BATCH,
+    **{
+        f"POST /v1/batches/{{id}}/{action}": may("all all no", "batch", f"enrollment.{command}")
+        for action, command in (("pause", "pause"), ("resume", "resume"), ("cancel", "cancel"), ("rollback", "roll-back"))
+    },
+    "POST /v1/batches/{id}/retry": may("all all no", "batch", body=lambda _: {"rows": [1]}),
+    "POST /v1/participants/{id}/merge": may(
+        "all all no", "participant", "participants.merge", body=merging_people, judge=on_merge
+    ),
+    "POST /v1/participants/{id}/unmerge": may("all all no", "participant", "participants.unmerge"),
+    # -- tasks by the clinic's clocks
+    "POST /v1/schedules": may("all no no", "", "schedules.create"),
+    "GET /v1/schedules": may("all no no"),
+    "GET /v1/schedules/{id}": may("all no no", "schedule"),
+    "GET /v1/schedules/{id}/runs": may("all no no", "schedule"),
+    "POST /v1/schedules/{id}/run": may("all no no", "schedule", "schedules.run-now"),
+    "POST /v1/schedules/{id}/pause": may("all no no", "schedule", "schedules.pause"),
+    "POST /v1/schedules/{id}/resume": may("all no no", "schedule", "schedules.resume"),
+    # -- keys, emergencies, incidents, vendors
+    "GET /v1/users/unused": may("all no no"),
+    "POST /v1/keys": may("all no no", "", "keys.create"),
+    "GET /v1/keys": may("all no no"),
+    "GET /v1/keys/unused": may("all no no"),
+    "GET /v1/keys/expiring": may("all no no"),
+    "GET /v1/keys/{id}": may("all no no", "key"),
+    "GET /v1/keys/{id}/activity": may("all no no", "key"),
+    "PATCH /v1/keys/{id}": may("all no no", "key", "keys.change"),
+    "POST /v1/keys/{id}/rotate": may("all no no", "key", "keys.replace", "keys.succeed"),
+    "POST /v1/keys/{id}/revoke": may("all no no", "key", "keys.revoke"),
+    "POST /v1/keys/leaks": PUBLIC._replace(judge=unsigned),
+    "POST /v1/break-glass": may("all all no", "", "break-glass.start", "sessions.start-emergency"),
+    "GET /v1/break-glass": may("all no no"),
+    "GET /v1/break-glass/{id}": may("all no no", "emergency"),
+    "POST /v1/break-glass/{id}/end": may("all all no", "emergency", "break-glass.end"),
+    "POST /v1/break-glass/{id}/review": may("all no no", "emergency", "break-glass.review"),
+    "GET /v1/incidents": may("all no no"),
+    "GET /v1/incidents/{id}": may("all no no", "incident"),
+    "POST /v1/incidents/{id}/acknowledge": may("all no no", "incident", "incidents.acknowledge"),
+    "POST /v1/incidents/{id}/notes": may("all no no", "incident", "incidents.note"),
+    "POST /v1/incidents/{id}/resolve": may("all no no", "incident", "incidents.resolve"),
+    "POST /v1/vendors": may("all no no", "", "vendors.register"),
+    "GET /v1/vendors": may("all no no"),
+    "GET /v1/vendors/expiring": may("all no no"),
+    "GET /v1/vendors/{id}": may("all no no", "vendor"),
+    "PATCH /v1/vendors/{id}": may("all no no", "vendor", "vendors.change"),
+    "POST /v1/vendors/{id}/agreements": may("all no no", "vendor", "vendors.add-agreement"),
+    "POST /v1/vendors/{id}/end": may("all no no", "vendor", "vendors.end"),
     # -- feature flags: each clinic has all of them, and nobody can name those of another
     "GET /v1/flags": may("all no no"),
     "GET /v1/flags/stale": may("all no no"),
@@ -277,6 +372,10 @@ NOT_ASKED: dict[str, str] = {
     "tenants.close": "part of destroying a clinic's keys: `keepwell crypto`",
     "users.set-password": "operators' command: `keepwell users password`",
     "sessions.continue": "run by the door itself when a session in a cookie is used",
+    "sessions.keep": "part of changing one's password: tests/domains/identity/test_passwords.py",
+    "incidents.open": "by what the program notices: tests/domains/incidents, tests/domains/keys",
+    **{f"schedules.{name}": "run by the worker" for name in ("begin-run", "end-run", "retime")},
+    **{f"enrollment.{name}": "part of a retry of rows that did not come through" for name in ("reopen", "reopen-rows")},
     "factors.present": "part of a login, in the name of who gave the right password: tests/domains/factors",
     "factors.spend-ticket": "part of a login by a link or a provider: tests/domains/factors",
     "factors.add-passkey": "takes what a passkey signed: tests/domains/factors",
