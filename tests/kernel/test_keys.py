@@ -17,7 +17,7 @@ from keepwell.platform import crypto
 from keepwell.platform.crypto import UnreadableError
 from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import Cluster, DatabaseUrls
 from tests.support.notes import CATALOG, OTHER_TENANT, TENANT, ChangeNote, actor, envelope, origin, written
 
 OLD, NEW = bytes(range(32)), bytes(range(100, 132))
@@ -26,7 +26,7 @@ LABEL = "some purpose"
 
 
 @pytest.fixture
-async def node(clean_database: DatabaseUrls, owner: Any, manual_clock: ManualClock) -> AsyncIterator[Node]:
+async def node(clean_database: DatabaseUrls, owner: Any, manual_clock: ManualClock, cluster: Cluster) -> AsyncIterator[Node]:
     """Makes kernels as processes of one installation have them, started with these master keys."""
     del owner
     async with AsyncExitStack() as stack:
@@ -38,6 +38,7 @@ async def node(clean_database: DatabaseUrls, owner: Any, manual_clock: ManualClo
             return Kernel(database, CATALOG, KeyRing(master, manual_clock, previous), manual_clock, Limits())
 
         yield made
+    cluster.empty(clean_database)  # other tests have another master key
 
 
 async def wrote(kernel: Kernel, tenant: UUID = TENANT) -> UUID:

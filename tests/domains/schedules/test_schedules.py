@@ -31,7 +31,7 @@ from keepwell.kit.ids import NIL, new_id
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.queue import Queue, QueueSettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import DatabaseUrls
+from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.waiting import eventually_async
 
 ORIGIN = Origin("test", "test")
@@ -52,7 +52,7 @@ class Office:
         task = Task("test.task", "A test's task.", self._task)
         self.nodes = [
             (
-                ScheduleService(Kernel(each, catalog, KeyRing(bytes(32), clock), clock, Limits()), [task]),
+                ScheduleService(Kernel(each, catalog, KeyRing(MASTER_KEY, clock), clock, Limits()), [task]),
                 Queue(each, FAST),
             )
             for each in databases
