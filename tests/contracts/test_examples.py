@@ -32,6 +32,7 @@ MISUNDERSTOOD = {
     "unauthenticated",
     "unsupported-media-type",
 }
+PEOPLE = "external_id,given_name\nE-1,Ann\n"
 NOT_THERE = ("$session", "$row", "$passkey", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
 """Examples about what nobody here has."""
 
@@ -69,9 +70,16 @@ def variables(server: Server) -> dict[str, str]:
     incidents = httpx.get(f"{server.base}/v1/incidents", headers={"Authorization": f"Bearer {token}"}).json()["items"]
     emergency = post(server.base, "/v1/break-glass", spare["access_token"], {"reason": "something that cannot wait"})
     vendor = post(server.base, "/v1/vendors", token, {"name": str(uuid4()), "touches": []})
+    spring = {"name": "Spring", "time_zone": "Asia/Tokyo", "opens": "2020-01-01", "closes": "2090-12-31"}
+    program = post(server.base, "/v1/programs", token, spring)["id"]
+    csv = {"Authorization": f"Bearer {token}", "Content-Type": "text/csv"}
+    uploaded = httpx.post(f"{server.base}/v1/programs/{program}/batches?dry_run=true", content=PEOPLE, headers=csv)
     nightly = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Asia/Tokyo"}
     return {
         "base": server.base,
+        "program": program,
+        "batch": uploaded.raise_for_status().json()["id"],
+        "other": post(server.base, "/fhir/R4/Patient", token, {"resourceType": "Patient"})["id"],
         "schedule": post(server.base, "/v1/schedules", token, nightly)["id"],
         "apikey": post(server.base, "/v1/keys", token, {"name": "Import", "scopes": ["system/Questionnaire.rs"]})["key"]["id"],
         "incident": incidents[0]["id"],
@@ -103,13 +111,17 @@ def request(example: str, variables: dict[str, str]) -> httpx.Request:
             case "-H":
                 name, _, value = filled(next(words), variables).partition(": ")
                 headers[name] = value
-            case "-d":
+            case "-o":
+                next(words)
+            case "-d" | "--data-binary":
                 body = filled(next(words), variables)
             case _ if not word.startswith("-"):
                 url = filled(word, variables)
             case _:
                 assert word in ("-s", "-i", "-si", "-sN"), word
-    if body is not None and body.startswith("@"):
+    if body == "@people.csv":
+        body = PEOPLE
+    elif body is not None and body.startswith("@"):
         body = msgspec.json.encode(intake("draft")).decode()
     return httpx.Request(method or ("GET" if body is None else "POST"), url, headers=headers, content=body)
 

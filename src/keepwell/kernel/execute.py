@@ -21,10 +21,11 @@ from keepwell.kernel.announce import Change
 from keepwell.kernel.cache import Cache, Held
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.envelope import Closing, Outcome
+from keepwell.kernel.environment import Environment
 from keepwell.kernel.gather import Gatherable
 from keepwell.kernel.journal import StoredAccess
 from keepwell.kernel.keys import KeyRing, TenantDestroyedError, TenantKeys, UnknownVersionError
-from keepwell.kernel.plan import Environment, LookupRow, NeedMoreError, Past, Plan, Target
+from keepwell.kernel.plan import LookupRow, NeedMoreError, Past, Plan, Target
 from keepwell.kernel.preconditions import mergeable
 from keepwell.kernel.problems import (
     CONFLICT,

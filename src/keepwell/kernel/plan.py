@@ -4,8 +4,8 @@ A plan starts from what was loaded, decides each command in order on the state t
 rows to store. Commands of one parcel that must go together are taken back together.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,9 +13,10 @@ import msgspec
 
 from keepwell.kernel import journal
 from keepwell.kernel.admission import Admitted
-from keepwell.kernel.aggregate import Aggregate, Catalog, Merge
-from keepwell.kernel.codec import Codec, view_json
+from keepwell.kernel.aggregate import Aggregate, Merge
+from keepwell.kernel.codec import view_json
 from keepwell.kernel.envelope import Context, Outcome, Reference, Snapshot
+from keepwell.kernel.environment import Environment
 from keepwell.kernel.journal import GENESIS, StoredAccess, StoredEntry
 from keepwell.kernel.keys import TenantKeys, UnknownVersionError
 from keepwell.kernel.permissions import Permission, grant
@@ -30,7 +31,6 @@ from keepwell.kernel.problems import (
 )
 from keepwell.kernel.rehearsal import Claims, Decided, Rehearsal
 from keepwell.kernel.store import KeyRow, Loaded, StateRow
-from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
 
 Target = tuple[UUID, str, UUID]
@@ -72,18 +72,6 @@ class LookupRow(NamedTuple):
     tenant: UUID
     id: UUID
     values: tuple[Any, ...]
-
-
-class Environment(NamedTuple):
-    """What every plan of a process shares. `derived` caches; `recency` is for how long a proof of who one is serves."""
-
-    catalog: Catalog
-    codec: Codec
-    clock: Clock
-    lifetime: timedelta
-    derived: Any
-    report: Callable[[BaseException, Admitted | None], None]
-    recency: timedelta = timedelta(minutes=15)
 
 
 class Mark(NamedTuple):

@@ -19,6 +19,7 @@ from keepwell.kernel.cache import Cache
 from keepwell.kernel.codec import Codec
 from keepwell.kernel.derived import DerivedCache
 from keepwell.kernel.envelope import Actor, Closing, Envelope, Origin, Outcome, Snapshot
+from keepwell.kernel.environment import Environment
 from keepwell.kernel.execute import Executor, Parcel
 from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
@@ -29,7 +30,6 @@ from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
 from keepwell.kernel.permissions import Grant, Permission, grant
 from keepwell.kernel.pieces import Pieces
-from keepwell.kernel.plan import Environment
 from keepwell.kernel.position import KEY as POSITION_KEY
 from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
