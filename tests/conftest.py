@@ -60,10 +60,11 @@ def database_urls(cluster: Cluster, worker: str) -> DatabaseUrls:
 
 
 @pytest.fixture
-def clean_database(cluster: Cluster, database_urls: DatabaseUrls) -> DatabaseUrls:
-    """This worker's database with no row in any table."""
+def clean_database(cluster: Cluster, database_urls: DatabaseUrls) -> Iterator[DatabaseUrls]:
+    """This worker's database with no row in any table. Nothing is left of it either: it may have had a master key of its own."""
     cluster.empty(database_urls)
-    return database_urls
+    yield database_urls
+    cluster.empty(database_urls)
 
 
 @pytest.fixture
