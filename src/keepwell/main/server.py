@@ -37,7 +37,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
+        if self.started and self.should_exit:
+            # Told to stop while it started: uvicorn would leave at once, and cut off whoever was taken in meanwhile.
+            await self.shutdown(sockets)
+        elif self.started:
             _settle()
             self._ready()
 
