@@ -1,11 +1,13 @@
-"""Documents are fetched from where that is allowed only, bounded in bytes."""
+"""Documents are fetched from where that is allowed only, bounded in bytes and time."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import monotonic
 
 import pytest
 
 from keepwell.platform.fetching import MOST_BYTES, Fetcher, UnreachableError
+from tests.support.leak_reports import Publisher, Signer
 
 
 @pytest.fixture
@@ -65,4 +67,46 @@ def test_an_address_must_be_encrypted_and_carry_no_name():
     assert fetcher.allowed("https://login.example")
     for url in ("http://login.example", "https://me@login.example", "https://", "x", "https://login.example:0", "https://[x"):
         assert not fetcher.allowed(url)
+    fetcher.close()
+
+
+async def test_a_document_is_had_whole():
+    fetcher = Fetcher(private=True)
+    with Publisher(Signer("one")).serving() as publisher:
+        assert await fetcher.document(publisher.url) == publisher.body()
+    fetcher.close()
+
+
+@pytest.mark.parametrize("manner", ["elsewhere", "broken", "endless", "dripping"])
+async def test_what_is_slow_large_or_elsewhere_is_not_waited_for(manner: str):
+    fetcher = Fetcher(private=True, seconds=0.5, most=100_000)
+    with Publisher(Signer("one")).serving() as publisher:
+        publisher.manner = manner
+        began = monotonic()
+        with pytest.raises(UnreachableError):
+            await fetcher.document(publisher.url)
+        assert monotonic() - began < 5
+        assert publisher.asked == 1
+    fetcher.close()
+
+
+async def test_who_sends_drop_by_drop_holds_no_thread():
+    """There are few threads: had each drip kept one, the last document would not be had in its time."""
+    fetcher = Fetcher(private=True, seconds=0.5)
+    with Publisher(Signer("one")).serving() as dripping, Publisher(Signer("two")).serving() as quick:
+        dripping.manner = "dripping"
+        for _ in range(3):
+            slow = [fetcher.document(dripping.url) for _ in range(4)]
+            assert [type(each) for each in await asyncio.gather(*slow, return_exceptions=True)] == [UnreachableError] * 4
+        assert await fetcher.document(quick.url) == quick.body()
+    fetcher.close()
+
+
+async def test_nobody_there_is_an_error_of_the_same_kind():
+    fetcher = Fetcher(private=True, seconds=1)
+    with Publisher().serving() as publisher:
+        gone = publisher.url
+    for address in (gone, "http://"):
+        with pytest.raises(UnreachableError):
+            await fetcher.document(address)
     fetcher.close()

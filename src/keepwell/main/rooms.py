@@ -228,6 +228,7 @@ class Rooms:
         await self.enrollment.close()
         await self.live.close()
         await self.factors.close()
+        self.keys.close()
         self.identity.close()
 
 

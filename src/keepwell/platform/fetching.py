@@ -1,6 +1,7 @@
-"""Small documents from servers that a clinic names: over TLS, to public addresses only, bounded in bytes and time, no redirects.
+"""Small documents from servers that a clinic or the operator names: bounded in bytes and time, without redirects.
 
-A name is resolved once and that address is connected to, so that it cannot lead elsewhere between the check and the use.
+Those of clinics over TLS and from public addresses only. A name is resolved once and that address is connected to, so that it
+cannot lead elsewhere between the check and the use.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from typing import Any
@@ -29,10 +31,14 @@ class ForbiddenAddressError(UnreachableError):
 
 
 class Fetcher:
-    """Fetches JSON. `private`: this machine and private networks are allowed too, and `http`: for trying things out."""
+    """Fetches, each document within `seconds`. `private`: this machine and private networks are allowed too, and `http`: for what
+    the operator names, and for trying things out.
+    """
 
-    def __init__(self, *, private: bool = False) -> None:
+    def __init__(self, *, private: bool = False, seconds: float = 2 * SECONDS, most: int = MOST_BYTES) -> None:
         self._private = private
+        self._seconds = seconds
+        self._most = most
         self._context = ssl.create_default_context()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="fetch")
 
@@ -42,37 +48,55 @@ class Fetcher:
         return parts is not None and (parts.scheme == "https" or (self._private and parts.scheme == "http"))
 
     async def json(self, url: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Any:
-        """The document at an address, or what a form sent there is answered with.
+        """What the document at an address says, or what a form sent there is answered with.
+
+        Raises:
+            UnreachableError: there is none, or it is not JSON.
+        """
+        try:
+            return msgspec.json.decode(await self.document(url, body, headers))
+        except ValueError as error:
+            raise UnreachableError from error
+
+    async def document(self, url: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> bytes:
+        """As `json`, in the bytes it came in.
 
         Raises:
             UnreachableError: there is none.
         """
+        connected: list[socket.socket] = []
         try:
-            async with asyncio.timeout(2 * SECONDS):
-                content = await asyncio.get_running_loop().run_in_executor(self._pool, self._fetch, url, body, headers)
-            return msgspec.json.decode(content)
+            async with asyncio.timeout(self._seconds):
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._pool, self._fetch, url, body, headers, connected)
         except (OSError, HTTPException, ValueError) as error:
             raise UnreachableError from error
+        finally:
+            for each in connected:  # a server that sends drop by drop would hold the thread for as long as it likes
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Lets threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _fetch(self, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    def _fetch(self, url: str, body: bytes | None, headers: Mapping[str, str], connected: list[socket.socket]) -> bytes:
         parts = _split(url)
         if parts is None or not self.allowed(url):
             raise ForbiddenAddressError
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
         connection = HTTPConnection(host, port, timeout=SECONDS)
         try:
-            connected = socket.create_connection((self._address(host, port), port), SECONDS)
-            secure = parts.scheme == "https"
-            connection.sock = self._context.wrap_socket(connected, server_hostname=host) if secure else connected
+            connection.sock = socket.create_connection((self._address(host, port), port), SECONDS)
+            if secure:
+                connection.sock = self._context.wrap_socket(connection.sock, server_hostname=host)
+            connected.append(connection.sock)
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET" if body is None else "POST", path, body, {"Accept": "application/json", **headers})
             answer = connection.getresponse()
-            content = answer.read(MOST_BYTES + 1)
-            if answer.status != 200 or len(content) > MOST_BYTES:
+            content = answer.read(self._most + 1)
+            if answer.status != 200 or len(content) > self._most:
                 raise UnreachableError
             return content
         finally:

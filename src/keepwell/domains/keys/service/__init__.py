@@ -39,6 +39,10 @@ class KeyService:
         self.reporters = Reporters(reporters)
         kernel.watch_use(self.uses.witness)
 
+    def close(self) -> None:
+        """Lets threads end."""
+        self.reporters.close()
+
     def authenticate(self, text: str) -> Actor:
         """The service account that a key speaks for.
 

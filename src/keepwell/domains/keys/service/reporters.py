@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from keepwell.domains.keys.errors import INVALID_SIGNATURE
 from keepwell.kernel import Refusal, Refused
 from keepwell.kernel.problems import UNAVAILABLE
-from keepwell.platform.fetch import FetchError, fetch
+from keepwell.platform.fetching import Fetcher, UnreachableError
 
 _KEPT_S = 3600.0
 _AGAIN_S = 10.0
@@ -43,10 +43,15 @@ class Reporters:
 
     def __init__(self, url: str | None) -> None:
         self._url = url
+        self._fetcher = Fetcher(private=True, seconds=5.0)
         self._keys: dict[str, EllipticCurvePublicKey] = {}
         self._fetched: float | None = None
         self._attempted: float | None = None
         self._fetching = asyncio.Lock()
+
+    def close(self) -> None:
+        """Lets threads end."""
+        self._fetcher.close()
 
     async def check(self, identifier: str, signature: str, content: bytes) -> None:
         """Returns when the content is signed by the key of this name.
@@ -78,8 +83,8 @@ class Reporters:
         """Takes over what is published now. Where that cannot be had, what was published last goes on to count."""
         self._attempted = monotonic()
         try:
-            published = _decode(await fetch(url)).public_keys[:_MOST_KEYS]
-        except (FetchError, msgspec.MsgspecError) as error:
+            published = _decode(await self._fetcher.document(url)).public_keys[:_MOST_KEYS]
+        except (UnreachableError, msgspec.MsgspecError) as error:
             _log.warning("leaks.keys-not-fetched", error=type(error).__qualname__)
             return
         self._fetched = monotonic()
