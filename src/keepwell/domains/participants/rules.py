@@ -1,7 +1,6 @@
 """What may be said of a participant, what the record is after it was said, and the id that follows from an external one. Pure."""
 
 import re
-import zoneinfo
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
@@ -40,6 +39,7 @@ from keepwell.domains.participants.models import (
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Context, Reference, Snapshot
 from keepwell.kernel.problems import Fault, Refusal
+from keepwell.kit import zones
 from keepwell.kit.fhir.temporal import moment
 from keepwell.kit.ids import keyed_id
 
@@ -48,7 +48,6 @@ _EXTERNAL_ID, _ATTRIBUTE_NAME, _ATTRIBUTE, _ATTRIBUTES = 255, 100, 2_000, 200
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SAID = Details.__struct_fields__
 _SHOWN = ParticipantView.__struct_fields__[: ParticipantView.__struct_fields__.index("version")]
-_ZONES = frozenset(zoneinfo.available_timezones())
 
 
 def participant_id(blind: Callable[[str], bytes], program: UUID | None, external_id: str) -> UUID:
@@ -142,7 +141,7 @@ def _faults(details: Details) -> Iterator[Fault]:
             yield Fault(f"/{name}", "invalid-value", f"Use 1 to {most} printable characters.")
     if "birth_date" in said and not _is_date(said["birth_date"]):
         yield Fault("/birth_date", "invalid-value", "Use a date such as 1970-12-31, a month or a year.")
-    if "time_zone" in said and said["time_zone"] not in _ZONES:
+    if "time_zone" in said and not zones.is_zone(said["time_zone"]):
         yield Fault("/time_zone", "invalid-value", "Use the IANA name of a zone, such as Europe/Berlin.")
     yield from _attributes(said.get("attributes", {}))
 

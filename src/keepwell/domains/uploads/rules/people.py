@@ -1,7 +1,6 @@
 """From a row to the person it names: the one form of each value, or what is wrong with it. Pure."""
 
 import re
-import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from unicodedata import normalize
@@ -12,6 +11,7 @@ from keepwell.domains.uploads.models import FIELDS, NormalRow, RawRow, RowFault
 from keepwell.domains.uploads.models import Mapping as Configuration
 from keepwell.domains.uploads.rules.dates import birth_date, date_pattern, is_date_format
 from keepwell.kernel import Fault
+from keepwell.kit import zones
 
 _Found = tuple[str, str | None]
 """The normal form and no code; or nothing and the code of a fault."""
@@ -19,7 +19,7 @@ _Found = tuple[str, str | None]
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+")
 _EMAIL_MOST, _NAME_MOST, _ID_MOST, _PHONE_MOST = 254, 500, 255, 100
 _ATTRIBUTES, _ATTRIBUTE_NAME, _ATTRIBUTE = 200, 100, 2_000
-_ZONES = {name.casefold(): name for name in zoneinfo.available_timezones()}
+_ZONES = {name.casefold(): name for name in zones.names()}
 _MESSAGES = {
     "missing-external-id": "Every row needs an external_id.",
     "invalid-external-id": f"Use 1 to {_ID_MOST} printable characters.",
