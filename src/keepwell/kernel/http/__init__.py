@@ -8,7 +8,7 @@ from keepwell.kernel.http.deprecation import Deprecation
 from keepwell.kernel.http.endpoint import FORM, Endpoint, ErrorShape, Example, RefusalForm, RequestHeader
 from keepwell.kernel.http.headers import cookie
 from keepwell.kernel.http.pages import Pages
-from keepwell.kernel.http.parts import part_of
+from keepwell.kernel.http.parts import HistoryPart, Part, Version, page_of, part_of
 from keepwell.kernel.http.query import USUAL_PAGE, PageLimit, parse_pairs
 from keepwell.kernel.http.rates import USUAL, Policy, RateLimits
 from keepwell.kernel.http.render import document, problem, retry_after
@@ -31,20 +31,24 @@ __all__ = [
     "ErrorShape",
     "Example",
     "Fixed",
+    "HistoryPart",
     "Limits",
     "PageLimit",
     "Pages",
+    "Part",
     "Policy",
     "RateLimits",
     "RefusalForm",
     "RequestHeader",
     "Socket",
     "SocketCall",
+    "Version",
     "answer",
     "converted",
     "cookie",
     "decode",
     "document",
+    "page_of",
     "parse_pairs",
     "part_of",
     "problem",

@@ -19,7 +19,7 @@ from keepwell.domains.access.routes.bodies import (
     ReviewRequest,
 )
 from keepwell.domains.access.service import AccessService, starting
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, page_of
 from keepwell.kernel.problems import NOT_FOUND
 
 _TAG = "Emergency access"
@@ -43,8 +43,7 @@ class _Access:
     async def page(self, call: Call) -> Answer:
         part: Part = call.query
         found = await self._service.page(call.actor, call.origin, part.cursor, part.limit + 1, reviewed=part.reviewed)
-        items = found[: part.limit]
-        return Answer(200, EmergencyList(items, str(items[-1].id) if len(found) > part.limit else None))
+        return Answer(200, EmergencyList(*page_of(found, part.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         found = await self._service.get(call.actor, call.id, call.origin)

@@ -13,7 +13,7 @@ from keepwell.domains.enrollment.routes.bodies import BatchList, BatchPart, Mode
 from keepwell.domains.enrollment.service import EnrollmentService, Upload
 from keepwell.domains.uploads import MEDIA, UNREADABLE_UPLOAD
 from keepwell.kernel import Command, Refused
-from keepwell.kernel.http import Answer, Call, Endpoint
+from keepwell.kernel.http import Answer, Call, Endpoint, page_of
 
 _TAG = "Enrollment"
 MOST_BYTES = 2_000_000_000
@@ -39,8 +39,7 @@ class _Batches:
     async def page(self, call: Call) -> Answer:
         query: BatchPart = call.query
         found = await self._showing.page(call.actor, call.origin, query.program, query.cursor, query.limit + 1)
-        items = found[: query.limit]
-        return Answer(200, BatchList(items, str(items[-1].id) if len(found) > query.limit else None))
+        return Answer(200, BatchList(*page_of(found, query.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         return Answer(200, await self._showing.show(call.actor, call.id, call.origin))
@@ -50,8 +49,7 @@ class _Batches:
         found = await self._showing.rows(
             call.actor, call.id, call.origin, query.outcome or "", query.cursor or 0, query.limit + 1
         )
-        items = found[: query.limit]
-        return Answer(200, RowList(items, str(items[-1].row) if len(found) > query.limit else None))
+        return Answer(200, RowList(*page_of(found, query.limit, lambda one: one.row)))
 
     async def report(self, call: Call) -> Answer:
         lines = await self._showing.report(call.actor, call.id, call.origin)

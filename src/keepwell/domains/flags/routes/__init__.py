@@ -14,7 +14,6 @@ from keepwell.domains.flags.routes.bodies import (
     FlagHistory,
     FlagList,
     FlagSetting,
-    HistoryPart,
     Part,
     Reason,
     RolloutPlan,
@@ -22,7 +21,7 @@ from keepwell.domains.flags.routes.bodies import (
 )
 from keepwell.domains.flags.service import FlagService, orders
 from keepwell.kernel import Command, Entry
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, HistoryPart, answer, page_of
 from keepwell.kernel.journal import event_name
 from keepwell.kernel.problems import NOT_FOUND
 
@@ -51,8 +50,8 @@ class _Flags:
         part: HistoryPart = call.query
         entries = await self._keeper.history(call.actor, call.path["key"], call.origin)
         later = [entry for entry in entries if part.cursor is None or entry.version > part.cursor]
-        items = [_told(entry) for entry in later[: part.limit]]
-        return Answer(200, FlagHistory(items, str(items[-1].version) if len(later) > part.limit else None))
+        shown, cursor = page_of(later, part.limit, lambda entry: entry.version)
+        return Answer(200, FlagHistory([_told(entry) for entry in shown], cursor))
 
     async def evaluate(self, call: Call) -> Answer:
         body: Context = call.body
@@ -87,8 +86,7 @@ class _Flags:
 
 def _part(flags: list[Listed], part: Part) -> tuple[list[Listed], str | None]:
     later = [flag for flag in flags if part.cursor is None or flag.key > part.cursor]
-    items = later[: part.limit]
-    return items, items[-1].key if len(later) > part.limit else None
+    return page_of(later, part.limit, lambda one: one.key)
 
 
 def _told(entry: Entry) -> FlagChange:

@@ -12,7 +12,6 @@ from keepwell.kernel.http import USUAL_PAGE, PageLimit
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 ReasonText = Annotated[str, Meta(min_length=1, max_length=2_000)]
-Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,13 +80,6 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: PageLimit = USUAL_PAGE
     cursor: str | None = None
-
-
-class HistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the history: `cursor` is the version that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: Version | None = None
 
 
 class FlagList(msgspec.Struct, frozen=True):

@@ -25,7 +25,18 @@ from keepwell.domains.graphql.routes.execution import Execution, Outages
 from keepwell.domains.graphql.routes.schema import make_schema
 from keepwell.domains.graphql.service import GraphQLService
 from keepwell.kernel import Refusal, Refused
-from keepwell.kernel.http import USUAL_PAGE, Answer, Call, Deprecation, Endpoint, ErrorShape, Example, PageLimit, RefusalForm
+from keepwell.kernel.http import (
+    USUAL_PAGE,
+    Answer,
+    Call,
+    Deprecation,
+    Endpoint,
+    ErrorShape,
+    Example,
+    PageLimit,
+    RefusalForm,
+    page_of,
+)
 from keepwell.kernel.http.inside import Inside
 
 PATH = "/graphql"
@@ -131,9 +142,7 @@ async def _usage(service: GraphQLService, call: Call) -> Answer:
     part: Part = call.query
     found = await service.usage(call.actor, call.origin)
     later = [use for use in found if part.cursor is None or _place(use) > part.cursor]
-    items = later[: part.limit]
-    cursor = _place(items[-1]) if len(later) > part.limit else None
-    return Answer(200, LegacyUses(items, cursor, _ISO_SUNSET, GUIDE))
+    return Answer(200, LegacyUses(*page_of(later, part.limit, _place), _ISO_SUNSET, GUIDE))
 
 
 def _place(use: Use) -> str:

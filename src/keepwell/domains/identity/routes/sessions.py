@@ -35,7 +35,7 @@ from keepwell.domains.identity.service import (
     Visit,
     ending,
 )
-from keepwell.kernel.http import Answer, Call, Endpoint, cookie
+from keepwell.kernel.http import Answer, Call, Endpoint, cookie, page_of
 from keepwell.kernel.http.errors import HTTPS_REQUIRED
 from keepwell.kernel.problems import CONFLICT, FORBIDDEN, NOT_FOUND, TENANT_DESTROYED, UNAUTHENTICATED
 
@@ -75,9 +75,8 @@ class _Sessions:
     async def sessions(self, call: Call) -> Answer:
         query: Paging = call.query
         live = await self._service.sessions.live(call.actor, call.origin, after(query), query.limit + 1)
-        items = [session_item(one, call.actor.credential) for one in live[: query.limit]]
-        more = len(live) > query.limit
-        return Answer(200, SessionList(items, str(items[-1].id) if more else None))
+        shown, cursor = page_of(live, query.limit, lambda one: one.id)
+        return Answer(200, SessionList([session_item(one, call.actor.credential) for one in shown], cursor))
 
     async def end(self, call: Call) -> Answer:
         await self._service.sessions.end(call.envelope(ending(call.actor, call.id, "ended-by-user")))

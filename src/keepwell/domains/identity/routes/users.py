@@ -15,7 +15,7 @@ from keepwell.domains.identity.routes.bodies import (
     after,
 )
 from keepwell.domains.identity.service import IdentityService, NewUser
-from keepwell.kernel.http import Answer, Call, Endpoint, answer, part_of
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, page_of, part_of
 from keepwell.kernel.problems import STEP_UP_REQUIRED
 
 _TAG = "Users"
@@ -34,9 +34,7 @@ class _Users:
     async def page(self, call: Call) -> Answer:
         query: Paging = call.query
         users = await self._users.page(call.actor, call.origin, after(query), query.limit + 1)
-        items = users[: query.limit]
-        more = len(users) > query.limit
-        return Answer(200, UserList(items, str(items[-1].id) if more else None))
+        return Answer(200, UserList(*page_of(users, query.limit, lambda user: user.id)))
 
     async def unused(self, call: Call) -> Answer:
         query: Unused = call.query

@@ -6,7 +6,7 @@ from keepwell.domains.incidents.routes import examples
 from keepwell.domains.incidents.routes.bodies import IncidentList, Note, Part, Remark
 from keepwell.domains.incidents.service import IncidentService
 from keepwell.kernel import Command
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, page_of
 
 _TAG = "Incidents"
 
@@ -18,8 +18,7 @@ class _Incidents:
     async def page(self, call: Call) -> Answer:
         part: Part = call.query
         found = await self._service.page(call.actor, call.origin, part.status, part.cursor, part.limit + 1)
-        items = found[: part.limit]
-        return Answer(200, IncidentList(items, str(items[-1].id) if len(found) > part.limit else None))
+        return Answer(200, IncidentList(*page_of(found, part.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         incident = await self._service.get(call.actor, call.id, call.origin)

@@ -15,11 +15,10 @@ from keepwell.domains.keys.routes.bodies import (
     KeyRotation,
     KeyUseList,
     LeakedToken,
-    Part,
     UnusedPart,
 )
 from keepwell.domains.keys.service import Finding, Issued, KeyActivity, KeyService, creation, replacement
-from keepwell.kernel.http import Answer, Call, Endpoint, RequestHeader, answer, part_of
+from keepwell.kernel.http import Answer, Call, Endpoint, Part, RequestHeader, answer, page_of, part_of
 from keepwell.kernel.problems import CONFLICT, NOT_FOUND
 
 _TAG = "Keys"
@@ -46,8 +45,7 @@ class _Keys:
     async def page(self, call: Call) -> Answer:
         part: Part = call.query
         found = await self._keeper.page(call.actor, call.origin, part.cursor, part.limit + 1)
-        items = found[: part.limit]
-        return Answer(200, KeyList(items, str(items[-1].id) if len(found) > part.limit else None))
+        return Answer(200, KeyList(*page_of(found, part.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         key = await self._keeper.get(call.actor, call.id, call.origin)

@@ -2,13 +2,12 @@
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from keepwell.domains.keys.models import KeyUse, KeyView
-from keepwell.kernel.http import USUAL_PAGE, PageLimit
+from keepwell.kernel.http import Part
 
 Instant = Annotated[datetime, Meta(tz=True)]
 Days = Annotated[int, Meta(ge=1, le=400)]
@@ -51,13 +50,6 @@ class LeakedToken(msgspec.Struct, frozen=True):
     type: str = ""
     url: str | None = None
     source: str | None = None
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the list: `cursor` is the id that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: UUID | None = None
 
 
 class UnusedPart(Part, frozen=True):

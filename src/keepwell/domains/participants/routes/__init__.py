@@ -7,12 +7,11 @@ from keepwell.domains.participants.routes.bodies import (
     Merging,
     ParticipantFilter,
     ParticipantHistory,
-    ParticipantHistoryPart,
     ParticipantList,
     Unmerging,
 )
 from keepwell.domains.participants.service import ParticipantService, told
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, HistoryPart, answer, page_of
 
 _TAG = "Participants"
 
@@ -24,19 +23,18 @@ class _Participants:
     async def page(self, call: Call) -> Answer:
         query: ParticipantFilter = call.query
         found = await self._service.page(call.actor, call.origin, query.external_id, query.cursor, query.limit + 1)
-        items = found[: query.limit]
-        return Answer(200, ParticipantList(items, str(items[-1].id) if len(found) > query.limit else None))
+        return Answer(200, ParticipantList(*page_of(found, query.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         seen = await self._service.show(call.actor, call.id, call.origin)
         return Answer(200, seen.body, {"etag": f'"{seen.version}"'})
 
     async def history(self, call: Call) -> Answer:
-        part: ParticipantHistoryPart = call.query
+        part: HistoryPart = call.query
         entries = await self._service.history(call.actor, call.id, call.origin)
         later = [entry for entry in entries if part.cursor is None or entry.version > part.cursor]
-        items = [told(entry) for entry in later[: part.limit]]
-        return Answer(200, ParticipantHistory(items, str(items[-1].version) if len(later) > part.limit else None))
+        shown, cursor = page_of(later, part.limit, lambda entry: entry.version)
+        return Answer(200, ParticipantHistory([told(entry) for entry in shown], cursor))
 
     async def merge(self, call: Call) -> Answer:
         body: Merging = call.body
@@ -79,7 +77,7 @@ def endpoints(service: ParticipantService) -> tuple[Endpoint, ...]:
             handlers.history,
             "Tell who said what of a participant, and when",
             _TAG,
-            query=ParticipantHistoryPart,
+            query=HistoryPart,
             answers={200: ParticipantHistory},
             compressed=True,
             example=examples.HISTORY,

@@ -19,13 +19,6 @@ class ParticipantFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     cursor: UUID | None = None
 
 
-class ParticipantHistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the history: `cursor` is the version that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-
-
 class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which record is to speak for this one, and why."""
 

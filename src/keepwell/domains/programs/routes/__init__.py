@@ -3,9 +3,9 @@
 from keepwell.domains.programs.errors import INVALID_PROGRAM
 from keepwell.domains.programs.models import ChangeProgram, Changes, CreateProgram, Period, ProgramView
 from keepwell.domains.programs.routes import examples
-from keepwell.domains.programs.routes.bodies import NewProgram, ProgramList, ProgramPart
+from keepwell.domains.programs.routes.bodies import NewProgram, ProgramList
 from keepwell.domains.programs.service import ProgramService
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, Part, answer, page_of
 from keepwell.kit.ids import new_id
 
 _TAG = "Programs"
@@ -22,10 +22,9 @@ class _Programs:
         return answer(outcome, 201, f"/v1/programs/{outcome.id}")
 
     async def page(self, call: Call) -> Answer:
-        query: ProgramPart = call.query
+        query: Part = call.query
         found = await self._service.page(call.actor, call.origin, query.cursor, query.limit + 1)
-        items = found[: query.limit]
-        return Answer(200, ProgramList(items, str(items[-1].id) if len(found) > query.limit else None))
+        return Answer(200, ProgramList(*page_of(found, query.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         seen = await self._service.show(call.actor, call.id, call.origin)
@@ -58,7 +57,7 @@ def endpoints(service: ProgramService) -> tuple[Endpoint, ...]:
             programs.page,
             "List the clinic's programs",
             _TAG,
-            query=ProgramPart,
+            query=Part,
             answers={200: ProgramList},
             compressed=True,
             example=examples.PAGE,

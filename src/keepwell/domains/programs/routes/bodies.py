@@ -1,14 +1,12 @@
 """What the routes of programs take and give."""
 
 from typing import Annotated
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from keepwell.domains.programs.models import ProgramView, Window
 from keepwell.domains.uploads import Mapping
-from keepwell.kernel.http import USUAL_PAGE, PageLimit
 
 _Text = Annotated[str, Meta(max_length=500)]
 
@@ -22,13 +20,6 @@ class NewProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     closes: _Text
     window: Window = "program"
     mapping: Mapping = Mapping()
-
-
-class ProgramPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the list."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: UUID | None = None
 
 
 class ProgramList(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from keepwell.domains.questionnaires.models import (
 from keepwell.domains.questionnaires.routes import examples
 from keepwell.domains.questionnaires.routes.bodies import Filter, QuestionnaireList
 from keepwell.domains.questionnaires.service import Judgement, QuestionnaireService
-from keepwell.kernel.http import Answer, Call, Endpoint, answer
+from keepwell.kernel.http import Answer, Call, Endpoint, answer, page_of
 from keepwell.kernel.problems import INVALID_PARAMETER, VERSION_CONFLICT, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
 
@@ -42,8 +42,7 @@ class _Questionnaires:
             )
         filters = {"status": query.status, "url": query.url}
         found = await self._service.page(call.actor, call.origin, filters, before, query.limit + 1)
-        items = found[: query.limit]
-        return Answer(200, QuestionnaireList(items, str(items[-1].id) if len(found) > query.limit else None))
+        return Answer(200, QuestionnaireList(*page_of(found, query.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         seen = await self._service.show(call.actor, call.id, call.origin)

@@ -9,9 +9,8 @@ from msgspec import Meta
 
 from keepwell.domains.responses.models import Answers, OnConflict, ResponseSummary
 from keepwell.domains.responses.service import HistoryItem
-from keepwell.kernel.http import USUAL_PAGE, PageLimit
+from keepwell.kernel.http import USUAL_PAGE, PageLimit, Version
 
-Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Reference = Annotated[str, Meta(min_length=1, max_length=1_500)]
 ReasonText = Annotated[str, Meta(min_length=1, max_length=2_000)]
 
@@ -89,13 +88,6 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Literal["in-progress", "completed", "amended", "entered-in-error"] | None = None
     limit: PageLimit = USUAL_PAGE
     cursor: UUID | None = None
-
-
-class HistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the history: `cursor` is the version that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: Version | None = None
 
 
 class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

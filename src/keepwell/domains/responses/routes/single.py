@@ -32,7 +32,6 @@ from keepwell.domains.responses.routes.bodies import (
     Ends,
     Filter,
     History,
-    HistoryPart,
     MergeRequest,
     Moment,
     NewResponse,
@@ -43,7 +42,7 @@ from keepwell.domains.responses.routes.bodies import (
 from keepwell.domains.responses.rules.evolution import newest_row, view
 from keepwell.domains.responses.service import Diff, MergePreview, ResponseService, ResponseVerdict, told
 from keepwell.kernel import Outcome, Snapshot
-from keepwell.kernel.http import Answer, Call, Endpoint, answer, converted
+from keepwell.kernel.http import Answer, Call, Endpoint, HistoryPart, answer, converted, page_of
 from keepwell.kernel.problems import INVALID_BODY, INVALID_PARAMETER, NOT_FOUND, VERSION_CONFLICT, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id, parse_id
 
@@ -124,8 +123,8 @@ class _Reads:
         part: HistoryPart = call.query
         entries = await self._service.history(call.actor, call.id, call.origin)
         later = [entry for entry in entries if part.cursor is None or entry.version > part.cursor]
-        items = [told(entry) for entry in later[: part.limit]]
-        return Answer(200, History(items, str(items[-1].version) if len(later) > part.limit else None))
+        shown, cursor = page_of(later, part.limit, lambda entry: entry.version)
+        return Answer(200, History([told(entry) for entry in shown], cursor))
 
     async def diff(self, call: Call) -> Answer:
         ends: Ends = call.query
@@ -135,8 +134,7 @@ class _Reads:
         query: Filter = call.query
         filters = {"questionnaire": query.questionnaire, "subject": query.subject, "status": query.status}
         found = await self._service.page(call.actor, call.origin, filters, query.cursor, query.limit + 1)
-        items = found[: query.limit]
-        return Answer(200, ResponseList(items, str(items[-1].id) if len(found) > query.limit else None))
+        return Answer(200, ResponseList(*page_of(found, query.limit, lambda one: one.id)))
 
     async def judge(self, call: Call) -> Answer:
         if "resourceType" in call.body:

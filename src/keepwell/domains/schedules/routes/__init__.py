@@ -7,10 +7,10 @@ import msgspec
 from keepwell.domains.schedules.errors import INVALID_SCHEDULE, RUN_UNDER_WAY, SCHEDULE_PAUSED
 from keepwell.domains.schedules.models import PauseSchedule, ResumeSchedule, RunNow, ScheduleView, Timing
 from keepwell.domains.schedules.routes import examples
-from keepwell.domains.schedules.routes.bodies import HistoryPart, NewSchedule, Part, RunEntry, RunList, ScheduleList
+from keepwell.domains.schedules.routes.bodies import NewSchedule, RunEntry, RunList, ScheduleList
 from keepwell.domains.schedules.service import ScheduleService
 from keepwell.kernel import Command, Entry
-from keepwell.kernel.http import Answer, Call, Endpoint, answer, part_of
+from keepwell.kernel.http import Answer, Call, Endpoint, HistoryPart, Part, answer, page_of, part_of
 from keepwell.kernel.journal import event_name
 
 _TAG = "Schedules"
@@ -40,8 +40,7 @@ class _Schedules:
         part: HistoryPart = call.query
         entries = await self._service.history(call.actor, call.id, call.origin)
         told = [_told(entry) for entry in entries if event_name(entry.event) in _TOLD and entry.version > (part.cursor or 0)]
-        items = told[: part.limit]
-        return Answer(200, RunList(items, str(items[-1].version) if len(told) > part.limit else None))
+        return Answer(200, RunList(*page_of(told, part.limit, lambda one: one.version)))
 
     async def run(self, call: Call) -> Answer:
         return await self._done(call, RunNow(call.id))

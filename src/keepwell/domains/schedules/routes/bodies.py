@@ -2,13 +2,11 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from keepwell.domains.schedules.models import Missed, ScheduleView
-from keepwell.kernel.http import USUAL_PAGE, PageLimit
 
 Word = Annotated[str, Meta(max_length=200)]
 
@@ -22,20 +20,6 @@ class NewSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cron: Word
     time_zone: Word
     on_missed: Missed = "run-once"
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the list: `cursor` is the id that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: UUID | None = None
-
-
-class HistoryPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the history: `cursor` is the version that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: int | None = None
 
 
 class ScheduleList(msgspec.Struct, frozen=True):

@@ -12,14 +12,13 @@ from keepwell.domains.vendors.routes import examples
 from keepwell.domains.vendors.routes.bodies import (
     ExpiringPart,
     NewAgreement,
-    Part,
     VendorChange,
     VendorEnd,
     VendorList,
     VendorRegistration,
 )
 from keepwell.domains.vendors.service import VendorService
-from keepwell.kernel.http import Answer, Call, Endpoint, answer, part_of
+from keepwell.kernel.http import Answer, Call, Endpoint, Part, answer, page_of, part_of
 from keepwell.kit.ids import new_id
 
 _TAG = "Vendors"
@@ -37,8 +36,7 @@ class _Vendors:
     async def page(self, call: Call) -> Answer:
         part: Part = call.query
         found = await self._service.page(call.actor, call.origin, part.cursor, part.limit + 1)
-        items = found[: part.limit]
-        return Answer(200, VendorList(items, str(items[-1].id) if len(found) > part.limit else None))
+        return Answer(200, VendorList(*page_of(found, part.limit, lambda one: one.id)))
 
     async def expiring(self, call: Call) -> Answer:
         part: ExpiringPart = call.query

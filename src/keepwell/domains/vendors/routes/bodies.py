@@ -2,13 +2,12 @@
 
 from datetime import date
 from typing import Annotated
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from keepwell.domains.vendors.models import AgreementKind, VendorView
-from keepwell.kernel.http import USUAL_PAGE, PageLimit
+from keepwell.kernel.http import Part
 
 Text = Annotated[str, Meta(max_length=2_000)]
 Touches = Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=100)]
@@ -43,13 +42,6 @@ class VendorEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why."""
 
     reason: Text
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of the list: `cursor` is the id that the part before ended with."""
-
-    limit: PageLimit = USUAL_PAGE
-    cursor: UUID | None = None
 
 
 class ExpiringPart(Part, frozen=True):
