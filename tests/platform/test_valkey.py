@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 import valkey.asyncio
 
 from keepwell.platform.valkey import CacheUnavailable, Valkey, ValkeySettings
@@ -88,6 +89,21 @@ async def test_trouble_in_the_middle_costs_a_bounded_moment(valkey_url: str, tro
                 proxy.resume()
                 await eventually_async(lambda: is_back(cache))
             assert await cache.get("a") == b"1"
+
+
+def test_a_connection_reset_under_uvloop_is_a_miss(valkey_url: str):
+    """Processes run on uvloop, which has a word of its own, no OSError, for writing to what was closed a moment ago."""
+
+    async def trouble() -> None:
+        with Proxy.to_valkey(valkey_url) as proxy:
+            async with opened(proxy.valkey_url(valkey_url), rest=0.001) as cache:
+                for _ in range(200):
+                    calls = [asyncio.create_task(cache.get("a")) for _ in range(8)]
+                    await asyncio.to_thread(proxy.reset)
+                    await asyncio.gather(*calls)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(trouble())
 
 
 async def test_a_late_answer_is_never_taken_for_another(valkey_url: str):

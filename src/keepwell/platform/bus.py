@@ -12,15 +12,13 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge
-from valkey.exceptions import ValkeyError
 
 from keepwell.platform.telemetry import describe
-from keepwell.platform.valkey import Valkey, end
+from keepwell.platform.valkey import FAILURES, Valkey, end
 
 _NAME_BYTES = 8
 _PING_SECONDS = 1.0
 _SILENT_SECONDS = 4.0
-_FAILURES = (ValkeyError, OSError, TimeoutError)
 _HEARD = Counter("keepwell_bus_heard", "Messages heard from other processes")
 _UP = Gauge("keepwell_bus_up", "1 while messages of other processes can be heard")
 _log = structlog.stdlib.get_logger("keepwell.bus")
@@ -66,7 +64,7 @@ class Bus:
         while True:
             try:
                 await self._listen()
-            except _FAILURES as failure:
+            except FAILURES as failure:
                 if self.well:
                     _log.warning("bus.down", error=type(failure).__qualname__)
             except Exception as error:  # noqa: BLE001 - a listener's fault must not end the listening

@@ -21,7 +21,13 @@ Client = Any
 """A valkey-py asyncio client. Its published types leave most results open, so it is opaque to the type checker."""
 
 _SCHEMES = {"redis": "valkey", "rediss": "valkeys"}
-_FAILURES = (ValkeyError, OSError, TimeoutError)
+FAILURES = (
+    ValkeyError,
+    OSError,
+    TimeoutError,
+    RuntimeError,  # uvloop's word for writing to a connection that ended a moment ago
+)
+"""What calls to valkey-py end with while the server or the way to it is in trouble."""
 
 _CANCEL_AGAIN_S = 0.05
 
@@ -116,7 +122,7 @@ class Valkey:
             CALLS.labels("failed").inc()
             _log.warning("cache.refused", error=type(refusal).__qualname__)
             return otherwise
-        except _FAILURES as failure:
+        except FAILURES as failure:
             self._rest(failure)
             return otherwise
         finally:
@@ -146,7 +152,7 @@ class Valkey:
             raise CacheUnavailable("closed")
         try:
             await self._bounded(lambda client: client.ping())
-        except _FAILURES as failure:
+        except FAILURES as failure:
             self._rest(failure)
             raise CacheUnavailable("unreachable") from failure
         self._recover()
