@@ -136,6 +136,11 @@ class KeyRing:
 
     # -- the installation's
 
+    @property
+    def known(self) -> bool:
+        """Whether the installation's keys were seen here."""
+        return bool(self._installation)
+
     def derive(self, label: str) -> bytes:
         """32 bytes for one purpose of the whole installation, such as signing checkpoints: the same whatever the master key.
 

@@ -24,7 +24,7 @@ from keepwell.kernel.execute import Executor, Parcel
 from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
-from keepwell.kernel.journal import Entry, access_record
+from keepwell.kernel.journal import Entry, StoredAccess
 from keepwell.kernel.key_watch import KeyWatch
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
@@ -34,6 +34,7 @@ from keepwell.kernel.position import KEY as POSITION_KEY
 from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
 from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
+from keepwell.kernel.recording import Noted, Recorder
 from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Versions, Wanted
 from keepwell.kernel.tally import Tally
@@ -61,11 +62,6 @@ class Limits(msgspec.Struct, frozen=True):
     queue: int = 5_000
     idempotency_lifetime: timedelta = timedelta(hours=24)
     recency: timedelta = timedelta(minutes=15)
-
-
-class _Agent(msgspec.Struct, frozen=True):
-    actor: Actor
-    origin: Origin
 
 
 class Kernel:
@@ -109,6 +105,7 @@ class Kernel:
         width = 1 if most > 1 else max(1, database.settings.largest // 2)
         bounds: dict[str, Any] = {"most": most, "patience": patience, "capacity": capacity, "width": width}
         self._executor = executor
+        self._recorder = Recorder(self._write_record, clock)
         self._long = asyncio.Semaphore(1)
         self._waiting_long = 0
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
@@ -291,12 +288,27 @@ class Kernel:
         return self.blind(actor.tenant)(actor.subject or "")
 
     async def record(self, actor: Actor, origin: Origin, action: str, kind: str, entity: UUID, outcome: str) -> None:
-        """Writes an access record of something that was no command, such as a failed login; durable when this returns."""
-        record = access_record(_Agent(actor, origin), kind, entity, self.clock.now(), action, outcome)
+        """Writes an access record of something that was no command; durable when this returns.
+
+        Raises:
+            Refused: it cannot be written now.
+        """
+        await self._recorder.each(Noted(actor, origin.door, action, kind, entity, outcome), origin)
+
+    async def record_often(self, actor: Actor, origin: Origin, action: str, kind: str, entity: UUID, outcome: str) -> None:
+        """As `record`, of what may come by the hundred, such as failed log-ins: then one record tells how many there were."""
+        await self._recorder.often(Noted(actor, origin.door, action, kind, entity, outcome), origin)
+
+    async def _write_record(self, tenant: UUID, record: StoredAccess) -> None:
         try:
-            await self.writes.submit(Parcel(actor.tenant, (), records=(record,)))
+            await self.writes.submit(Parcel(tenant, (), records=(record,)))
         except OverloadedError as error:
             raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
+
+    async def know_keys(self) -> None:
+        """Sees to it that what is derived from the installation's keys can be had. Raises `Refused` when it cannot be now."""
+        if not self.ring.known:
+            await self.key_watch.look()
 
     async def open_keys(self, tenant: UUID) -> None:
         """Opens (or makes) a tenant's keys, so that `blind` can be used."""
@@ -339,6 +351,7 @@ class Kernel:
 
     async def close(self) -> None:
         """Waits for what was accepted, and writes what was counted."""
+        await self._recorder.close()
         async with self._long:
             await self.writes.close()
         await self.reads.close()
