@@ -138,11 +138,14 @@ async def _log_ins(url: str, email: str, threads: int, asked: argparse.Namespace
 
 async def _under_flood(server: Server, folder: Path, email: str, token: str, asked: argparse.Namespace) -> None:
     rounds: list[flood.Round] = []
-    async with flood.flooding(email) as send:
+    async with flood.flooding() as send:
         with bare(folder, module="bench.refusing", processes=1) as refusing:
             await refusing.ready("/")
             for _ in range(asked.rounds):
-                print(f"  {await flood.effort(send, server.url, server.pids[0], folder / 'data', asked.seconds)}", flush=True)
+                print(
+                    f"  who only refuses: {await flood.effort(send, refusing, folder / 'data', email, asked.seconds)}", flush=True
+                )
+                print(f"  the product: {await flood.effort(send, server, folder / 'data', email, asked.seconds)}", flush=True)
                 found, statuses = await flood.one_round(send, server.url, refusing.url, token, asked.seconds)
                 rounds.append(found)
                 print(f"  p95: {found.quiet:.1f} ms quiet, {found.elsewhere:.1f} ms with the flood elsewhere, ", end="")

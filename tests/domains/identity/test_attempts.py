@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from keepwell.domains.identity.service.tokens import RefreshToken
 from tests.domains.identity.conftest import ORIGIN, PASSWORD, World, bearer
 from tests.support.problems import assert_problem
+from tests.support.waiting import eventually_async
 
 Session = dict[str, Any]
 Breaking = Callable[[World, Session, Session], Awaitable[str]]
@@ -172,6 +173,25 @@ async def test_pages_of_attempts_show_each_once(world: World):
         seen.append(item["request_id"])
         cursor = {"cursor": answer.json()["next"]} if answer.json()["next"] else {}
     assert len(set(seen)) == len(seen) == 4
+
+
+async def test_one_item_stands_for_several_that_came_by_the_dozen(world: World):
+    await world.person("boss", "admin")
+    boss = await world.logged_in("boss")
+    nobody = [{"email": "nobody@x.test", "password": "wrong", "clinic": world.clinic.slug}] * 14
+    world.clock.advance(seconds=1)
+    for body in nobody:
+        world.http.cookies.clear()
+        await world.http.post("/v1/auth/login", json=body)
+    world.clock.advance(seconds=1)
+
+    async def all_of_them() -> list[dict[str, Any]]:
+        found = await logins(world, boss, outcome="refused")
+        return found if sum(one["tries"] for one in found) == len(nobody) else []
+
+    [one, *_] = await eventually_async(all_of_them)
+    assert one["step"] in ("account", "challenge")
+    assert one["since"] <= one["at"]
 
 
 async def test_only_who_may_read_the_audit_sees_attempts(world: World):
