@@ -11,4 +11,8 @@ INVALID_TENANT = ProblemType(
     kept=False,
 )
 
-PROBLEMS: tuple[ProblemType, ...] = (SLUG_TAKEN, INVALID_TENANT)
+NO_CLINIC = ProblemType(
+    "no-such-clinic", 404, "There is no clinic of this short name", "Look for a slip, or make it with `keepwell tenants create`."
+)
+
+PROBLEMS: tuple[ProblemType, ...] = (SLUG_TAKEN, INVALID_TENANT, NO_CLINIC)
