@@ -40,7 +40,7 @@ from keepwell.kernel.problems import (
 )
 from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Loaded, StaleBatchError, StateRow, Wanted
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import LOST, Database, DatabaseUnavailable
 from keepwell.platform.telemetry import describe
 
 _log = structlog.stdlib.get_logger("keepwell.kernel")
@@ -55,14 +55,6 @@ _ROLLED_BACK = (
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
-)
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the connection ended between two steps of the driver's own
-    OSError,
-    TimeoutError,
 )
 
 
@@ -159,7 +151,7 @@ class Executor:
             _refuse_all(parcels, Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=unavailable.retry_after))
         except _ROLLED_BACK:
             _refuse_all(parcels, Refusal(UNAVAILABLE, "The database took too long, or takes no changes now.", retry_after=2))
-        except _LOST:
+        except LOST:
             lost = Refusal(OUTCOME_UNKNOWN if writing else UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
             _refuse_all(parcels, lost)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one parcel's fault: it must not take its neighbours down

@@ -13,13 +13,12 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.kit.ids import new_id
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import AWAY, Database
 from keepwell.platform.telemetry import describe
 
 RUNS = Counter("keepwell_queue_runs", "Attempts at jobs that ended.", ["kind", "outcome"])
@@ -46,7 +45,6 @@ _GIVE_BACK = "SELECT job_give_back($1, $2, $3)"
 _REDRIVE = "SELECT job_redrive($1, $2)"
 _HELD = "SELECT * FROM job_held()"
 _MEASURES = "SELECT * FROM job_measures()"
-_AWAY = (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _log = structlog.stdlib.get_logger("keepwell.worker")
 
 
@@ -206,7 +204,7 @@ class Queue:
         try:
             async with self._database.connection() as connection:
                 rows = await connection.fetch(_CLAIM, list(handlers), free, self.lease, self.settings.lease)
-        except _AWAY as error:
+        except AWAY as error:
             _log.warning("queue.claim-failed", **describe(error))
             return []
         claimed = [
@@ -262,7 +260,7 @@ class Queue:
         try:
             async with self._database.connection() as connection:
                 return await connection.fetchval(statement, job.tenant, job.id, self.lease, *more)
-        except _AWAY as error:
+        except AWAY as error:
             _log.warning("queue.settle-failed", kind=job.kind, tenant=job.tenant, id=job.id, **describe(error))
             return False
 
@@ -275,7 +273,7 @@ class Queue:
             try:
                 async with self._database.connection() as connection:
                     held = {row["id"] for row in await connection.fetch(_BEAT, self.lease, self.settings.lease)}
-            except _AWAY as error:
+            except AWAY as error:
                 _log.warning("queue.beat-failed", **describe(error))
                 continue
             for id_ in before - held:  # somebody else has it, or it has just ended

@@ -12,7 +12,10 @@ INVALID_TENANT = ProblemType(
 )
 
 NO_CLINIC = ProblemType(
-    "no-such-clinic", 404, "There is no clinic of this short name", "Look for a slip, or make it with `keepwell tenants create`."
+    "no-such-clinic",
+    404,
+    "No clinic has this short name",
+    "Where there is no clinic yet, make it with `keepwell tenants create`.",
 )
 
 PROBLEMS: tuple[ProblemType, ...] = (SLUG_TAKEN, INVALID_TENANT, NO_CLINIC)
