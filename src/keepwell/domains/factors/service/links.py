@@ -16,7 +16,7 @@ import structlog
 from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, MAIL_NOT_CONFIGURED
 from keepwell.domains.factors.models import Ticket
 from keepwell.domains.factors.service.gate import Gate
-from keepwell.domains.factors.service.logins import recorded
+from keepwell.domains.factors.service.logins import attribute, recorded
 from keepwell.domains.factors.service.presenting import Presenter
 from keepwell.domains.factors.service.tickets import Tickets
 from keepwell.domains.identity import Attempt, IdentityService, LoggedIn, Proven
@@ -86,7 +86,8 @@ class Links:
         attempt = Attempt(self._kernel, origin, "login")
         try:
             ticket = self._tickets.read(token, "magic-link")
-        except Refused:
+        except Refused as refused:
+            attribute(attempt, refused)
             await attempt.refused("magic-link", "challenge-expired", kind="factors")
             raise
         attempt.tenant, attempt.user = ticket.tenant, ticket.user

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, INVALID_SECOND_FACTOR, SECOND_FACTOR_DELAYED
 from keepwell.domains.factors.models import OfferTotp, Ticket
 from keepwell.domains.factors.rules.codes import base32, uri
+from keepwell.domains.factors.rules.lifecycle import EXHAUSTED, SPENT
 from keepwell.domains.factors.service.gate import CHALLENGE_SECONDS, Gate
 from keepwell.domains.factors.service.passkeys import Passkeys, challenge_in, holder
 from keepwell.domains.factors.service.presenting import Presenter, Shown
-from keepwell.domains.factors.service.tickets import Tickets
+from keepwell.domains.factors.service.tickets import TicketOverError, Tickets
 from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, Attempt, IdentityService, LoggedIn, Proven, Reason
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Refusal, Refused
 from keepwell.kit.ids import NIL, new_id
@@ -104,7 +105,8 @@ class LoginSteps:
     async def _read(self, attempt: Attempt, challenge: str, *, enrolling: bool = False) -> Ticket:
         try:
             ticket = self._tickets.read(challenge, *(("enrol",) if enrolling else ("login", "enrol")))
-        except Refused:
+        except Refused as refused:
+            attribute(attempt, refused)
             await attempt.refused("second-factor", "challenge-expired", kind="factors")
             raise
         attempt.tenant, attempt.user = ticket.tenant, ticket.user
@@ -126,14 +128,22 @@ async def recorded(attempt: Attempt, step: Awaitable[None]) -> None:
     try:
         await step
     except Refused as refused:
-        reason = REASONS.get(refused.refusal.code)
+        reason = REASONS.get((refused.refusal.code, refused.refusal.detail))
         if reason is not None:
             await attempt.refused(attempt.at, reason, kind="factors")
         raise
 
 
-REASONS: Mapping[str, Reason] = {
-    CHALLENGE_EXPIRED.code: "challenge-spent",
-    SECOND_FACTOR_DELAYED.code: "second-factor-delayed",
+def attribute(attempt: Attempt, refused: Refused) -> None:
+    """Says whose attempt it was, where what they held was ours and is only too old."""
+    if isinstance(refused, TicketOverError):
+        attempt.tenant, attempt.user = refused.ticket.tenant, refused.ticket.user
+
+
+REASONS: Mapping[tuple[str, str], Reason] = {
+    (CHALLENGE_EXPIRED.code, ""): "challenge-expired",
+    (SPENT.code, SPENT.detail): "challenge-spent",
+    (EXHAUSTED.code, EXHAUSTED.detail): "challenge-exhausted",
+    (SECOND_FACTOR_DELAYED.code, ""): "second-factor-delayed",
 }
 ISSUER = "Keepwell"

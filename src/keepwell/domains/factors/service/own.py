@@ -148,18 +148,34 @@ class OwnFactors:
             await self._by_password(attempt, actor, password or "", origin, visit)
         else:
             method = shown.method
-            ticket = self._ticket(actor, "step-up") if challenge is None else self._tickets.read(challenge, "step-up")
-            if (ticket.tenant, ticket.user) != (actor.tenant, actor.id):
-                raise Refused(Refusal(INVALID_SECOND_FACTOR))
+            ticket = await self._stepping_up(attempt, actor, challenge)
             await recorded(attempt, self._presenter.present(attempt, "step-up", ticket, shown, origin))
         await self._execute(envelope, ReauthenticateSession(actor.credential, (method,)))
+
+    async def _stepping_up(self, attempt: Attempt, actor: Actor, challenge: str | None) -> Ticket:
+        if challenge is None:
+            return self._ticket(actor, "step-up")
+        try:
+            ticket = self._tickets.read(challenge, "step-up")
+        except Refused:
+            await attempt.refused("step-up", "challenge-expired", kind="factors")
+            raise
+        if (ticket.tenant, ticket.user) != (actor.tenant, actor.id):
+            await attempt.refused("step-up", "challenge-expired", kind="factors")
+            raise Refused(Refusal(INVALID_SECOND_FACTOR))
+        return ticket
 
     async def _by_password(self, attempt: Attempt, actor: Actor, password: str, origin: Origin, visit: Visit) -> None:
         asked = await self._gate.asked(actor.tenant, actor.id, origin)
         if asked.methods:
+            await attempt.refused("step-up", SECOND_FACTOR_REQUIRED.code)
             raise Refused(Refusal(SECOND_FACTOR_REQUIRED, extra={"methods": list(asked.methods)}))
-        with attempt.step("step-up"):
-            right = await self._identity.logins.knows_password(actor.tenant, actor.id, password, origin, visit)
+        try:
+            with attempt.step("step-up"):
+                right = await self._identity.logins.knows_password(actor.tenant, actor.id, password, origin, visit)
+        except Refused as refused:
+            await attempt.kept(refused)
+            raise
         if not right:
             await attempt.refused("step-up", "wrong-password")
             raise Refused(Refusal(INVALID_SECOND_FACTOR, "The password is wrong."))

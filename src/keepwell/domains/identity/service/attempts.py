@@ -4,7 +4,7 @@ Addresses, names and passwords never appear here; reasons come from the fixed li
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Literal
 from uuid import UUID
@@ -118,6 +118,11 @@ class Attempt:
         self.note(step, reason)
         nobody = Actor(self.tenant, NIL, "anonymous", ())
         await self._kernel.record_often(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
+
+    async def kept(self, refused: Refused) -> None:
+        """Records what held the attempt up, if that can be recorded; the log line of its step says it in any case."""
+        with suppress(Refused):
+            await self.refused(self.at, refused.refusal.code)
 
     def note(self, step: Step, outcome: str) -> None:
         """Counts and logs something that is worth seeing by itself and that the journal holds already."""

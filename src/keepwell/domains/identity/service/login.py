@@ -5,7 +5,7 @@ An unknown address takes the same steps as a known one, with one Argon2 computat
 nor its time tells which it was.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
@@ -154,9 +154,13 @@ class LoginService:
             raise await self._invalid(attempt, "user-disabled")
         if "password" not in proven.methods:  # then it does not matter which one it was
             proven = replace(proven, password_set_at=user.password_set_at)
-        if not complete:
-            await self._asked(attempt, proven, user.role, origin)
-        return await self._begin(attempt, proven, user, clinic, origin)
+        try:
+            if not complete:
+                await self._asked(attempt, proven, user.role, origin)
+            return await self._begin(attempt, proven, user, clinic, origin)
+        except Refused as refused:
+            await attempt.kept(refused)
+            raise
 
     async def find(self, email: str, clinic: str | None, origin: Origin) -> Addressee | None:
         """Whose address this is, in the clinic a login would choose; None where nobody of it may log in.
@@ -265,12 +269,10 @@ class LoginService:
 
     async def _keep(self, attempt: Attempt, refused: Refused, email: str, clinic: str | None, origin: Origin) -> None:
         """Records what held an attempt up. Whose account that was is looked up for a few each second, not for a flood."""
-        try:
-            if attempt.at == "challenge" and self._named.take(microseconds(self._kernel.clock.now())):
+        if attempt.at == "challenge" and self._named.take(microseconds(self._kernel.clock.now())):
+            with suppress(Refused):
                 _attribute(attempt, await look_up(self._kernel, email, origin, "login.clinic", clinic))
-            await attempt.refused(attempt.at, refused.refusal.code)
-        except Refused:
-            return  # the log line of the step says it in any case
+        await attempt.kept(refused)
 
     async def _invalid(self, attempt: Attempt, reason: Reason) -> Refused:
         step = "password" if reason in ("wrong-password", "empty-password", "no-password-set") else "account"
