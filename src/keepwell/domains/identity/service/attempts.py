@@ -61,6 +61,9 @@ Reason = Literal[
 ATTEMPTS = ("login", "refresh", "step-up", "magic-link")
 """What may be attempted: the first parts of the actions under which failures are recorded."""
 
+ATTEMPTED_BY = "anonymous"
+"""The role under which they are recorded: who attempts has not proved yet who they are. What is read on the way is read by us."""
+
 STEPS = Counter("keepwell_login_steps", "Steps of logging in and refreshing, by how they ended", ["step", "outcome"])
 SECONDS = Histogram(
     "keepwell_login_step_duration_seconds",
@@ -116,7 +119,7 @@ class Attempt:
             Refused: the record cannot be written now; that is the answer then.
         """
         self.note(step, reason)
-        nobody = Actor(self.tenant, NIL, "anonymous", ())
+        nobody = Actor(self.tenant, NIL, ATTEMPTED_BY, ())
         await self._kernel.record_often(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
 
     async def kept(self, refused: Refused) -> None:
