@@ -119,13 +119,16 @@ class Attempt:
             Refused: the record cannot be written now; that is the answer then.
         """
         self.note(step, reason)
-        nobody = Actor(self.tenant, NIL, ATTEMPTED_BY, ())
-        await self._kernel.record_often(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
+        await self._record(step, reason, kind)
 
     async def kept(self, refused: Refused) -> None:
-        """Records what held the attempt up, if that can be recorded; the log line of its step says it in any case."""
+        """Records what its step was refused with, if that can be recorded; count and log line of the step say it in any case."""
         with suppress(Refused):
-            await self.refused(self.at, refused.refusal.code)
+            await self._record(self.at, refused.refusal.code, "user")
+
+    async def _record(self, step: Step, reason: str, kind: str) -> None:
+        nobody = Actor(self.tenant, NIL, ATTEMPTED_BY, ())
+        await self._kernel.record_often(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
 
     def note(self, step: Step, outcome: str) -> None:
         """Counts and logs something that is worth seeing by itself and that the journal holds already."""
