@@ -12,6 +12,7 @@ from keepwell.domains.factors.models import OfferTotp, Ticket
 from keepwell.domains.factors.rules.codes import base32, uri
 from keepwell.domains.factors.rules.lifecycle import EXHAUSTED, SPENT
 from keepwell.domains.factors.service.gate import CHALLENGE_SECONDS, Gate
+from keepwell.domains.factors.service.letters import Letters
 from keepwell.domains.factors.service.passkeys import Passkeys, challenge_in, holder
 from keepwell.domains.factors.service.presenting import Presenter, Shown
 from keepwell.domains.factors.service.tickets import TicketOverError, Tickets
@@ -31,7 +32,14 @@ class LoginSteps:
     """What comes after a first factor, or instead of it."""
 
     def __init__(
-        self, kernel: Kernel, identity: IdentityService, gate: Gate, tickets: Tickets, passkeys: Passkeys, presenter: Presenter
+        self,
+        kernel: Kernel,
+        identity: IdentityService,
+        gate: Gate,
+        tickets: Tickets,
+        passkeys: Passkeys,
+        presenter: Presenter,
+        letters: Letters,
     ) -> None:
         self._kernel = kernel
         self._identity = identity
@@ -39,6 +47,7 @@ class LoginSteps:
         self._tickets = tickets
         self._passkeys = passkeys
         self._presenter = presenter
+        self._letters = letters
 
     async def second(self, challenge: str, shown: Shown, origin: Origin) -> LoggedIn:
         """A session for who showed a second factor with the challenge of a login.
@@ -50,7 +59,11 @@ class LoginSteps:
         ticket = await self._read(attempt, challenge)
         await recorded(attempt, self._presenter.present(attempt, "second-factor", ticket, shown, origin))
         proven = Proven(ticket.tenant, ticket.user, ticket.password_set_at, (*ticket.methods, shown.method))
-        return await self._identity.logins.resume(proven, attempt, origin, complete=True)
+        entered = await self._identity.logins.resume(proven, attempt, origin, complete=True)
+        if shown.method == "recovery-code":
+            who = entered.user
+            self._letters.recovery_code_used(who.email, who.name, entered.clinic.name, self._kernel.clock.now())
+        return entered
 
     async def enrol(self, challenge: str, origin: Origin) -> TotpOffer:
         """The secret for the app of somebody who must have one to log in. A code of it is then sent like any second factor.
