@@ -27,6 +27,7 @@ from keepwell.domains.enrollment.service.settings import BATCH, PART
 from keepwell.domains.enrollment.service.trying import Trying
 from keepwell.domains.enrollment.service.undoing import undo
 from keepwell.domains.enrollment.service.uploading import Row
+from keepwell.domains.enrollment.service.window import Window
 from keepwell.domains.enrollment.service.work import Job, Stopped, Work
 from keepwell.domains.participants import EnrollParticipant, ParticipantService, participant_id
 from keepwell.domains.tenants import operator
@@ -100,14 +101,17 @@ class Runner:
             part = await self._work.part(job, place.id)
             known[place.number] = None if place.complete else part
             _see(seen, part.rows)
-        for number in range(job.batch.parts):
-            if number not in known or known[number] is not None:
-                await self._work.still_wanted(job)
-                await _PartRun(self._work, self._participants, job, phase, seen).run(number, known.get(number))
+        runs = _PhaseRun(self._work, self._participants, job, phase, seen)
+        async with Window() as window:
+            for number in range(job.batch.parts):
+                if number not in known or known[number] is not None:
+                    await self._work.still_wanted(job)
+                    part = await runs.understood(number, known.get(number))
+                    await window.begin({each.id for each in part.rest.named}, runs.run(part))
 
 
-class _PartRun:
-    """One part's run."""
+class _PhaseRun:
+    """The run of one phase's parts."""
 
     def __init__(self, work: Work, participants: ParticipantService, job: Job, phase: Phase, seen: _Seen) -> None:
         self._work = work
@@ -121,15 +125,19 @@ class _PartRun:
         self._actor = Actor(job.tenant, uploader.id, uploader.role, uploader.scopes)
         self._origin = Origin("enrollment", str(job.batch.id))
 
-    async def run(self, number: int, part: Part | None) -> None:
+    async def understood(self, number: int, part: Part | None) -> "_Understood":
+        """A part that is to be run. What is recorded of it already is not run again."""
         rows = await self._uploaded(number)
-        id_ = self._work.part_id(self._job, self._phase, number)
         settled_rows = set[int]() if part is None else {outcome.row for outcome in part.rows}
-        pending = self._named(rows, () if part is None else part.corrections, settled_rows)
-        trying = Trying(self._work.settings)
+        rest = self._named(rows, () if part is None else part.corrections, settled_rows)
+        return _Understood(self._work.part_id(self._job, self._phase, number), number, len(rows), rest)
+
+    async def run(self, part: "_Understood") -> None:
+        """Runs what is left of a part, until something came of each of its rows."""
+        pending, trying = part.rest, Trying(self._work.settings)
         while pending.known or pending.named:
             turn, later = await self._turn(pending)
-            outcomes = await self._settle(turn, id_, number, len(rows), trying.attempt)
+            outcomes = await self._settle(turn, part, trying.attempt)
             _see(self._seen, outcomes)
             done = {outcome.row for outcome in outcomes}
             again = [each for each in turn.named.values() if each.person.row not in done]
@@ -182,19 +190,20 @@ class _PartRun:
                 known.append(RowOutcome(person.row, "unchanged", None, id_, person.content))
         return _Turn(known, named), later
 
-    async def _settle(self, turn: _Turn, id_: UUID, number: int, size: int, attempt: int) -> list[RowOutcome]:
+    async def _settle(self, turn: _Turn, part: "_Understood", attempt: int) -> list[RowOutcome]:
         """What came of the rows of a turn, which is stored; those to be tried again are not among it."""
         batch = self._job.batch
 
         def record(pairs: Sequence[tuple[Envelope, Outcome]]) -> Envelope:
             rows = (*turn.known, *self._settled(turn, [outcome for _, outcome in pairs], attempt))
-            return self._work.envelope(self._job, RecordRows(id_, batch.id, self._phase, number, size, tuple(rows)))
+            place = (part.id, batch.id, self._phase, part.number, part.size)
+            return self._work.envelope(self._job, RecordRows(*place, tuple(rows)))
 
         if not turn.named:
             await self._work.run(record(()))
             return self._counted(turn.known)
         envelopes = [Envelope(self._enroll(each), self._actor, self._origin) for each in turn.named.values()]
-        closing = Closing(PART, id_, record)
+        closing = Closing(PART, part.id, record)
         outcomes = await self._work.kernel.execute(envelopes, dry_run=self._dry_run, closing=closing)
         done = self._settled(turn, outcomes, attempt)
         return self._counted([*turn.known, *done]) if done else []
@@ -218,6 +227,15 @@ class _Rest(NamedTuple):
 
     known: list[RowOutcome]
     named: list[_Named]
+
+
+class _Understood(NamedTuple):
+    """A part of `size` rows, and what is left to do of it."""
+
+    id: UUID
+    number: int
+    size: int
+    rest: _Rest
 
 
 def _see(seen: _Seen, outcomes: Sequence[RowOutcome]) -> None:
