@@ -49,7 +49,7 @@ Witness = Callable[[Actor, Origin, str], None]
 """Is told who did what, from where: the name of a command, or kind and action of a read."""
 
 _LONG = 64
-_LONG_AT_ONCE = 2  # one is decided while the other is written
+_LONG_AT_ONCE = 3  # one is decided, one is written, one waits for its turn
 _MOST_LONG = 8
 _NEWEST = 2**31 - 1
 _log = structlog.get_logger("keepwell.kernel")

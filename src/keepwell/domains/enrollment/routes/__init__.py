@@ -83,6 +83,7 @@ class _Batches:
 
         async def act(call: Call) -> Answer:
             outcome = await call.execute(command(call.id))
+            await self._service.enqueue(call.actor.tenant, call.id)
             answer = await self.show(call)
             return Answer(200, answer.body, {"idempotency-replayed": "true"} if outcome.replayed else {})
 

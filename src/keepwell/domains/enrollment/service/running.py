@@ -204,7 +204,8 @@ class _PhaseRun:
             return self._counted(turn.known)
         envelopes = [Envelope(self._enroll(each), self._actor, self._origin) for each in turn.named.values()]
         closing = Closing(PART, part.id, record)
-        outcomes = await self._work.kernel.execute(envelopes, dry_run=self._dry_run, closing=closing)
+        async with self._work.turns:
+            outcomes = await self._work.kernel.execute(envelopes, dry_run=self._dry_run, closing=closing)
         done = self._settled(turn, outcomes, attempt)
         return self._counted([*turn.known, *done]) if done else []
 

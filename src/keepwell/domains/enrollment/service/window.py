@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-WIDTH = 2
-"""How many parts of a batch are under way at once: one that is decided, one that is written."""
+WIDTH = 3
+"""How many parts of a batch are under way at once: one is decided, one is written, one waits for its turn."""
 
 
 class Window:

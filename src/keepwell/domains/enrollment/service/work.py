@@ -1,5 +1,6 @@
 """What running and taking back share: the batch at hand, its parts, commands about it, and whether it is still wanted."""
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
@@ -35,6 +36,8 @@ class Work:
     def __init__(self, kernel: Kernel, settings: EnrollmentSettings) -> None:
         self.kernel = kernel
         self.settings = settings
+        self.turns = asyncio.Semaphore(settings.at_once)
+        """Parts of all batches take turns, so that the kernel's line for long lists is not theirs alone."""
 
     async def begin(self, tenant: UUID, batch: UUID) -> Job:
         """A batch to work on.

@@ -59,7 +59,7 @@ def _plan(code: str) -> tuple[frozenset[int], re.Pattern[str] | None] | None:
     """Of a country's code: how long its numbers are, and what those begin with that are dialled within it; None for no code."""
     region = phonenumbers.region_code_for_country_code(int(code))
     metadata = None if region == _ELSEWHERE else PhoneMetadata.metadata_for_region(region)
-    if metadata is None:
+    if metadata is None or metadata.general_desc is None:
         return None
     prefix = metadata.national_prefix_for_parsing
     lengths = metadata.general_desc.possible_length
