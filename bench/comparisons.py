@@ -10,7 +10,7 @@ import msgspec
 
 from bench import bare, clinics, effort, machine, pgbench, proof, stage, wrk
 from bench.database import connect
-from bench.enrollment import Enrolling
+from bench.enrollment import Enrolling, servers_in
 from bench.measurement import Comparison, Contender, Run, Series, by_turns, compare
 from bench.stage import Server
 from bench.wrk import Target
@@ -117,7 +117,8 @@ class Bench:
             found[GET_FHIR] = lambda: self._get(on, resources)
             found[GET_GRAPHQL] = lambda: self._get(on, documents, "post")
         if "enrollment" in parts:
-            enrolling = Enrolling(self._servers, self._folder, _ROWS)
+            alone = self._stack.enter_context(servers_in(self._folder / "enrollment"))
+            enrolling = Enrolling(*alone, _ROWS)
             found[COPY] = enrolling.copy
             found[ENROLL] = enrolling.enroll
             found[COPY_STORED] = enrolling.copy_stored

@@ -11,7 +11,8 @@ import asyncio
 import io
 import resource
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
@@ -142,32 +143,43 @@ async def copy_stored(superuser: str, tenant: UUID, rows: int) -> float:
     return rows / elapsed
 
 
-class Enrolling:
-    """What `bench` compares: each run enrolls people of a clinic of its own."""
+@contextmanager
+def servers_in(data: Path) -> Generator[tuple[Servers, Settings, str]]:
+    """Embedded servers with the product's schema, the settings they go by, and the superuser's address."""
+    make_master_key(data)
+    settings = Settings(_env_file=None, data_dir=data)  # pyright: ignore[reportCallIssue]
+    with Servers.attach(settings) as servers, EmbeddedServers.attach(data) as embedded:
+        migrations.upgrade(servers.addresses.owner)
+        yield servers, settings, embedded.postgres_url("postgres")
 
-    def __init__(self, servers: EmbeddedServers, folder: Path, rows: int) -> None:
+
+class Enrolling:
+    """What `bench` compares, on servers where no worker takes a part in it. Each run enrolls people of a clinic of its own."""
+
+    def __init__(self, servers: Servers, settings: Settings, superuser: str, rows: int) -> None:
         self._servers = servers
-        self._settings = Settings(_env_file=None, data_dir=folder / "data")  # pyright: ignore[reportCallIssue]
+        self._settings = settings
+        self._superuser = superuser
         self._rows = rows
         self._tenant = new_id()
 
     async def enroll(self) -> Run:
         """A file is taken, and everybody in it enrolled."""
-        with Servers.attach(self._settings) as servers:
-            parts = Parts(self._settings, servers.addresses, ProcessKind.WORKER)
-            async with parts.running():
-                load = Load(parts, self._rows)
-                self._tenant = load.tenant
-                await load.prepare()
-                return await self._weighed(load.enroll(0, "enrolled"))
+        parts = Parts(self._settings, self._servers.addresses, ProcessKind.WORKER)
+        async with parts.running():
+            load = Load(parts, self._rows)
+            self._tenant = load.tenant
+            await load.prepare()
+            settle()
+            return await self._weighed(load.enroll(0, "enrolled"))
 
     async def copy(self) -> Run:
         """COPY of the bare rows."""
-        return await self._weighed(copy_bare(self._servers.postgres_url("postgres"), self._rows))
+        return await self._weighed(copy_bare(self._superuser, self._rows))
 
     async def copy_stored(self) -> Run:
         """COPY of what is stored of those who were enrolled last."""
-        return await self._weighed(copy_stored(self._servers.postgres_url("postgres"), self._tenant, self._rows))
+        return await self._weighed(copy_stored(self._superuser, self._tenant, self._rows))
 
     async def _weighed(self, load: Awaitable[float]) -> Run:
         taken = Taken(self._settings.data_dir)
@@ -209,15 +221,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.enrollment", description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     options = parser.parse_args()
-    with TemporaryDirectory(prefix="keepwell-bench-") as folder:
-        data = Path(folder) / "data"
-        make_master_key(data)
-        settings = Settings(_env_file=None, data_dir=data)  # pyright: ignore[reportCallIssue]
-        with Servers.attach(settings) as servers, EmbeddedServers.attach(data) as embedded:
-            migrations.upgrade(servers.addresses.owner)
-            superuser = embedded.postgres_url("postgres")
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return 0 if runner.run(measure(servers, settings, superuser, options.rows)) else 1
+    with (
+        TemporaryDirectory(prefix="keepwell-bench-") as folder,
+        servers_in(Path(folder) / "data") as (servers, settings, superuser),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return 0 if runner.run(measure(servers, settings, superuser, options.rows)) else 1
 
 
 if __name__ == "__main__":
