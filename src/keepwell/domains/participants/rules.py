@@ -220,6 +220,7 @@ def view(snapshot: Snapshot) -> ParticipantView:
         version=snapshot.version,
         created_at=snapshot.created_at,
         updated_at=snapshot.updated_at,
+        responses=f"/v1/responses?subject=Patient/{state.id}",
         elements=state.elements or UNSET,
         withdrawn=state.withdrawn or UNSET,
         merged_into=state.merged_into or UNSET,
