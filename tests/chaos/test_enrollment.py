@@ -76,7 +76,7 @@ async def kill_and_reckon(server: Server, rows: int, kills: int, pause: tuple[fl
         assert again["rows"] == {**wanted, "enrolled": 0, "unchanged": people, "updated": 0}
         reckon(server, people)
     seconds = f"{enrolled - began:.0f} s with {interrupted} kills in the middle, again {clock() - enrolled:.0f} s"
-    sys.stdout.write(f"\n{rows} rows: {seconds}")
+    sys.stdout.write(f"\n{rows} rows: {seconds}; {first['rate']:.0f} and {again['rate']:.0f} rows/s from start to end")
 
 
 async def upload(http: httpx.AsyncClient, program: str, rows: int) -> str:
@@ -97,7 +97,7 @@ async def moved(server: Server) -> None:
         seen = await asyncio.to_thread(state)
         return seen[0] in _ENDED or seen[1] > begun[1]
 
-    await eventually_async(on, 60)
+    await eventually_async(on, 180)
 
 
 async def ended(http: httpx.AsyncClient, batch: str) -> dict[str, Any]:

@@ -28,6 +28,8 @@ _UPDATE = Permission(RESOURCE, "u")
 
 Enqueue = Callable[[UUID, Sequence[Job]], Awaitable[None]]
 """Puts jobs of a clinic into the queue."""
+_ATTEMPTS = 100
+"""A batch outlives many of its workers: each goes on where the last one was. What stalls is said long before this."""
 _log = structlog.stdlib.get_logger("keepwell.enrollment")
 
 
@@ -123,7 +125,7 @@ class EnrollmentService:
 
 def job(batch: UUID) -> Job:
     """The job of running a batch. While it lies there, or is done, there is no second one."""
-    return Job(RUN, str(batch), {"batch": str(batch)})
+    return Job(RUN, str(batch), {"batch": str(batch)}, most_attempts=_ATTEMPTS)
 
 
 __all__ = ["BATCH", "PART", "RESOURCE", "RUN", "EnrollmentService", "EnrollmentSettings", "Upload", "job"]

@@ -4,6 +4,7 @@ Whoever runs it may die at any moment, and several may run it at once: a part go
 first counts. Dry run and real run are this same code; only `dry_run` of the kernel differs.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -34,6 +35,7 @@ from keepwell.domains.tenants import operator
 from keepwell.domains.uploads import Normaliser, RawRow
 from keepwell.kernel import Actor, Closing, Envelope, Origin, Outcome
 
+_READ_AT_ONCE = 16
 _rows = msgspec.msgpack.Decoder(list[Row])
 _Seen = dict[int, int]
 """By the last bits of a participant's id: what the row of the batch said that came through first."""
@@ -97,10 +99,12 @@ class Runner:
     async def _phase(self, job: Job, phase: Phase) -> None:
         seen: _Seen = {}
         known: dict[int, Part | None] = {}
-        for place in await self._work.parts(job, phase):
-            part = await self._work.part(job, place.id)
-            known[place.number] = None if place.complete else part
-            _see(seen, part.rows)
+        places = await self._work.parts(job, phase)
+        for start in range(0, len(places), _READ_AT_ONCE):
+            some = places[start : start + _READ_AT_ONCE]
+            for place, part in zip(some, await asyncio.gather(*(self._work.part(job, one.id) for one in some)), strict=True):
+                known[place.number] = None if place.complete else part
+                _see(seen, part.rows)
         runs = _PhaseRun(self._work, self._participants, job, phase, seen)
         async with Window() as window:
             for number in range(job.batch.parts):
