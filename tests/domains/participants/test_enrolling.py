@@ -98,7 +98,7 @@ def test_who_was_withdrawn_is_enrolled_anew():
     assert (desk.state.withdrawn, desk.state.phone) == (False, None)
 
 
-async def registered(clinic: Clinic, **said: str) -> str:
+async def registered(clinic: Clinic, **said: Any) -> str:
     [outcome] = await clinic.kernel.execute(
         [
             Envelope(

@@ -177,7 +177,7 @@ def _reads(batches: _Batches) -> tuple[Endpoint, ...]:
 
 def _actions(batches: _Batches) -> tuple[Endpoint, ...]:
     actions = (
-        ("pause", PauseBatch, "Pause a batch after the part it is in"),
+        ("pause", PauseBatch, "Pause a batch after the parts it is in"),
         ("resume", ResumeBatch, "Go on with a paused batch"),
         ("cancel", CancelBatch, "Cancel a batch; what is done of it stays, unless it is atomic"),
         ("rollback", RollBackBatch, "Take back what a finished batch did; who was changed since is left"),
