@@ -14,7 +14,6 @@ import msgspec
 
 from keepwell.domains.enrollment.models import (
     Correction,
-    FinishBatch,
     Part,
     Phase,
     RecordRows,
@@ -85,13 +84,13 @@ class Runner:
         if batch.atomic and not batch.dry_run:
             await self._phase(job, "rehearsal")
             if not await self._work.all_good(job, "rehearsal"):
-                await self._work.do(job, FinishBatch(batch.id, "failed", "rows-refused"))
+                await self._work.finish(job, "failed", "rows-refused")
                 return
         await self._phase(job, "run")
         if not batch.atomic or await self._work.all_good(job, "run"):
-            await self._work.do(job, FinishBatch(batch.id, "completed"))
+            await self._work.finish(job, "completed")
         elif batch.dry_run:
-            await self._work.do(job, FinishBatch(batch.id, "failed", "rows-refused"))
+            await self._work.finish(job, "failed", "rows-refused")
         else:  # the truth changed between rehearsal and run
             await self._work.do(job, RollBackBatch(batch.id, failed=True))
             await undo(self._work, await self._work.begin(job.tenant, batch.id))
@@ -151,7 +150,7 @@ class _PhaseRun:
     async def _uploaded(self, number: int) -> list[Row]:
         content = await self._work.kernel.pieces.get(self._job.tenant, BATCH, self._job.batch.id, number)
         if content is None:
-            await self._work.do(self._job, FinishBatch(self._job.batch.id, "failed", "upload-gone"))
+            await self._work.finish(self._job, "failed", "upload-gone")
             raise Stopped
         return _rows.decode(content)
 
