@@ -259,7 +259,7 @@ class Executor:
             if self._tells_position:
                 await self._mark(connection, parcels)
         if states:
-            self._tell(states, writer, plan, keys)
+            self._tell(states, writer, plan, keys, kept=all(parcel.closing is None for parcel in parcels))
         return answers
 
     async def _mark(self, connection: Any, parcels: Sequence[Parcel]) -> None:
@@ -275,10 +275,11 @@ class Executor:
                 if (position := each.envelope.origin.position) is not None:
                     position.saw(reached)
 
-    def _tell(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys]) -> None:
+    def _tell(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys], *, kept: bool) -> None:
         """Tells cache and listener what was committed. A failure there must not become the outcome of what is stored."""
         try:
-            self._write_through(states, writer, plan, keys)
+            if kept:
+                self._write_through(states, writer, plan, keys)
             self._committed([Change(row.tenant, row.kind, row.id, row.version) for row in states])
         except Exception as error:  # noqa: BLE001 - see above
             _log.error("kernel.change-not-told", count=len(states), **describe(error))
@@ -399,7 +400,7 @@ async def _outcomes(plan: Plan, parcel: Parcel, catalog: Catalog) -> list[Outcom
         Refused: what a long one would show is more than can be held at once.
     """
     commands, atomic, dry_run = parcel.admitted, parcel.atomic, parcel.dry_run
-    mark = plan.begin(reversible=atomic or dry_run, rehearsal=parcel.rehearsal)
+    mark = plan.begin(reversible=atomic or dry_run, shown=parcel.closing is None, rehearsal=parcel.rehearsal)
     outcomes: list[Outcome] = []
     shown = 0
     for start in range(0, len(commands), _AT_ONCE):

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -49,6 +50,7 @@ Witness = Callable[[Actor, Origin, str], None]
 """Is told who did what, from where: the name of a command, or kind and action of a read."""
 
 _LONG = 64
+_LONG_AT_ONCE = 3  # one is decided, one is written, one waits for its turn
 _MOST_LONG = 8
 _NEWEST = 2**31 - 1
 _log = structlog.get_logger("keepwell.kernel")
@@ -106,7 +108,7 @@ class Kernel:
         bounds: dict[str, Any] = {"most": most, "patience": patience, "capacity": capacity, "width": width}
         self._executor = executor
         self._recorder = Recorder(self._write_record, clock)
-        self._long = asyncio.Semaphore(1)
+        self._long = asyncio.Semaphore(_LONG_AT_ONCE)
         self._waiting_long = 0
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
         self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
@@ -151,9 +153,10 @@ class Kernel:
             except OverloadedError:
                 refusal = Refusal(OVERLOADED, retry_after=1)
                 outcomes.extend(Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in chunk)
-        for each, outcome in zip(admitted, outcomes, strict=True):
-            code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
-            metrics.commands(each.command_type.name, code).inc()
+        came = Counter((each.command_type.name, _word(outcome)) for each, outcome in zip(admitted, outcomes, strict=True))
+        for labels, number in came.items():
+            metrics.commands(*labels).inc(number)
+        for each in admitted:
             self._witness(each.envelope.actor, each.envelope.origin, each.command_type.name)
         return outcomes
 
@@ -352,8 +355,9 @@ class Kernel:
     async def close(self) -> None:
         """Waits for what was accepted, and writes what was counted."""
         await self._recorder.close()
-        async with self._long:
-            await self.writes.close()
+        for _ in range(_LONG_AT_ONCE):
+            await self._long.acquire()
+        await self.writes.close()
         await self.reads.close()
         await self.follows.close()
         await self.tally.close()
@@ -368,6 +372,11 @@ class Kernel:
             await self.record(who.actor, who.origin, action, kind, entity, FORBIDDEN.code)
             raise Refused(Refusal(FORBIDDEN, f"This needs {permission.resource}.{permission.action}."))
         return granted
+
+
+def _word(outcome: Outcome) -> str:
+    """What came of a command, in a word."""
+    return outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
 
 
 def _nobody(_actor: Actor, _origin: Origin, _operation: str) -> None:

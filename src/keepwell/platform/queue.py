@@ -26,7 +26,7 @@ SECONDS = Histogram("keepwell_queue_seconds", "How long attempts took.", ["kind"
 WAITED = Histogram("keepwell_queue_wait_seconds", "From due to begun.", ["kind"], buckets=(0.01, 0.1, 1, 10, 60, 600))
 JOBS = Gauge("keepwell_queue_jobs", "Jobs that lie there.", ["kind", "state"])
 AGE = Gauge("keepwell_queue_age_seconds", "How long the oldest job has been due.", ["kind", "state"])
-SATURATION = Gauge("keepwell_queue_saturation", "Which part of what this worker can do at once it does.")
+SATURATION = Gauge("keepwell_queue_saturation", "Which part of what this worker can do at once it does.", ["queue"])
 
 _WORDS = re.compile(r"[A-Za-z0-9._:+-]{1,128}")
 _ENQUEUE = """
@@ -53,8 +53,12 @@ class HoldError(Exception):
 
 
 class QueueSettings(msgspec.Struct, frozen=True):
-    """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most."""
+    """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most.
 
+    `name` tells queues of one process apart that are worked by themselves, so that long jobs never keep short ones waiting.
+    """
+
+    name: str = "jobs"
     width: int = 4
     lease: float = 10.0
     poll: float = 1.0
@@ -227,14 +231,17 @@ class Queue:
         WAITED.labels(job.kind).observe(max(0.0, job.waited))
         self._claimed[job.id] = job
         task = self._tasks[job.id] = asyncio.create_task(self._do(job, handler), name=f"job {job.kind}")
-        SATURATION.set(len(self._tasks) / self.settings.width)
+        self._measured()
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._tasks[job.id], self._claimed[job.id]
-            SATURATION.set(len(self._tasks) / self.settings.width)
+            self._measured()
             self._finished.set()
 
         task.add_done_callback(ended)
+
+    def _measured(self) -> None:
+        SATURATION.labels(self.settings.name).set(len(self._tasks) / self.settings.width)
 
     async def _do(self, job: Claimed, handler: Handler) -> None:
         started = asyncio.get_running_loop().time()

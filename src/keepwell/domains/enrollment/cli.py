@@ -31,6 +31,8 @@ _MEDIA = {
 }
 _PIECE = 256 * 1024
 _PACE_SECONDS = 0.25
+_PATIENCE_SECONDS = 2.0
+_GOING = ("queued", "running")
 _WIDTH = 40
 
 
@@ -111,13 +113,22 @@ async def _enroll(service: EnrollmentService, actor: Actor, origin: Origin, uplo
     with Progress(*columns, console=Console(stderr=True)) as progress:
         view = await service.showing.show(actor, outcome.id, origin)
         bar = progress.add_task("Trying out" if upload.dry_run else "Enrolling", total=view.rows.total)
-        running = asyncio.create_task(service.run(actor.tenant, outcome.id))
-        while not running.done():
-            await asyncio.wait({running}, timeout=_PACE_SECONDS)
+        alone = asyncio.create_task(_unless_a_worker_does(service, actor, origin, outcome.id))
+        while view.status in _GOING:
+            await asyncio.sleep(_PACE_SECONDS)
+            if alone.done():
+                await alone  # which fails where it did
             view = await service.showing.show(actor, outcome.id, origin)
             progress.update(bar, completed=view.rows.done)
-        await running
-    return await service.showing.show(actor, outcome.id, origin)
+        alone.cancel()
+    return view
+
+
+async def _unless_a_worker_does(service: EnrollmentService, actor: Actor, origin: Origin, batch: UUID) -> None:
+    """Runs a batch that no worker begins to run."""
+    await asyncio.sleep(_PATIENCE_SECONDS)
+    if (await service.showing.show(actor, batch, origin)).status == "queued":
+        await service.run(actor.tenant, batch)
 
 
 async def _pieces(file: Path) -> AsyncIterator[bytes]:
