@@ -1,0 +1,343 @@
+"""The nouns of this room: monitors, what each asks of its target, when it is not meant to be judged, and what was seen."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from keepwell.domains.incidents import Severity
+from keepwell.kernel.envelope import Command
+
+Kind = Literal["http", "tcp", "dns", "tls", "heartbeat", "flow"]
+Priority = Literal["high", "normal", "low"]
+Suspension = Literal["deleted", "paused", "maintenance", "outside-service-hours"]
+"""Why what is seen of a target is not held against it."""
+
+Subject = Literal["status", "header", "body", "json", "json-length", "latency", "certificate-days", "record"]
+"""What an assertion is about: `latency` in milliseconds, `certificate-days` the whole days until it expires, `record` the records
+that DNS answered with; of `json` and `json-length` the `name` is a path such as `$.data[0].id`, of `header` the header's name.
+"""
+Comparison = Literal[
+    "equals", "not-equals", "contains", "not-contains", "matches", "not-matches", "below", "above", "within", "present", "absent"
+]
+Scalar = str | int | float | bool | None
+
+
+class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What has to hold of an answer. `within` is for status codes, such as `200-299,404`; `matches` takes a pattern of RE2."""
+
+    on: Subject
+    compare: Comparison
+    value: Scalar = None
+    name: str = ""
+
+
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an HTTP request is made. `{{name}}` in header values and bodies stands for a secret variable."""
+
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    body: str | None = None
+    follow_redirects: bool = True
+    verify: bool = True
+
+
+class Extract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value carried from a step to those after it, where it stands as `{{name}}`: of `json` by path, of a header by its name, of
+    the body by a pattern of RE2 with one group.
+    """
+
+    name: str
+    source: Literal["json", "header", "body"]
+    path: str
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One request of a flow. `url` is an address, or a path beneath the monitor's target. Credentials go to the target's own
+    origin only.
+    """
+
+    name: str
+    url: str
+    http: Http = Http()
+    assertions: tuple[Assertion, ...] = ()
+    extract: tuple[Extract, ...] = ()
+
+
+class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent once the connection stands; nothing: that it stands is enough."""
+
+    send: str | None = None
+
+
+class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which record is asked for, and whom; without a server the machine's own."""
+
+    record: Literal["A", "AAAA", "CNAME", "MX", "NS", "SOA", "SRV", "TXT", "CAA", "PTR"] = "A"
+    server: str | None = None
+
+
+class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a beat has to come: each `period_s` after the one before, or whenever `cron` comes true by the clocks of `time_zone`;
+    and how late it may be.
+    """
+
+    period_s: int | None = None
+    cron: str | None = None
+    time_zone: str = "UTC"
+    grace_s: int = 60
+
+
+class Recurring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A stretch of time that begins whenever `cron` comes true by the clocks of `time_zone`. It lasts `duration_s` seconds, or
+    ends when those clocks next show `until`, such as `06:00`, however long that is on days when they change.
+    """
+
+    cron: str
+    time_zone: str
+    duration_s: int | None = None
+    until: str | None = None
+
+
+class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A window in which nothing is held against the target: once, from an instant to another, or again and again. Of one that
+    recurs, the instants are when it begins and ceases to.
+    """
+
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    recurring: Recurring | None = None
+    reason: str = ""
+
+
+class Basic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name and password for HTTP's Basic authentication."""
+
+    username: str
+    password: str
+
+
+class ClientCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate, with its chain, and its key, both in PEM."""
+
+    certificate: str
+    key: str
+
+
+class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What proves to a target who asks. Goes in, is sealed with the state, and never comes out again but to the target."""
+
+    basic: Basic | None = None
+    bearer: str | None = None
+    client_certificate: ClientCertificate | None = None
+    headers: dict[str, str] = {}
+    variables: dict[str, str] = {}
+
+
+class SecretsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is given takes the place of what was there, null takes it away; of headers and variables each by its name."""
+
+    basic: Basic | None | UnsetType = UNSET
+    bearer: str | None | UnsetType = UNSET
+    client_certificate: ClientCertificate | None | UnsetType = UNSET
+    headers: dict[str, str | None] | UnsetType = UNSET
+    variables: dict[str, str | None] | UnsetType = UNSET
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """All that somebody says of a monitor.
+
+    It is down after `retries` further checks, `retry_interval_s` apart, that failed like the first, in at least `quorum` of its
+    regions (None: most of them). `service_hours`: outside of them nothing is held against it; none: they are always.
+    """
+
+    name: str
+    kind: Kind
+    target: str
+    interval_s: int
+    timeout_s: float
+    retries: int
+    retry_interval_s: int
+    regions: tuple[str, ...]
+    quorum: int | None
+    assertions: tuple[Assertion, ...]
+    priority: Priority
+    severity: Severity
+    http: Http = Http()
+    tcp: Tcp = Tcp()
+    dns: Dns = Dns()
+    heartbeat: Heartbeat | None = None
+    steps: tuple[Step, ...] = ()
+    secrets: Secrets = Secrets()
+    parent: UUID | None = None
+    maintenance: tuple[Maintenance, ...] = ()
+    service_hours: tuple[Recurring, ...] = ()
+    runbook: str = ""
+    group: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Which file of another program it was imported from: the program, what it is called there, and a digest of what was said of
+    it, by which an import knows whether that has changed.
+    """
+
+    system: str
+    key: str
+    digest: bytes
+
+
+class Monitor(Configuration, frozen=True, kw_only=True):
+    """A monitor. `heartbeat_digest` is the SHA-256 of the token by which its beats are known."""
+
+    id: UUID
+    created_at: datetime
+    created_by: UUID
+    paused: bool = False
+    deleted: bool = False
+    heartbeat_digest: bytes | None = None
+    source: Source | None = None
+
+    @property
+    def agreeing(self) -> int:
+        """How many regions have to agree that it is down."""
+        return len(self.regions) // 2 + 1 if self.quorum is None else min(self.quorum, len(self.regions))
+
+
+class MonitorPolicy(msgspec.Struct, frozen=True):
+    """What a clinic's monitors may reach: private, loopback and link-local addresses too, where an operator allowed it."""
+
+    private: bool
+
+
+class CreateMonitor(Command, frozen=True):
+    """Begins to watch a target. `private`: the installation allows all clinics private addresses."""
+
+    configuration: Configuration
+    heartbeat_digest: bytes | None = None
+    source: Source | None = None
+    private: bool = False
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is given of a configuration; the rest stays. A monitor's kind never changes."""
+
+    name: str | UnsetType = UNSET
+    target: str | UnsetType = UNSET
+    interval_s: int | UnsetType = UNSET
+    timeout_s: float | UnsetType = UNSET
+    retries: int | UnsetType = UNSET
+    retry_interval_s: int | UnsetType = UNSET
+    regions: tuple[str, ...] | UnsetType = UNSET
+    quorum: int | None | UnsetType = UNSET
+    assertions: tuple[Assertion, ...] | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    severity: Severity | UnsetType = UNSET
+    http: Http | UnsetType = UNSET
+    tcp: Tcp | UnsetType = UNSET
+    dns: Dns | UnsetType = UNSET
+    heartbeat: Heartbeat | UnsetType = UNSET
+    steps: tuple[Step, ...] | UnsetType = UNSET
+    secrets: SecretsChange | UnsetType = UNSET
+    parent: UUID | None | UnsetType = UNSET
+    maintenance: tuple[Maintenance, ...] | UnsetType = UNSET
+    service_hours: tuple[Recurring, ...] | UnsetType = UNSET
+    runbook: str | UnsetType = UNSET
+    group: str | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+
+
+class ChangeMonitor(Command, frozen=True):
+    """Changes what is given. `source`: an import says it, with what it says now."""
+
+    changes: Changes
+    source: Source | None = None
+    private: bool = False
+
+
+class PauseMonitor(Command, frozen=True):
+    """Checks nothing until it is resumed."""
+
+
+class ResumeMonitor(Command, frozen=True):
+    """Goes on checking."""
+
+
+class DeleteMonitor(Command, frozen=True):
+    """Ends it for good. Its journal and results stay for as long as they are kept."""
+
+
+class RotateHeartbeat(Command, frozen=True):
+    """Lets beats be known by another token; the one before is worth nothing from now on."""
+
+    digest: bytes
+
+
+class AllowPrivate(Command, frozen=True):
+    """An operator lets a clinic watch private addresses, or no longer."""
+
+    private: bool
+
+
+class MonitorCreated(msgspec.Struct, frozen=True, tag="monitor-created"):
+    """The first entry of a monitor."""
+
+    id: UUID
+    configuration: Configuration
+    at: datetime
+    by: UUID
+    heartbeat_digest: bytes | None = None
+    source: Source | None = None
+
+
+class MonitorChanged(msgspec.Struct, frozen=True, tag="monitor-changed"):
+    """All that is said of it is this now."""
+
+    configuration: Configuration
+    source: Source | None = None
+
+
+class MonitorPaused(msgspec.Struct, frozen=True, tag="monitor-paused"):
+    """It is not checked."""
+
+    at: datetime
+
+
+class MonitorResumed(msgspec.Struct, frozen=True, tag="monitor-resumed"):
+    """It is checked again."""
+
+    at: datetime
+
+
+class MonitorDeleted(msgspec.Struct, frozen=True, tag="monitor-deleted"):
+    """The last entry of a monitor."""
+
+    at: datetime
+
+
+class HeartbeatRotated(msgspec.Struct, frozen=True, tag="monitor-heartbeat-rotated"):
+    """Its beats are known by another token."""
+
+    digest: bytes
+
+
+MonitorEvent = MonitorCreated | MonitorChanged | MonitorPaused | MonitorResumed | MonitorDeleted | HeartbeatRotated
+
+
+class PrivateAllowed(msgspec.Struct, frozen=True, tag="monitor-private-allowed"):
+    """What the clinic's monitors may reach is this now."""
+
+    private: bool
+
+
+PolicyEvent = PrivateAllowed
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What came of one check. `reason` is a stable word, None when it is up; `detail` says it to people, without secrets."""
+
+    up: bool
+    reason: str | None = None
+    detail: str = ""
