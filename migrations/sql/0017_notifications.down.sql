@@ -4,7 +4,7 @@ SET statement_timeout = '30s';
 
 DROP FUNCTION directory_notification_measures(timestamptz);
 DROP FUNCTION directory_due_channels(timestamptz);
-DROP FUNCTION directory_incidents_to_follow(timestamptz, timestamptz);
+DROP FUNCTION directory_incidents_to_follow(timestamptz, timestamptz, uuid);
 DROP TABLE notification;
 DROP TABLE alert;
 DROP TABLE channel;

@@ -32,12 +32,12 @@ CREATE TABLE alert (
 );
 CREATE INDEX alert_next ON alert (next_at) WHERE next_at IS NOT NULL;
 
--- `incident` is the first of those it tells of; null: it is a trial. `after`: the one on the same channel that goes first.
+-- `incident` is the first of those it tells of. `after`: the one on the same channel that goes first.
 CREATE TABLE notification (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
     channel uuid NOT NULL,
-    incident uuid,
+    incident uuid NOT NULL,
     status text NOT NULL,
     attempts integer NOT NULL,
     grouped boolean NOT NULL,
@@ -67,13 +67,17 @@ CREATE POLICY directory ON notification FOR SELECT TO keepwell_directory USING (
 GRANT SELECT ON incident, alert, notification TO keepwell_directory;
 
 -- For the notifier, which follows the incidents of all clinics: those that changed since an instant and further than they were
--- followed, and those for which somebody else's turn has come.
-CREATE FUNCTION directory_incidents_to_follow(since timestamptz, now timestamptz) RETURNS TABLE (tenant_id uuid)
+-- followed, and those for which somebody else's turn has come; of one clinic, where it is named. Incidents' ids are in order of time.
+CREATE FUNCTION directory_incidents_to_follow(since timestamptz, now timestamptz, clinic uuid)
+    RETURNS TABLE (tenant_id uuid, id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT i.tenant_id FROM public.incident i LEFT JOIN public.alert a ON a.tenant_id = i.tenant_id AND a.id = i.id
-    WHERE i.changed_at >= since AND i.version > coalesce(a.followed, 0)
-    UNION
-    SELECT a.tenant_id FROM public.alert a WHERE a.next_at <= now
+    SELECT f.tenant_id, f.id FROM (
+        SELECT i.tenant_id, i.id FROM public.incident i
+        LEFT JOIN public.alert a ON a.tenant_id = i.tenant_id AND a.id = i.id
+        WHERE i.changed_at >= since AND i.version > coalesce(a.followed, 0) AND (clinic IS NULL OR i.tenant_id = clinic)
+        UNION
+        SELECT a.tenant_id, a.id FROM public.alert a WHERE a.next_at <= now AND (clinic IS NULL OR a.tenant_id = clinic)
+    ) f ORDER BY f.id LIMIT 1000
 $$;
 
 -- The channels on which something is to be told by now.

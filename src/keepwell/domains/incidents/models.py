@@ -23,8 +23,8 @@ class TimelineEntry(msgspec.Struct, frozen=True):
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """`subject` is a kind from the program and an id, such as `api-key/<id>`. The timeline begins with its opening and has one entry
-    for each version: the first `n` tell how version `n` came about. By their `tags` people choose of which they are told.
+    """`subject` is a kind from the program and an id, such as `api-key/<id>`. The timeline has an entry for each version: the
+    first `n` tell how version `n` came about. By their `tags` people choose of which they are told.
     """
 
     subject: str
