@@ -48,8 +48,8 @@ class _Channels:
         return answer(await self._keeper.change(call.envelope(ChangeChannel(call.id, body.patch))))
 
     async def delete(self, call: Call) -> Answer:
-        await call.execute(DeleteChannel(call.id))
-        return Answer(204)
+        outcome = await call.execute(DeleteChannel(call.id))
+        return Answer(204, headers={"etag": f'"{outcome.version}"'})
 
     async def test(self, call: Call) -> Answer:
         return Answer(200, await self._keeper.test(call.actor, call.id, call.origin))
@@ -142,6 +142,7 @@ def _channel_changes(channels: _Channels) -> tuple[Endpoint, ...]:
             _TAG,
             answers={204: None},
             guarded=True,
+            etag=True,
         ),
         Endpoint(
             "POST",
