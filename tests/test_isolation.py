@@ -49,6 +49,9 @@ DEFINERS = {
     "directory_batches": "names the batches that somebody has to work on in all clinics, for the worker that runs them",
     "directory_programs": "names the programs whose instants come from another zone database, for the worker that follows it",
     "directory_due_schedules": "names what has to run in all clinics, for the worker that runs it",
+    "directory_incidents_to_follow": "names the incidents of all clinics that changed, for the notifier that follows them",
+    "directory_due_channels": "names the channels of all clinics on which something is to be told, for the notifier",
+    "directory_notification_measures": "counts what is not told of all clinics together",
     "directory_outdated_schedules": "names what another zone database told the time of, for the worker that puts it right",
     "directory_other_clinics": "says whether any other clinic exists, for the demo's refusal to run beside one",
     "directory_any_clinic": "names the clinic of a short name, closed or not, for operators who destroy its keys",
@@ -75,6 +78,10 @@ POLICIES = {
     ("user_account", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("tenant_key", "directory", "keepwell_directory", "SELECT"): "the directory functions (no key: column grants)",
     ("schedule", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    **{
+        (table, "directory", "keepwell_directory", "SELECT"): "the directory functions"
+        for table in ("incident", "alert", "notification")
+    },
     ("flag", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("api_key", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("emergency_access", "directory", "keepwell_directory", "SELECT"): "the directory functions",

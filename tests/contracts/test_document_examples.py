@@ -358,8 +358,20 @@ def incidents(story: Story, admin: httpx.Client):
     incident = admin.get("/v1/incidents").json()["items"][0]
     assert alike(incident) == alike(story.told("GET /v1/incidents"))["items"][0]
     story.play(admin, f"GET {path}", id=incident["id"])
-    for action in ("acknowledge", "notes", "resolve"):
+    users = admin.get("/v1/users").json()["items"]
+    story.ids[story.sent(f"POST {path}/assign")["owner"]] = next(each["id"] for each in users if each["role"] == "clinician")
+    for action in ("acknowledge", "notes", "assign", "severity", "impact", "resolve"):
         story.play(admin, f"POST {path}/{action}", id=incident["id"])
+    channels(story, admin)
+
+
+def channels(story: Story, admin: httpx.Client):
+    path = "/v1/channels/{id}"
+    channel = story.play(admin, "POST /v1/channels").json()["id"]
+    story.play(admin, f"GET {path}", id=channel)
+    assert alike(story.told("GET /v1/channels"))["items"][0] in alike(admin.get("/v1/channels").json())["items"]
+    story.play(admin, f"PATCH {path}", version=1, id=channel)
+    story.send(admin, f"DELETE {path}", version=2, id=channel)
 
 
 def emergencies(story: Story, clinician: httpx.Client, admin: httpx.Client):

@@ -33,7 +33,7 @@ MISUNDERSTOOD = {
     "unsupported-media-type",
 }
 PEOPLE = "external_id,given_name\nE-1,Ann\n"
-NOT_THERE = ("$session", "$row", "$passkey", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
+NOT_THERE = ("$session", "$notification", "$row", "$passkey", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
 """Examples about what nobody here has."""
 
 
@@ -69,6 +69,7 @@ def variables(server: Server) -> dict[str, str]:
     assert server.cli("keys", "leaked", given=issued["token"]).returncode == 0
     incidents = httpx.get(f"{server.base}/v1/incidents", headers={"Authorization": f"Bearer {token}"}).json()["items"]
     emergency = post(server.base, "/v1/break-glass", spare["access_token"], {"reason": "something that cannot wait"})
+    channel = post(server.base, "/v1/channels", token, {"kind": "webhook", "url": "https://hooks.invalid/"})
     vendor = post(server.base, "/v1/vendors", token, {"name": str(uuid4()), "touches": []})
     spring = {"name": "Spring", "time_zone": "Asia/Tokyo", "opens": "2020-01-01", "closes": "2090-12-31"}
     program = post(server.base, "/v1/programs", token, spring)["id"]
@@ -83,6 +84,8 @@ def variables(server: Server) -> dict[str, str]:
         "schedule": post(server.base, "/v1/schedules", token, nightly)["id"],
         "apikey": post(server.base, "/v1/keys", token, {"name": "Import", "scopes": ["system/Questionnaire.rs"]})["key"]["id"],
         "incident": incidents[0]["id"],
+        "channel": channel["id"],
+        "notification": str(uuid4()),
         "emergency": emergency["break_glass"]["id"],
         "vendor": vendor["id"],
         "token": token,

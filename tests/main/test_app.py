@@ -37,6 +37,8 @@ CONTRACT = {
     ("POST", "/v1/incidents/{id}/acknowledge"),
     ("POST", "/v1/incidents/{id}/resolve"),
     ("POST", "/v1/incidents/{id}/notes"),
+    ("POST", "/v1/channels"),
+    ("POST", "/v1/channels/{id}/test"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),

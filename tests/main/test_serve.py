@@ -133,15 +133,23 @@ def test_another_master_key_than_the_databases_ends_with_a_sentence(server: Serv
     server.start()
     server.environment["KEEPWELL_MASTER_KEY"] = "another key than the one this database was made with"
     port = str(free_port())
-    for words in (["serve", "--port", port], ["api", "--port", port], ["worker"], ["audit", "verify"], ["rebuild", "--check"]):
+    for words in (
+        ["serve", "--port", port],
+        ["api", "--port", port],
+        ["worker"],
+        ["notifier"],
+        ["audit", "verify"],
+        ["rebuild", "--check"],
+    ):
         ended = server.cli(*words)
         assert (ended.returncode, "master key does not open" in ended.stderr) == (3, True), words
         assert "Traceback" not in ended.stderr
 
 
-def test_api_and_worker_run_as_processes_of_their_own(server: Server):
+def test_api_worker_and_notifier_run_as_processes_of_their_own(server: Server):
     server.start()
-    kinds = {"api": ("--port", "0"), "worker": (), "watched worker": ("--port", "0")}
+    watched = ("--port", "0")
+    kinds = {"api": watched, "worker": (), "notifier": (), "watched worker": watched, "watched notifier": watched}
     running = {
         kind: subprocess.Popen(
             [PROGRAM, kind.split()[-1], *options],
@@ -155,14 +163,15 @@ def test_api_and_worker_run_as_processes_of_their_own(server: Server):
     try:
         said = {kind: first_line(process) for kind, process in running.items()}
         assert said["worker"] == "Keepwell's worker is ready.\n"
-        for kind in ("api", "watched worker"):
+        assert said["notifier"] == "Keepwell's notifier is ready.\n"
+        for kind in ("api", "watched worker", "watched notifier"):
             base = said[kind].split()[-1]
             assert httpx.get(f"{base}/health/ready").status_code == 200
             assert "keepwell_database_wait_seconds" in httpx.get(f"{base}/metrics").text
             assert httpx.get(f"{base}/v1/auth/me").status_code == (401 if kind == "api" else 404)
         for process in running.values():
             process.send_signal(signal.SIGINT)
-        assert [process.wait(30) for process in running.values()] == [0, 0, 0]
+        assert [process.wait(30) for process in running.values()] == [0] * len(kinds)
     finally:
         for process in running.values():
             process.kill()

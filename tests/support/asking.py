@@ -175,6 +175,8 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
         made["key"] = (await admin.post("/v1/keys", json={"name": "A key", "scopes": ["user/Patient.r"]})).json()["key"]["id"]
         [incident] = (await admin.get("/v1/incidents")).json()["items"]
         made["incident"] = incident["id"]
+        for what in ("channel", "notification"):
+            [made[what]] = [one["id"] for one in (await admin.get(f"/v1/{what}s")).json()["items"]]
         batches = f"/v1/programs/{made['program']}/batches?dry_run=true"
         uploaded = await admin.post(batches, content="external_id\nA-1\n", headers={"Content-Type": "text/csv"})
         made["batch"] = uploaded.json()["id"]

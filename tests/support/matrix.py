@@ -27,6 +27,8 @@ Kind = Literal[
     "schedule",
     "key",
     "incident",
+    "channel",
+    "notification",
     "vendor",
     "emergency",
 ]
@@ -131,6 +133,11 @@ def on_merge(answer: httpx.Response) -> int:
 
 def adding(_: Ids) -> Any:
     return {"group": "group", "answers": {}}
+
+
+def unowned(_: Ids) -> Any:
+    """Given to nobody: the person of the example has no account here."""
+    return {"owner": None}
 
 
 def querying(ids: Ids) -> Any:
@@ -326,7 +333,21 @@ ROWS: dict[str, Row] = {
     "GET /v1/incidents/{id}": may("all no no", "incident"),
     "POST /v1/incidents/{id}/acknowledge": may("all no no", "incident", "incidents.acknowledge"),
     "POST /v1/incidents/{id}/notes": may("all no no", "incident", "incidents.note"),
+    "POST /v1/incidents/{id}/assign": may("all no no", "incident", "incidents.assign")._replace(body=unowned),
+    "POST /v1/incidents/{id}/severity": may("all no no", "incident", "incidents.change-severity"),
+    "POST /v1/incidents/{id}/impact": may("all no no", "incident", "incidents.describe-impact"),
     "POST /v1/incidents/{id}/resolve": may("all no no", "incident", "incidents.resolve"),
+    "GET /v1/incidents/{id}/postmortem": may("all no no", "incident"),
+    "GET /v1/incidents/times": may("all no no"),
+    "POST /v1/channels": may("all no no", "", "channels.create"),
+    "GET /v1/channels": may("all no no"),
+    "GET /v1/channels/{id}": may("all no no", "channel"),
+    "PATCH /v1/channels/{id}": may("all no no", "channel", "channels.change"),
+    "POST /v1/channels/{id}/test": may("all no no", "channel"),
+    "GET /v1/notifications": may("all no no"),
+    "GET /v1/notifications/{id}": may("all no no", "notification"),
+    "POST /v1/notifications/{id}/redrive": may("all no no", "notification", "notifications.redrive"),
+    "DELETE /v1/channels/{id}": may("all no no", "channel", "channels.delete"),
     "POST /v1/vendors": may("all no no", "", "vendors.register"),
     "GET /v1/vendors": may("all no no"),
     "GET /v1/vendors/expiring": may("all no no"),
@@ -374,6 +395,10 @@ NOT_ASKED: dict[str, str] = {
     "sessions.continue": "run by the door itself when a session in a cookie is used",
     "sessions.keep": "part of changing one's password: tests/domains/identity/test_passwords.py",
     "incidents.open": "by what the program notices: tests/domains/incidents, tests/domains/keys",
+    **{
+        f"notifications.{name}": "run by the notifier"
+        for name in ("follow", "plan", "join", "begin", "record-sent", "record-failure")
+    },
     **{f"schedules.{name}": "run by the worker" for name in ("begin-run", "end-run", "retime")},
     **{f"enrollment.{name}": "part of a retry of rows that did not come through" for name in ("reopen", "reopen-rows")},
     "factors.present": "part of a login, in the name of who gave the right password: tests/domains/factors",

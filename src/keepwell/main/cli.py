@@ -32,6 +32,7 @@ from keepwell.main.demo import DemoRefusedError
 from keepwell.main.health import NotReadyError
 from keepwell.main.parts import Parts
 from keepwell.main.serve import api as run_api
+from keepwell.main.serve import notifier as run_notifier
 from keepwell.main.serve import serve as run_serve
 from keepwell.main.serve import worker as run_worker
 from keepwell.main.server import AddressInUseError, listeners
@@ -86,7 +87,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="API processes that share the port.")] = 1,
     demo: Annotated[bool, typer.Option("--demo", help="Make the demo clinic; only without other clinics.")] = False,  # noqa: FBT002
 ) -> None:
-    """Everything in one: API and periodic work; PostgreSQL and Valkey too, unless their URLs are set."""
+    """Everything in one: API, periodic work, notifications; PostgreSQL and Valkey too, unless their URLs are set."""
     run_serve(load(), host, port, workers, with_demo=demo)
 
 
@@ -110,6 +111,15 @@ def worker(
 ) -> None:
     """One worker process: seals the journal, makes partitions ahead, drops what is old, moves roll-outs of feature flags."""
     run_worker(load(), None if port is None else listeners(host, port, 1)[0])
+
+
+@root.command()
+def notifier(
+    host: Host = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+) -> None:
+    """One notifier process: tells people what happens to incidents, on the channels of their clinic."""
+    run_notifier(load(), None if port is None else listeners(host, port, 1)[0])
 
 
 @root.command()

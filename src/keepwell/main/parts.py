@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from keepwell.domains.notifications import jobs as notification_jobs
 from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache, CacheSettings
@@ -62,6 +63,7 @@ class Parts:
             replicas=self.replicas,
         )
         self.queue = Queue(self.database)
+        self.notices = Queue(self.database, notification_jobs.SETTINGS)
         self.rates = RateLimits(policies(settings), derive(master_key(settings), RATES_KEY), Allowances(self.cache))
         self.rooms = Rooms(self.kernel, settings, self.cache, self.bus)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))

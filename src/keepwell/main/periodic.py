@@ -13,6 +13,7 @@ from keepwell.domains.access import jobs as access_jobs
 from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.domains.flags import jobs as flag_jobs
 from keepwell.domains.keys import jobs as key_jobs
+from keepwell.domains.notifications import jobs as notification_jobs
 from keepwell.domains.programs import jobs as program_jobs
 from keepwell.domains.schedules import jobs as schedule_jobs
 from keepwell.kernel import tally
@@ -79,6 +80,23 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),
         Work("run-batches", enrollment_jobs.EVERY_SECONDS, partial(enrollment_jobs.run_batches, parts.rooms.enrollment)),
     )
+
+
+def notices(parts: Parts) -> tuple[Work, ...]:
+    """The periodic work of telling people, for any number of processes too."""
+    service, queue, clock = parts.rooms.notifications, parts.notices, parts.clock
+    return (
+        Work("enqueue-notices", notification_jobs.EVERY_SECONDS, partial(notification_jobs.enqueue_due, service, queue, clock)),
+        Work("sweep-notices", notification_jobs.SWEEP_SECONDS, partial(notification_jobs.sweep, service, queue, clock)),
+        Work("measure-notices", notification_jobs.MEASURE_SECONDS, partial(notification_jobs.measure, service)),
+    )
+
+
+async def notify(parts: Parts) -> None:
+    """Tells people what happens to incidents until cancelled. What is under way then is given back."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.notices.run(notification_jobs.handlers(parts.rooms.notifications, parts.notices)), name="notices")
+        group.create_task(keep_working(notices(parts)), name="periodic notices")
 
 
 async def work(parts: Parts) -> None:

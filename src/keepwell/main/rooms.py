@@ -17,6 +17,7 @@ from keepwell.domains import (
     incidents,
     keys,
     live,
+    notifications,
     participants,
     programs,
     questionnaires,
@@ -47,6 +48,8 @@ from keepwell.domains.keys import errors as key_errors
 from keepwell.domains.keys import routes as key_routes
 from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
+from keepwell.domains.notifications import errors as notification_errors
+from keepwell.domains.notifications import routes as notification_routes
 from keepwell.domains.participants import errors as participant_errors
 from keepwell.domains.participants import routes as participant_routes
 from keepwell.domains.programs import errors as program_errors
@@ -91,6 +94,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *flag_errors.PROBLEMS,
     *graphql_errors.PROBLEMS,
     *incident_errors.PROBLEMS,
+    *notification_errors.PROBLEMS,
     *key_errors.PROBLEMS,
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
@@ -118,6 +122,7 @@ TAGS: Mapping[str, str] = {
     "Emergency access": "More than a role allows, for a short time and a reason; all of it marked, and reviewed by another.",
     "Vendors": "Who is given health information, and the agreements that allow it.",
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
+    "Notifications": "Who is told of incidents, where, and when not; what was told and what was not: see docs/notifications.md.",
     "Schedules": "What the clinic lets run by its own clocks: each instant once, and what was missed is told. See docs/jobs.md.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
@@ -139,6 +144,7 @@ def catalog() -> Catalog:
         fhir,
         flags,
         incidents,
+        notifications,
         keys,
         access,
         vendors,
@@ -168,6 +174,7 @@ class Rooms:
         self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants)
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
+        self.notifications = notifications.NotificationService(kernel, self.incidents, _notifications(settings))
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
@@ -205,6 +212,7 @@ class Rooms:
             *fhir_routes.endpoints(self.fhir),
             *flag_routes.endpoints(self.flags),
             *incident_routes.endpoints(self.incidents),
+            *notification_routes.endpoints(self.notifications),
             *key_routes.endpoints(self.keys),
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
@@ -229,6 +237,7 @@ class Rooms:
         await self.live.close()
         await self.factors.close()
         self.keys.close()
+        self.notifications.close()
         self.identity.close()
 
 
@@ -247,6 +256,10 @@ def _live(settings: Settings) -> live.LiveSettings:
 def _factors(settings: Settings) -> factors.FactorSettings:
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     return factors.FactorSettings(settings.public_url, smtp_url, settings.mail_from, settings.oidc_allow_private)
+
+
+def _notifications(settings: Settings) -> notifications.NotificationSettings:
+    return notifications.NotificationSettings(settings.public_url, settings.monitor_allow_private)
 
 
 def _identity(settings: Settings) -> identity.Settings:

@@ -39,6 +39,7 @@ class ProcessKind(StrEnum):
 
     API = "api"
     WORKER = "worker"
+    NOTIFIER = "notifier"
     CLI = "cli"
 
 
@@ -88,6 +89,8 @@ class Settings(BaseSettings):
     """Most database connections of one API process."""
     pool_size_worker: Positive = 6
     """Most database connections of one worker process."""
+    pool_size_notifier: Positive = 4
+    """Most database connections of one notifier process."""
     pool_size_cli: Positive = 4
     """Most database connections of one command-line process."""
     pool_size_replica: Positive = 4
@@ -163,6 +166,9 @@ class Settings(BaseSettings):
     """Failed log-ins of one account that have no consequence; each further one makes the next slower, or more work."""
     login_free_failures_address: NotNegative = 100
     """Failed log-ins from one address within an hour, likewise."""
+
+    monitor_allow_private: bool = False
+    """Whether what is monitored, and channels of notifications, may be on this machine and private networks; for trying out."""
 
     room_capacity: Positive = 50
     """Most connections in the live room of one response, over all processes."""
@@ -264,6 +270,7 @@ class Settings(BaseSettings):
         sizes = {
             ProcessKind.API: self.pool_size_api,
             ProcessKind.WORKER: self.pool_size_worker,
+            ProcessKind.NOTIFIER: self.pool_size_notifier,
             ProcessKind.CLI: self.pool_size_cli,
         }
         return sizes[kind]

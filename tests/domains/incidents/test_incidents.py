@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keepwell.domains import incidents, tenants
 from keepwell.domains.incidents import IncidentService, Report, routes
 from keepwell.domains.incidents.models import AcknowledgeIncident, AddNote, OpenIncident, ResolveIncident
-from keepwell.domains.incidents.rules import MOST_ENTRIES
+from keepwell.domains.incidents.rules.lifecycle import MOST_ENTRIES
 from keepwell.kernel import Actor, Catalog, Kernel, Limits, Origin, fold
 from keepwell.kernel.http import Door
 from keepwell.kernel.keys import KeyRing
