@@ -13,6 +13,7 @@ CREATE TABLE check_schedule (
     priority integer NOT NULL,
     parent_id uuid,
     next_at timestamptz,
+    followed_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, monitor_id)
 ) WITH (fillfactor = 75);
 CREATE INDEX check_schedule_due ON check_schedule (next_at) WHERE next_at IS NOT NULL;
@@ -110,7 +111,7 @@ CREATE TABLE monitor_transition (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX monitor_transition_at ON monitor_transition (tenant_id, monitor_id, at);
-CREATE INDEX monitor_transition_untold ON monitor_transition (id) WHERE told_at IS NULL;
+CREATE INDEX monitor_transition_untold ON monitor_transition (at, id) WHERE told_at IS NULL;
 
 -- Somebody asked for a check now. `run_at` is set when it was put before the workers; the kernel does not know it.
 CREATE TABLE check_request (
@@ -189,8 +190,8 @@ BEGIN
         WHERE s.version IS DISTINCT FROM m.version
     ), followed AS (
         INSERT INTO public.check_schedule AS old
-            (tenant_id, monitor_id, version, kind, interval_s, regions, priority, parent_id, next_at)
-        SELECT n.tenant_id, n.id, n.version, n.kind, n.interval_s, n.regions, n.priority, n.parent_id,
+            (tenant_id, monitor_id, version, kind, interval_s, regions, priority, parent_id, followed_at, next_at)
+        SELECT n.tenant_id, n.id, n.version, n.kind, n.interval_s, n.regions, n.priority, n.parent_id, at,
             CASE WHEN n.idle THEN NULL
                 WHEN n.kind = 'heartbeat' THEN at
                 WHEN n.same AND n.next_at IS NOT NULL THEN n.next_at
@@ -198,7 +199,8 @@ BEGIN
         FROM news n ORDER BY n.tenant_id, n.id
         ON CONFLICT (tenant_id, monitor_id) DO UPDATE
             SET version = excluded.version, kind = excluded.kind, interval_s = excluded.interval_s, regions = excluded.regions,
-                priority = excluded.priority, parent_id = excluded.parent_id, next_at = excluded.next_at
+                priority = excluded.priority, parent_id = excluded.parent_id, followed_at = excluded.followed_at,
+                next_at = excluded.next_at
     ), stated AS (
         INSERT INTO public.monitor_state (tenant_id, monitor_id, status, since, settled_at)
         SELECT n.tenant_id, n.id, 'unknown', at, at - interval '1 second' FROM news n ORDER BY n.tenant_id, n.id
@@ -501,7 +503,7 @@ CREATE FUNCTION check_untold(most integer)
         incident_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT n.tenant_id, n.id, n.monitor_id, n.at, n.before, n.after, n.reason, n.flapping, n.incident_id
-    FROM public.monitor_transition n WHERE n.told_at IS NULL ORDER BY n.id LIMIT most
+    FROM public.monitor_transition n WHERE n.told_at IS NULL ORDER BY n.at, n.id LIMIT most
 $$;
 CREATE FUNCTION check_told(at timestamptz, t uuid[], ids uuid[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -530,11 +532,11 @@ BEGIN
 END
 $$;
 CREATE FUNCTION check_beats_due(at timestamptz, most integer)
-    RETURNS TABLE (tenant_id uuid, monitor_id uuid, version bigint, next_at timestamptz, last_at timestamptz)
+    RETURNS TABLE (tenant_id uuid, monitor_id uuid, version bigint, next_at timestamptz, since timestamptz)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT s.tenant_id, s.monitor_id, s.version, s.next_at, (
+    SELECT s.tenant_id, s.monitor_id, s.version, s.next_at, greatest(s.followed_at, (
         SELECT max(r.scheduled_at) FROM public.check_result r
-        WHERE r.tenant_id = s.tenant_id AND r.monitor_id = s.monitor_id AND r.status = 'up')
+        WHERE r.tenant_id = s.tenant_id AND r.monitor_id = s.monitor_id AND r.status = 'up'))
     FROM public.check_schedule s WHERE s.next_at <= coalesce(at, clock_timestamp()) AND s.kind = 'heartbeat'
     ORDER BY s.next_at LIMIT most
 $$;

@@ -3,7 +3,7 @@
 from keepwell.platform.migrations import run_sql
 
 revision = "0017_notifications"
-down_revision = "0014_queue"
+down_revision = "0016_checks"
 
 
 def upgrade() -> None:

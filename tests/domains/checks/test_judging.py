@@ -114,9 +114,7 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Vote], int, list[list[Vote]]]:
     """Votes of some regions over some instants, a quorum, and the batches they come in: in any order, some of them again."""
     regions = REGIONS[: draw(st.integers(1, 3))]
     length = draw(st.integers(1, 12))
-    said = [
-        Vote(at(number), region, draw(SAID), "word") for region in regions for number in range(length)
-    ]
+    said = [Vote(at(number), region, draw(SAID), "word") for region in regions for number in range(length)]
     arriving = draw(st.permutations(said + draw(st.lists(st.sampled_from(said), max_size=5))))
     cuts = sorted(draw(st.lists(st.integers(0, len(arriving)), max_size=8)))
     batches = [arriving[a:b] for a, b in zip([0, *cuts], [*cuts, len(arriving)], strict=True)]

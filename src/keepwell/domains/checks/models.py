@@ -26,7 +26,7 @@ class MonitorState(msgspec.Struct, frozen=True):
     """What is thought of a monitor. Every instant up to `settled_at` has been judged, and is not judged again.
 
     `since`: since when the status holds. `suspended`: why nothing is concluded at present. `incident`: the one of the outage that
-    lasts. `changes` has a bit for each of the last twenty verdicts, the newest in the lowest: whether it differed from the one before.
+    lasts. `changes` has a bit for each of the last twenty verdicts, the newest in the lowest: whether it was another than before.
     """
 
     status: MonitorStatus
@@ -69,7 +69,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A check that a worker holds: its `attempt` at the target (from 1), by the configuration of `version`; `delay` is in seconds."""
+    """A check that a worker holds: its `attempt` at the target (from 1), configured by `version`; `delay`: seconds late."""
 
     tenant: UUID
     monitor: UUID
@@ -79,6 +79,16 @@ class Run(msgspec.Struct, frozen=True):
     version: int
     status: MonitorStatus
     delay: float
+
+
+class DueBeat(msgspec.Struct, frozen=True):
+    """A heartbeat to look at: a sign of life was due at `next_at`; the last one came, or it began to be watched, at `since`."""
+
+    tenant: UUID
+    monitor: UUID
+    version: int
+    next_at: datetime
+    since: datetime
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -121,7 +131,7 @@ class StatusView(msgspec.Struct, frozen=True):
     reason: str | None
     suspended: str | None
     flapping: bool
-    checked_at: datetime
+    checked_at: datetime | None
     incident: UUID | None
 
 

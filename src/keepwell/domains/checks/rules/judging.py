@@ -1,4 +1,4 @@
-"""What the results of checks mean for a monitor: one verdict an instant, in the order of instants, whatever order they came in. Pure.
+"""What results of checks mean for a monitor: one verdict an instant, in the order of instants, whatever order they came in. Pure.
 
 An instant is judged as soon as no vote that is still to come could change the verdict, and only after all instants before it.
 So the transitions follow from the set of votes alone: a vote that comes late, or twice, or before an earlier one makes no other.
@@ -88,7 +88,14 @@ def _apply(
     id_ = fresh()
     opens, ends = changed and found.status == "down", changed and state.status == "down"
     transition = Transition(
-        id_, at, state.status, found.status, found.reason, None, settled.flapping, id_ if opens else state.incident if ends else None
+        id_,
+        at,
+        state.status,
+        found.status,
+        found.reason,
+        None,
+        settled.flapping,
+        id_ if opens else state.incident if ends else None,
     )
     if changed:
         incident = id_ if opens else None

@@ -1,7 +1,7 @@
 """Checks in the database: telemetry of all clinics, through functions that hand out ids, instants and words of the program only.
 
-Every call is one statement that commits by itself. `at` is given by tests alone; without it the database's clock counts, which is the
-same for all schedulers and workers.
+Every call is one statement that commits by itself. What is due is told by the database's clock, the same for all schedulers and
+workers, unless another clock is given.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from keepwell.domains.checks.models import (
     CheckRequest,
+    DueBeat,
     MonitorState,
     Result,
     Run,
@@ -20,6 +21,7 @@ from keepwell.domains.checks.models import (
 )
 from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Snapshot
+from keepwell.kit.time import Clock
 from keepwell.platform.postgres import Database
 
 _STORE = "SELECT * FROM check_store($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
@@ -41,35 +43,34 @@ LOOKUP = Lookup(table="check_request", columns={"monitor_id": "uuid", "requested
 class CheckStore:
     """Schedule, runs, results and states of all clinics, as schedulers and workers see them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock = clock
 
-    async def follow(self, at: datetime | None = None) -> int | None:
+    async def follow(self) -> int | None:
         """Brings the schedule to what monitors are now; how many changed, None while another scheduler is at it."""
-        return await self._value("SELECT check_follow($1)", at)
+        return await self._value("SELECT check_follow($1)", self._at)
 
-    async def tick(self, ahead: float, most: int, at: datetime | None = None) -> tuple[int, int] | None:
-        """Puts what is due before the workers: how many monitors, and how many instants had passed unseen. None as `follow`."""
-        rows = await self._rows("SELECT moved, missed FROM check_tick($1, $2, $3)", at, ahead, most)
+    async def tick(self, ahead: float, most: int) -> tuple[int, int] | None:
+        """Puts what is due before the workers: how many monitors, and how many instants passed unseen. Or None."""
+        rows = await self._rows("SELECT moved, missed FROM check_tick($1, $2, $3)", self._at, ahead, most)
         return (rows[0]["moved"], rows[0]["missed"]) if rows else None
 
-    async def expire(self, most: int, at: datetime | None = None) -> int:
+    async def expire(self, most: int) -> int:
         """Gives up what no worker began; how many checks that were."""
-        return await self._value("SELECT check_expire($1, $2)", at, most)
+        return await self._value("SELECT check_expire($1, $2)", self._at, most)
 
-    async def claim(self, region: str, most: int, lease: UUID, seconds: float, at: datetime | None = None) -> list[Run]:
+    async def claim(self, region: str, most: int, lease: UUID, seconds: float) -> list[Run]:
         """Takes up to so many checks of a region, held for so many seconds."""
-        rows = await self._rows("SELECT * FROM check_claim($1, $2, $3, $4, $5)", at, region, most, lease, seconds)
+        rows = await self._rows("SELECT * FROM check_claim($1, $2, $3, $4, $5)", self._at, region, most, lease, seconds)
         return [Run(*row.values()) for row in rows]
 
-    async def prolong(self, lease: UUID, seconds: float, at: datetime | None = None) -> int:
+    async def prolong(self, lease: UUID, seconds: float) -> int:
         """Holds what is held for longer; how many checks that are."""
-        return await self._value("SELECT check_prolong($1, $2, $3)", at, lease, seconds)
+        return await self._value("SELECT check_prolong($1, $2, $3)", self._at, lease, seconds)
 
-    async def release(
-        self, lease: UUID, runs: Sequence[tuple[Run, float, str | None]], at: datetime | None = None
-    ) -> int:
-        """Frees checks, each to be tried again after so many seconds: as another attempt, or after an error of ours by its name."""
+    async def release(self, lease: UUID, runs: Sequence[tuple[Run, float, str | None]]) -> int:
+        """Frees checks, each for another attempt after so many seconds, or after an error of ours by its name."""
         columns = (
             [run.tenant for run, _, _ in runs],
             [run.monitor for run, _, _ in runs],
@@ -78,13 +79,13 @@ class CheckStore:
             [delay for _, delay, _ in runs],
             [error for _, _, error in runs],
         )
-        return await self._value("SELECT check_release($1, $2, $3, $4, $5, $6, $7, $8)", at, lease, *columns)
+        return await self._value("SELECT check_release($1, $2, $3, $4, $5, $6, $7, $8)", self._at, lease, *columns)
 
     async def give_back(self, lease: UUID) -> int:
         """Gives back everything a worker holds; how many checks that were."""
         return await self._value("SELECT check_give_back($1)", lease)
 
-    async def store(self, lease: UUID, done: Sequence[tuple[Run, Result]], at: datetime | None = None) -> list[Standing]:
+    async def store(self, lease: UUID, done: Sequence[tuple[Run, Result]]) -> list[Standing]:
         """Stores results of checks that are still held, each once; what is to be judged now."""
         results = [result for _, result in done]
         columns = (
@@ -94,7 +95,7 @@ class CheckStore:
             [run.region for run, _ in done],
             *([getattr(result, name) for result in results] for name in _COLUMNS),
         )
-        return [_standing(row) for row in await self._rows(_STORE, at, lease, *columns)]
+        return [_standing(row) for row in await self._rows(_STORE, self._at, lease, *columns)]
 
     async def load(self, monitors: Sequence[tuple[UUID, UUID]]) -> list[Standing]:
         """The states of monitors, with what came in since they were set."""
@@ -104,7 +105,6 @@ class CheckStore:
     async def decide(
         self,
         decided: Sequence[tuple[Standing, MonitorState, Sequence[Transition]]],
-        at: datetime | None = None,
     ) -> set[tuple[UUID, UUID]]:
         """Sets states that are still as they were loaded, with their transitions; which those are."""
         states = [state for _, state, _ in decided]
@@ -119,7 +119,7 @@ class CheckStore:
             [standing.monitor for standing, _ in made],
             *([getattr(transition, name) for _, transition in made] for name in _TRANSITION),
         )
-        return {(row["tenant_id"], row["monitor_id"]) for row in await self._rows(_DECIDE, at, *columns)}
+        return {(row["tenant_id"], row["monitor_id"]) for row in await self._rows(_DECIDE, self._at, *columns)}
 
     async def unjudged(self, most: int) -> list[tuple[UUID, UUID]]:
         """Clinic and monitor of which results were stored and not judged."""
@@ -146,10 +146,13 @@ class CheckStore:
             for row in rows
         ]
 
-    async def told(self, transitions: Sequence[tuple[UUID, UUID]], at: datetime | None = None) -> None:
+    async def told(self, transitions: Sequence[tuple[UUID, UUID]]) -> None:
         """Notes that incidents followed. `transitions` are clinic and id."""
         await self._value(
-            "SELECT check_told($1, $2, $3)", at, [tenant for tenant, _ in transitions], [id_ for _, id_ in transitions]
+            "SELECT check_told($1, $2, $3)",
+            self._at,
+            [tenant for tenant, _ in transitions],
+            [id_ for _, id_ in transitions],
         )
 
     async def beat(
@@ -160,16 +163,14 @@ class CheckStore:
         next_at: datetime,
         expected: datetime | None = None,
     ) -> bool:
-        """A sign of life, or with `expected` that none came by then (no outcome: only that it is due later); whether it counted."""
+        """A sign of life, or with `expected` that none came by then; no outcome: it is due later. Whether it counted."""
         status, reason = outcome or (None, None)
         arguments = (*monitor, at, status, reason, next_at, expected)
         return await self._value("SELECT check_beat($1, $2, $3, $4, $5, $6, $7)", *arguments)
 
-    async def beats_due(
-        self, most: int, at: datetime | None = None
-    ) -> list[tuple[UUID, UUID, int, datetime, datetime | None]]:
-        """Heartbeats to look at: clinic, monitor, version, when it was due, and the latest sign of life."""
-        return [tuple(row.values()) for row in await self._rows("SELECT * FROM check_beats_due($1, $2)", at, most)]
+    async def beats_due(self, most: int) -> list[DueBeat]:
+        """Heartbeats whose next sign of life is due, the longest due first."""
+        return [DueBeat(*row.values()) for row in await self._rows("SELECT * FROM check_beats_due($1, $2)", self._at, most)]
 
     async def held(self) -> list[tuple[UUID, UUID, datetime, str, int, str | None]]:
         """What could not be made, of all clinics, the oldest first, at most a thousand."""
@@ -190,6 +191,10 @@ class CheckStore:
     async def trim(self, largest: int) -> int:
         """Drops the oldest days of clinics that have more results than this; how many results went."""
         return await self._value("SELECT check_trim($1)", largest)
+
+    @property
+    def _at(self) -> datetime | None:
+        return None if self._clock is None else self._clock.now()
 
     async def _rows(self, statement: str, *arguments: Any) -> list[Any]:
         async with self._database.connection() as connection:
