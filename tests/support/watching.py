@@ -16,7 +16,7 @@ from keepwell.domains.checks.service.examining import Finding
 from keepwell.domains.checks.service.working import CheckWorker, WorkerSettings
 from keepwell.domains.checks.store import CheckStore
 from keepwell.domains.monitors import Monitor, MonitorService, MonitorSettings
-from keepwell.domains.monitors.models import ChangeMonitor, Configuration, CreateMonitor
+from keepwell.domains.monitors.models import ChangeMonitor, Configuration, CreateMonitor, DeleteMonitor
 from keepwell.domains.tenants import TenantService, operator
 from keepwell.kernel import Catalog, Command, Envelope, Kernel, Limits, Origin
 from keepwell.kernel.keys import KeyRing
@@ -79,18 +79,20 @@ class Watch:
         self.service = service_over(database, clock)
 
     async def add(self, **said: Any) -> UUID:
-        """A monitor that is due now."""
+        """A monitor that is due in a minute."""
         id_ = new_id()
         await self.do(CreateMonitor(id_, configuration(**said), heartbeat_digest=id_.bytes * 2, private=True))
         await self.service.store.follow()
         await self.everything.execute(
-            "UPDATE check_schedule SET next_at = $2 WHERE monitor_id = $1 AND kind <> 'heartbeat'", id_, self.clock.now()
+            "UPDATE check_schedule SET next_at = $2::timestamptz + interval '1 minute' WHERE monitor_id = $1 AND kind <> 'heartbeat'",
+            id_,
+            self.clock.now(),
         )
         return id_
 
     async def do(self, command: Command) -> None:
         version = None
-        if isinstance(command, ChangeMonitor):
+        if isinstance(command, ChangeMonitor | DeleteMonitor):
             version = await self.value("SELECT version FROM aggregate WHERE id = $1", command.id)
         [outcome] = await self.service.reader.kernel.execute([Envelope(command, operator(self.tenant), ORIGIN, version)])
         assert outcome.refusal is None, outcome.refusal
@@ -135,6 +137,15 @@ class Watch:
             )
 
         await eventually_async(nothing)
+
+    async def looked(self, count: int) -> None:
+        """Waits until targets were looked at so often, and what came of it is stored."""
+
+        async def enough() -> bool:
+            running = await self.value("SELECT count(*) FROM check_run WHERE state = 'running'")
+            return self.looks >= count and not running
+
+        await eventually_async(enough)
 
     async def value(self, query: str, *arguments: Any) -> Any:
         return await self.everything.fetchval(query, *arguments)
