@@ -17,6 +17,7 @@ from keepwell.domains import (
     incidents,
     keys,
     live,
+    monitors,
     notifications,
     participants,
     programs,
@@ -48,6 +49,8 @@ from keepwell.domains.keys import errors as key_errors
 from keepwell.domains.keys import routes as key_routes
 from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
+from keepwell.domains.monitors import errors as monitor_errors
+from keepwell.domains.monitors import routes as monitor_routes
 from keepwell.domains.notifications import errors as notification_errors
 from keepwell.domains.notifications import routes as notification_routes
 from keepwell.domains.participants import errors as participant_errors
@@ -96,11 +99,12 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *incident_errors.PROBLEMS,
     *notification_errors.PROBLEMS,
     *key_errors.PROBLEMS,
+    *monitor_errors.PROBLEMS,
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
     *schedule_errors.PROBLEMS,
 )
-TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES, *monitors.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
 
 SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
@@ -121,6 +125,7 @@ TAGS: Mapping[str, str] = {
     "Keys": "Keys by which programs come in. Each is shown once; a leaked one is revoked in one step: see docs/keys.md.",
     "Emergency access": "More than a role allows, for a short time and a reason; all of it marked, and reviewed by another.",
     "Vendors": "Who is given health information, and the agreements that allow it.",
+    "Monitors": "What is watched, how, and when nothing is held against it: see the project's docs/monitors.md.",
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
     "Notifications": "Who is told of incidents, where, and when not; what was told and what was not: see docs/notifications.md.",
     "Schedules": "What the clinic lets run by its own clocks: each instant once, and what was missed is told. See docs/jobs.md.",
@@ -146,6 +151,7 @@ def catalog() -> Catalog:
         incidents,
         notifications,
         keys,
+        monitors,
         access,
         vendors,
         programs,
@@ -176,6 +182,7 @@ class Rooms:
         self.incidents = incidents.IncidentService(kernel)
         self.notifications = notifications.NotificationService(kernel, self.incidents, _notifications(settings))
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
+        self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
         self.schedules = schedules.ScheduleService(kernel, tasks(self.flags))
@@ -214,6 +221,7 @@ class Rooms:
             *incident_routes.endpoints(self.incidents),
             *notification_routes.endpoints(self.notifications),
             *key_routes.endpoints(self.keys),
+            *monitor_routes.endpoints(self.monitors),
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
             *schedule_routes.endpoints(self.schedules),

@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     password_hash_queue: Positive = 64
     """Most log-ins waiting for a password hash in one process."""
 
+    monitor_allow_private: bool = False
+    """Whether the monitors of all clinics may reach private, loopback and link-local addresses."""
+
     leak_keys_url: str | None = None
     """Where those publish their keys who may report leaked keys, such as https://api.github.com/meta/public_keys/secret_scanning;
     unset: nobody may.

@@ -16,10 +16,9 @@ INVALID_IMPORT = ProblemType(
     "Send what the program that you name in `from` writes, whole. Nothing was stored.",
     kept=False,
 )
-MONITOR_DELETED = ProblemType("monitor-deleted", 409, "The monitor was deleted", "Make another one.")
 MONITOR_IMPORTED = ProblemType(
     "monitor-imported", 409, "The same import is under way somewhere else", "Import again: it goes on where the other one ended."
 )
 NO_HEARTBEAT = ProblemType("no-heartbeat", 409, "The monitor waits for no heartbeat", "Use a monitor of kind heartbeat.")
 
-PROBLEMS: tuple[ProblemType, ...] = (INVALID_MONITOR, INVALID_IMPORT, MONITOR_DELETED, MONITOR_IMPORTED, NO_HEARTBEAT)
+PROBLEMS: tuple[ProblemType, ...] = (INVALID_MONITOR, INVALID_IMPORT, MONITOR_IMPORTED, NO_HEARTBEAT)

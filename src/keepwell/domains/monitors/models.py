@@ -45,8 +45,8 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Extract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A value carried from a step to those after it, where it stands as `{{name}}`: of `json` by path, of a header by its name, of
-    the body by a pattern of RE2 with one group.
+    """A value carried from a step to those after it, where it stands as `{{name}}`: of `json` by path, of a header by its name,
+    of the body by a pattern of RE2 with one group.
     """
 
     name: str
@@ -139,9 +139,9 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SecretsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is given takes the place of what was there, null takes it away; of headers and variables each by its name."""
 
-    basic: Basic | None | UnsetType = UNSET
-    bearer: str | None | UnsetType = UNSET
-    client_certificate: ClientCertificate | None | UnsetType = UNSET
+    basic: Basic | UnsetType | None = UNSET
+    bearer: str | UnsetType | None = UNSET
+    client_certificate: ClientCertificate | UnsetType | None = UNSET
     headers: dict[str, str | None] | UnsetType = UNSET
     variables: dict[str, str | None] | UnsetType = UNSET
 
@@ -213,7 +213,7 @@ class MonitorPolicy(msgspec.Struct, frozen=True):
 
 
 class CreateMonitor(Command, frozen=True):
-    """Begins to watch a target. `private`: the installation allows all clinics private addresses."""
+    """Begins to watch a target. `private`: addresses that are no public ones are open to the clinic, as the service has found."""
 
     configuration: Configuration
     heartbeat_digest: bytes | None = None
@@ -221,7 +221,7 @@ class CreateMonitor(Command, frozen=True):
     private: bool = False
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is given of a configuration; the rest stays. A monitor's kind never changes."""
 
     name: str | UnsetType = UNSET
@@ -231,7 +231,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     retries: int | UnsetType = UNSET
     retry_interval_s: int | UnsetType = UNSET
     regions: tuple[str, ...] | UnsetType = UNSET
-    quorum: int | None | UnsetType = UNSET
+    quorum: int | UnsetType | None = UNSET
     assertions: tuple[Assertion, ...] | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
     severity: Severity | UnsetType = UNSET
@@ -241,7 +241,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: Heartbeat | UnsetType = UNSET
     steps: tuple[Step, ...] | UnsetType = UNSET
     secrets: SecretsChange | UnsetType = UNSET
-    parent: UUID | None | UnsetType = UNSET
+    parent: UUID | UnsetType | None = UNSET
     maintenance: tuple[Maintenance, ...] | UnsetType = UNSET
     service_hours: tuple[Recurring, ...] | UnsetType = UNSET
     runbook: str | UnsetType = UNSET
@@ -250,7 +250,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeMonitor(Command, frozen=True):
-    """Changes what is given. `source`: an import says it, with what it says now."""
+    """Changes what is given. `source`: an import says it, with what it says now. `private` as above."""
 
     changes: Changes
     source: Source | None = None
@@ -341,3 +341,55 @@ class Verdict(msgspec.Struct, frozen=True):
     up: bool
     reason: str | None = None
     detail: str = ""
+
+
+class SecretsShown(msgspec.Struct, frozen=True):
+    """Which secrets there are; of headers and variables their names. What they say is never shown."""
+
+    basic: bool
+    bearer: bool
+    client_certificate: bool
+    headers: tuple[str, ...]
+    variables: tuple[str, ...]
+
+
+class MonitorView(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitor as callers see it. `imported_from` is the program whose file it came from."""
+
+    id: UUID
+    name: str
+    kind: Kind
+    target: str
+    interval_s: int
+    timeout_s: float
+    retries: int
+    retry_interval_s: int
+    regions: tuple[str, ...]
+    quorum: int | None
+    assertions: tuple[Assertion, ...]
+    priority: Priority
+    severity: Severity
+    http: Http | None
+    tcp: Tcp | None
+    dns: Dns | None
+    heartbeat: Heartbeat | None
+    steps: tuple[Step, ...]
+    secrets: SecretsShown
+    parent: UUID | None
+    maintenance: tuple[Maintenance, ...]
+    service_hours: tuple[Recurring, ...]
+    runbook: str
+    group: str
+    tags: tuple[str, ...]
+    paused: bool
+    imported_from: str | None
+    created_at: datetime
+    created_by: UUID
+    updated_at: datetime
+    version: int
+
+
+class PolicyView(msgspec.Struct, frozen=True):
+    """What a clinic's monitors may reach, as operators see it."""
+
+    private: bool
