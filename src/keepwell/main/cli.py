@@ -33,6 +33,7 @@ from keepwell.main.health import NotReadyError
 from keepwell.main.parts import Parts
 from keepwell.main.serve import api as run_api
 from keepwell.main.serve import notifier as run_notifier
+from keepwell.main.serve import scheduler as run_scheduler
 from keepwell.main.serve import serve as run_serve
 from keepwell.main.serve import worker as run_worker
 from keepwell.main.server import AddressInUseError, listeners
@@ -111,6 +112,15 @@ def worker(
 ) -> None:
     """One worker process: seals the journal, makes partitions ahead, drops what is old, moves roll-outs of feature flags."""
     run_worker(load(), None if port is None else listeners(host, port, 1)[0])
+
+
+@root.command()
+def scheduler(
+    host: Host = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+) -> None:
+    """One scheduler process: puts checks of monitors before the workers when they are due."""
+    run_scheduler(load(), None if port is None else listeners(host, port, 1)[0])
 
 
 @root.command()

@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.domains.access import jobs as access_jobs
+from keepwell.domains.checks import jobs as check_jobs
 from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.domains.flags import jobs as flag_jobs
 from keepwell.domains.keys import jobs as key_jobs
@@ -92,6 +93,25 @@ def notices(parts: Parts) -> tuple[Work, ...]:
     )
 
 
+def checks(parts: Parts) -> tuple[Work, ...]:
+    """What schedulers do for checks of monitors, however many there are."""
+    scheduler, settings = parts.rooms.checks.scheduler, parts.settings
+    keep = partial(scheduler.keep, settings.check_results_days, settings.check_results_most)
+    return (
+        Work("schedule-checks", check_jobs.TICK_SECONDS, scheduler.tick),
+        Work("watch-heartbeats", check_jobs.BEAT_SECONDS, scheduler.watch_beats),
+        Work("give-up-checks", check_jobs.SWEEP_SECONDS, scheduler.expire),
+        Work("judge-checks", check_jobs.SWEEP_SECONDS, scheduler.judge),
+        Work("measure-checks", check_jobs.MEASURE_SECONDS, scheduler.measure),
+        Work("keep-results", check_jobs.KEEP_SECONDS, keep),
+    )
+
+
+async def schedule(parts: Parts) -> None:
+    """Puts checks of monitors before the workers until cancelled."""
+    await keep_working(checks(parts))
+
+
 async def notify(parts: Parts) -> None:
     """Tells people what happens to incidents until cancelled. What is under way then is given back."""
     async with asyncio.TaskGroup() as group:
@@ -105,6 +125,12 @@ async def work(parts: Parts) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(parts.queue.run(schedule_jobs.handlers(parts.rooms.schedules)), name="jobs")
         group.create_task(keep_working(works(parts)), name="periodic work")
+        group.create_task(check_jobs.keep_checking(parts.rooms.checks, parts.prober, check_settings(parts)), name="checks")
+
+
+def check_settings(parts: Parts) -> check_jobs.WorkerSettings:
+    """How this process makes checks."""
+    return check_jobs.WorkerSettings(region=parts.settings.region, width=parts.settings.check_width)
 
 
 async def keep_working(all_work: tuple[Work, ...]) -> None:

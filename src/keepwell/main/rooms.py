@@ -7,6 +7,7 @@ from functools import partial
 from keepwell.domains import (
     access,
     audit,
+    checks,
     crypto,
     enrollment,
     factors,
@@ -30,6 +31,8 @@ from keepwell.domains import (
 from keepwell.domains.access import errors as access_errors
 from keepwell.domains.access import routes as access_routes
 from keepwell.domains.audit import routes as audit_routes
+from keepwell.domains.checks import errors as check_errors
+from keepwell.domains.checks import routes as check_routes
 from keepwell.domains.crypto import errors as crypto_errors
 from keepwell.domains.enrollment import errors as enrollment_errors
 from keepwell.domains.enrollment import routes as enrollment_routes
@@ -100,6 +103,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *notification_errors.PROBLEMS,
     *key_errors.PROBLEMS,
     *monitor_errors.PROBLEMS,
+    *check_errors.PROBLEMS,
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
     *schedule_errors.PROBLEMS,
@@ -152,6 +156,7 @@ def catalog() -> Catalog:
         notifications,
         keys,
         monitors,
+        checks,
         access,
         vendors,
         programs,
@@ -183,6 +188,8 @@ class Rooms:
         self.notifications = notifications.NotificationService(kernel, self.incidents, _notifications(settings))
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
+        self.checks = checks.CheckService(kernel, self.monitors)
+        self.monitors.heartbeats.kept_by(self.checks.beat)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
         self.schedules = schedules.ScheduleService(kernel, tasks(self.flags))
@@ -222,6 +229,7 @@ class Rooms:
             *notification_routes.endpoints(self.notifications),
             *key_routes.endpoints(self.keys),
             *monitor_routes.endpoints(self.monitors),
+            *check_routes.endpoints(self.checks),
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
             *schedule_routes.endpoints(self.schedules),

@@ -1,4 +1,4 @@
-"""The process kinds: `serve` (everything in one), `api`, `worker`, `notifier`."""
+"""The process kinds: `serve` (everything in one), `api`, `worker`, `scheduler`, `notifier`."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from keepwell.main.app import application, watched
 from keepwell.main.children import READY_LINE, Child, parent_gone
 from keepwell.main.exposition import Exposition
 from keepwell.main.parts import Parts
-from keepwell.main.periodic import notify, work
+from keepwell.main.periodic import notify, schedule, work
 from keepwell.main.server import listeners, server, stopping_on_signals
 from keepwell.platform import migrations, telemetry
 from keepwell.platform.settings import ProcessKind, Settings
@@ -85,6 +85,15 @@ def worker(settings: Settings, listener: socket.socket | None) -> None:
     _apart(settings, ProcessKind.WORKER, work, listener)
 
 
+def scheduler(settings: Settings, listener: socket.socket | None) -> None:
+    """One scheduler process: puts checks of monitors before the workers, until told to stop. Otherwise as `worker`.
+
+    Raises:
+        UnsafeRoleError, InvalidSettingsError: as for `worker`.
+    """
+    _apart(settings, ProcessKind.SCHEDULER, schedule, listener)
+
+
 def notifier(settings: Settings, listener: socket.socket | None) -> None:
     """One notifier process: tells people what happens to incidents, until told to stop. Otherwise as `worker`.
 
@@ -125,6 +134,7 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
         async with _beside(
             *(child.run() for child in children),
             _once(ready, work, parts),
+            _once(ready, schedule, parts),
             _once(ready, notify, parts),
             _announce(sockets[0], ready, children, hint),
         ):

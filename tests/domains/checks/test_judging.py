@@ -16,7 +16,7 @@ from keepwell.kit.ids import new_id
 START = datetime(2026, 11, 26, tzinfo=UTC)
 NEW = MonitorState("unknown", START, START - timedelta(seconds=1))
 REGIONS = ("east", "south", "west")
-SAID = st.sampled_from(["up", "down", "suspended", "missed"])
+SAID: st.SearchStrategy[Any] = st.sampled_from(["up", "down", "suspended", "missed"])
 
 
 def at(number: int) -> datetime:
@@ -126,7 +126,7 @@ def test_any_order_of_delivery_ends_in_the_transitions_of_the_ordered_one(delive
     said, quorum, batches = delivery
     wanted_state, wanted = decide(NEW, said, quorum, new_id)
     state, found = NEW, list[Transition]()
-    there: dict[tuple[datetime, str], Vote] = {(vote.at, vote.region): replace(vote, status="pending") for vote in said}
+    there = {(vote.at, vote.region): replace(vote, status="pending") for vote in said}
     for batch in batches:
         there |= {(vote.at, vote.region): vote for vote in batch}
         state, more = decide(state, there.values(), quorum, new_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ async def test_a_target_that_goes_down_and_up_has_one_incident_each_time(watch: 
     monitor = await watch.add()
     watch.slow = 0.02
     async with watch.working(4):
-        for outage in range(5):
+        for _ in range(5):
             for state in ("up", "down"):
                 watch.down = {monitor} if state == "down" else set()
                 for _ in range(3):
@@ -47,7 +48,7 @@ async def test_results_that_four_workers_store_in_any_order_make_the_outages_of_
         while runs := await service.store.claim("default", 7, lease, 60.0):
             random.shuffle(runs)
             for run in runs:
-                await asyncio.sleep(random.random() / 100)
+                await asyncio.sleep(random.random() / 100)  # noqa: S311 - no secret
                 standings = await service.store.store(lease, [(run, _result(run, by_instant[run.scheduled_at]))])
                 if await service.judge.judge(standings):
                     await service.teller.tell()
@@ -102,7 +103,7 @@ async def test_what_was_stored_and_not_judged_is_judged_later(watch: Watch):
 async def test_telling_again_and_by_many_at_once_changes_nothing(watch: Watch):
     monitor = await watch.add()
     async with watch.working():
-        for state in (set(), {monitor}, set()):
+        for state in (set[UUID](), {monitor}, set[UUID]()):
             watch.down = state
             await watch.tick(minutes=1)
             await watch.settled()
@@ -181,7 +182,7 @@ async def test_regions_have_to_agree(watch: Watch):
         asyncio.create_task(
             CheckWorker(
                 service_over(watch.database, watch.clock),
-                lambda _, r=region: examine(r),
+                lambda _tenant, _monitor, r=region: examine(r),
                 watch.egress,
                 replace(QUICK, region=region),
             ).run()

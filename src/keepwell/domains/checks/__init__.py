@@ -12,10 +12,10 @@ from keepwell.domains.checks.models import (
 from keepwell.domains.checks.rules import requests
 from keepwell.domains.checks.rules.uptime import Budget, Spent
 from keepwell.domains.checks.service import CheckService
-from keepwell.domains.monitors import RESOURCE
 from keepwell.domains.checks.service.reading import Uptime
 from keepwell.domains.checks.service.telling import subject
 from keepwell.domains.checks.store import LOOKUP
+from keepwell.domains.monitors import RESOURCE
 from keepwell.kernel.aggregate import Aggregate, CommandType
 from keepwell.kernel.permissions import Permission
 

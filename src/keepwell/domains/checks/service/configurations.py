@@ -1,5 +1,6 @@
 """What monitors are to be checked by, as their room has it: read once a version, and kept."""
 
+import asyncio
 from collections import OrderedDict
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from keepwell.kernel import Origin
 from keepwell.kit.ids import new_id
 
 _MOST = 50_000
+_PRIVATE_SECONDS = 30.0
 
 
 class Configurations:
@@ -15,6 +17,7 @@ class Configurations:
 
     def __init__(self, monitors: MonitorService) -> None:
         self._monitors = monitors
+        self._private: dict[UUID, tuple[float, bool]] = {}
         self._known: OrderedDict[tuple[UUID, UUID], tuple[int, Monitor]] = OrderedDict()
 
     async def get(self, tenant: UUID, monitor: UUID, version: int) -> Monitor:
@@ -36,8 +39,13 @@ class Configurations:
         return state
 
     async def private(self, tenant: UUID) -> bool:
-        """Whether private addresses are open to a clinic's monitors. Raises as `get`."""
-        return await self._monitors.keeper.private_allowed(tenant, origin())
+        """Whether private addresses are open to a clinic's monitors, or were half a minute ago. Raises as `get`."""
+        now = asyncio.get_running_loop().time()
+        asked_at, allowed = self._private.get(tenant, (float("-inf"), False))
+        if now - asked_at > _PRIVATE_SECONDS:
+            allowed = await self._monitors.keeper.private_allowed(tenant, origin())
+            self._private[tenant] = (now, allowed)
+        return allowed
 
 
 def origin() -> Origin:

@@ -1,6 +1,7 @@
 """Looking at a target once: what is asked of it, what came back, and what that is worth."""
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import msgspec
 
@@ -20,7 +21,7 @@ class Finding(msgspec.Struct, frozen=True):
     total_ms: float | None = None
 
 
-Examine = Callable[[Monitor], Awaitable[Finding]]
-"""Looks at a monitor's target. What the target does never makes it fail."""
+Examine = Callable[[UUID, Monitor], Awaitable[Finding]]
+"""Looks at the target of a clinic's monitor. What the target does never makes it fail."""
 Egress = Callable[[], Awaitable[bool]]
 """Whether our own network works."""

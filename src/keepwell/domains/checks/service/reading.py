@@ -9,9 +9,9 @@ import msgspec
 
 from keepwell.domains.checks.models import DeadCheck, Result, Rollup, StatusView, TransitionView
 from keepwell.domains.checks.rules.uptime import Budget, Spent, budget, spent
+from keepwell.domains.checks.store import looking
 from keepwell.domains.monitors import KIND as MONITOR
 from keepwell.domains.monitors import RESOURCE
-from keepwell.domains.checks.store import looking
 from keepwell.kernel import Actor, Kernel, Origin, Permission, Read, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND, Refusal
 
@@ -38,14 +38,22 @@ class CheckReader:
         self.kernel = kernel
 
     async def results(
-        self, actor: Actor, monitor: UUID, origin: Origin, since: datetime, until: datetime, limit: int
+        self,
+        actor: Actor,
+        monitor: UUID,
+        origin: Origin,
+        since: datetime,
+        until: datetime,
+        limit: int,
+        before: tuple[datetime, str] | None = None,
     ) -> list[Result]:
-        """Results of scheduled instants from `since` up to but not at `until`, the newest first.
+        """Results of instants from `since` up to but not at `until`, the newest first, behind instant and region `before`.
 
         Raises:
             Refused: as any read of the monitor.
         """
-        return await self._look(actor, monitor, origin, lambda it: looking.results(it, monitor, since, until, limit))
+        last = before or (until, "")
+        return await self._look(actor, monitor, origin, lambda it: looking.results(it, monitor, since, last, limit))
 
     async def rollups(
         self, actor: Actor, monitor: UUID, origin: Origin, width: Width, since: datetime, until: datetime, limit: int

@@ -110,7 +110,7 @@ class CheckWorker:
         monitor = await self._configurations.get(run.tenant, run.monitor, run.version)
         if monitor.paused or monitor.deleted:
             return _result(run, "suspended", suspended(monitor, run.scheduled_at))
-        finding = await self._examine(monitor)
+        finding = await self._examine(run.tenant, monitor)
         SECONDS.observe((finding.total_ms or 0.0) / 1000)
         status, reason = await self._said(run, monitor, finding)
         if status == "down":

@@ -12,8 +12,9 @@ _RESULTS = """
 SELECT scheduled_at, region, status, reason, instants, attempts, code, delay_ms, dns_ms, connect_ms, tls_ms, first_byte_ms,
     total_ms
 FROM check_result
-WHERE tenant_id = current_tenant() AND monitor_id = $1 AND scheduled_at >= $2 AND scheduled_at < $3 AND region <> ''
-ORDER BY scheduled_at DESC, region LIMIT $4
+WHERE tenant_id = current_tenant() AND monitor_id = $1 AND scheduled_at >= $2 AND scheduled_at <= $3
+    AND (scheduled_at, region) < ($3, $4) AND region <> ''
+ORDER BY scheduled_at DESC, region DESC LIMIT $5
 """
 _ROLLUPS = """
 SELECT bucket, checks, up, down, suspended, missed, CASE WHEN timed > 0 THEN sum_ms / timed END, slowest_ms FROM check_rollup
@@ -57,9 +58,9 @@ WHERE tenant_id = current_tenant() AND monitor_id = $1 AND state = 'held' ORDER 
 """
 
 
-async def results(connection: Any, monitor: UUID, since: datetime, until: datetime, limit: int) -> list[Result]:
-    """Results of a monitor of the clinic, the newest first."""
-    return [Result(*row.values()) for row in await connection.fetch(_RESULTS, monitor, since, until, limit)]
+async def results(connection: Any, monitor: UUID, since: datetime, before: tuple[datetime, str], limit: int) -> list[Result]:
+    """Results of a monitor of the clinic, the newest first, behind an instant and region."""
+    return [Result(*row.values()) for row in await connection.fetch(_RESULTS, monitor, since, *before, limit)]
 
 
 async def rollups(connection: Any, monitor: UUID, width: str, since: datetime, until: datetime, limit: int) -> list[Rollup]:
