@@ -16,8 +16,10 @@ from keepwell.domains.monitors.models import (
 )
 from keepwell.domains.monitors.rules import lifecycle
 from keepwell.domains.monitors.rules.beats import is_late, late_at
+from keepwell.domains.monitors.rules.judging import judge
 from keepwell.domains.monitors.rules.windows import suspended
 from keepwell.domains.monitors.service import BEATS, RESOURCE, Beat, MonitorService, MonitorSettings
+from keepwell.domains.monitors.service.examining import Ask, Examined, examine
 from keepwell.domains.monitors.store import LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
 from keepwell.kernel.permissions import Permission
@@ -105,12 +107,16 @@ __all__ = [
     "KIND",
     "RESOURCE",
     "TALLIES",
+    "Ask",
     "Beat",
+    "Examined",
     "Monitor",
     "MonitorService",
     "MonitorSettings",
     "Verdict",
+    "examine",
     "is_late",
+    "judge",
     "late_at",
     "suspended",
 ]

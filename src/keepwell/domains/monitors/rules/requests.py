@@ -45,7 +45,8 @@ def faults(configuration: Configuration, *, private: bool) -> Iterator[Fault]:
     if configuration.tcp.send is not None and len(configuration.tcp.send) > _LONGEST_BODY:
         yield Fault("/tcp/send", "too-long", f"Use at most {_LONGEST_BODY} characters.")
     known = set(configuration.secrets.variables)
-    yield from _unknown((*templates.texts(configuration.http), *configuration.secrets.headers.values()), known, "/http")
+    texts = (configuration.target, *templates.texts(configuration.http), *configuration.secrets.headers.values())
+    yield from _unknown(texts, known, "/http")
     for place, step in enumerate(configuration.steps):
         yield from _step_faults(configuration, step, known, f"/steps/{place}", private=private)
         known |= {extract.name for extract in step.extract}
