@@ -25,6 +25,7 @@ from keepwell.domains import (
     questionnaires,
     responses,
     schedules,
+    statuspages,
     tenants,
     vendors,
 )
@@ -66,6 +67,7 @@ from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.schedules import errors as schedule_errors
 from keepwell.domains.schedules import routes as schedule_routes
+from keepwell.domains.statuspages import routes as status_page_routes
 from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.domains.uploads import errors as upload_errors
 from keepwell.domains.vendors import errors as vendor_errors
@@ -83,6 +85,7 @@ from keepwell.platform.bus import Bus
 from keepwell.platform.counts import Counts
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
+from keepwell.web import status as web_status
 
 PROBLEMS: tuple[ProblemType, ...] = (
     *tenant_errors.PROBLEMS,
@@ -157,6 +160,7 @@ def catalog() -> Catalog:
         keys,
         monitors,
         checks,
+        statuspages,
         access,
         vendors,
         programs,
@@ -190,6 +194,7 @@ class Rooms:
         self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
         self.checks = checks.CheckService(kernel, self.monitors)
         self.monitors.heartbeats.kept_by(self.checks.beat)
+        self.status_pages = statuspages.StatusPageService(kernel, self.tenants, self.checks)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
         self.schedules = schedules.ScheduleService(kernel, tasks(self.flags))
@@ -230,6 +235,8 @@ class Rooms:
             *key_routes.endpoints(self.keys),
             *monitor_routes.endpoints(self.monitors),
             *check_routes.endpoints(self.checks),
+            *status_page_routes.endpoints(self.status_pages),
+            *web_status.endpoints(self.status_pages),
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
             *schedule_routes.endpoints(self.schedules),

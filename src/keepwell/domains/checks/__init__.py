@@ -10,9 +10,9 @@ from keepwell.domains.checks.models import (
     TransitionView,
 )
 from keepwell.domains.checks.rules import requests
-from keepwell.domains.checks.rules.uptime import Budget, Spent
+from keepwell.domains.checks.rules.uptime import MAINTENANCE, Budget, Change, Spent, spent
 from keepwell.domains.checks.service import CheckService
-from keepwell.domains.checks.service.reading import Uptime
+from keepwell.domains.checks.service.reading import CheckReader, Uptime
 from keepwell.domains.checks.service.telling import subject
 from keepwell.domains.checks.store import LOOKUP
 from keepwell.domains.monitors import RESOURCE
@@ -44,7 +44,10 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
+    "MAINTENANCE",
     "Budget",
+    "Change",
+    "CheckReader",
     "CheckService",
     "Result",
     "Rollup",
@@ -52,5 +55,6 @@ __all__ = [
     "StatusView",
     "TransitionView",
     "Uptime",
+    "spent",
     "subject",
 ]

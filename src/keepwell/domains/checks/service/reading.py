@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from keepwell.domains.checks.models import DeadCheck, Result, Rollup, StatusView, TransitionView
-from keepwell.domains.checks.rules.uptime import Budget, Spent, budget, spent
+from keepwell.domains.checks.rules.uptime import Budget, Change, Spent, budget, spent
 from keepwell.domains.checks.store import looking
 from keepwell.domains.monitors import KIND as MONITOR
 from keepwell.domains.monitors import RESOURCE
@@ -79,6 +79,13 @@ class CheckReader:
     ) -> list[TransitionView]:
         """What changed, the newest first. Raises as `results`."""
         return await self._look(actor, monitor, origin, lambda it: looking.transitions(it, monitor, since, until, limit))
+
+    async def changes(
+        self, actor: Actor, origin: Origin, monitors: list[UUID], since: datetime, until: datetime
+    ) -> dict[UUID, list[Change]]:
+        """What changed between two instants, of each monitor in order, and the latest change before. Raises as `statuses`."""
+        search = Search(MONITOR, actor, origin, _SEARCH, "read-transitions")
+        return await self.kernel.search(search, lambda it: looking.changes_of(it, monitors, since, until))
 
     async def uptime(
         self, actor: Actor, monitor: UUID, origin: Origin, since: datetime, until: datetime, objective: float

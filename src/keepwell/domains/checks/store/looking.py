@@ -47,6 +47,15 @@ UNION ALL
  WHERE tenant_id = current_tenant() AND monitor_id = $1 AND at >= $2 AND at < $3)
 ORDER BY at
 """
+_CHANGES_OF = """
+SELECT m.id, t.at, t.after, t.suspended FROM unnest($1::uuid[]) AS m (id) CROSS JOIN LATERAL (
+    (SELECT at, after, suspended FROM monitor_transition
+     WHERE tenant_id = current_tenant() AND monitor_id = m.id AND at < $2 ORDER BY at DESC LIMIT 1)
+    UNION ALL
+    (SELECT at, after, suspended FROM monitor_transition
+     WHERE tenant_id = current_tenant() AND monitor_id = m.id AND at >= $2 AND at < $3)) t
+ORDER BY m.id, t.at
+"""
 _COUNTED = """
 SELECT coalesce(sum(checks), 0), coalesce(sum(missed), 0) FROM check_rollup
 WHERE tenant_id = current_tenant() AND monitor_id = $1 AND width = 'hour' AND bucket >= date_trunc('hour', $2::timestamptz, 'UTC')
@@ -85,6 +94,14 @@ async def transitions(connection: Any, monitor: UUID, since: datetime, until: da
 async def changes(connection: Any, monitor: UUID, since: datetime, until: datetime) -> list[Change]:
     """The latest change before an instant, and those from then on, in order."""
     return [Change(*row.values()) for row in await connection.fetch(_CHANGES, monitor, since, until)]
+
+
+async def changes_of(connection: Any, monitors: Sequence[UUID], since: datetime, until: datetime) -> dict[UUID, list[Change]]:
+    """As `changes`, of several monitors."""
+    found: dict[UUID, list[Change]] = {monitor: [] for monitor in monitors}
+    for row in await connection.fetch(_CHANGES_OF, list(monitors), since, until):
+        found[row["id"]].append(Change(row["at"], row["after"], row["suspended"]))
+    return found
 
 
 async def counted(connection: Any, monitor: UUID, since: datetime, until: datetime) -> tuple[int, int]:
