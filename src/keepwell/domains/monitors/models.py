@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from keepwell.domains.incidents import Severity
 from keepwell.kernel.envelope import Command
+from keepwell.kernel.problems import Fault
 
 Kind = Literal["http", "tcp", "dns", "tls", "heartbeat", "flow"]
 Priority = Literal["high", "normal", "low"]
@@ -16,7 +17,7 @@ Suspension = Literal["deleted", "paused", "maintenance", "outside-service-hours"
 """Why what is seen of a target is not held against it."""
 
 Subject = Literal["status", "header", "body", "json", "json-length", "latency", "certificate-days", "record"]
-"""What an assertion is about: `latency` in milliseconds, `certificate-days` the whole days until it expires, `record` the records
+"""What an assertion is about: `latency` in milliseconds, `certificate-days` the days until it expires, `record` the records
 that DNS answered with; of `json` and `json-length` the `name` is a path such as `$.data[0].id`, of `header` the header's name.
 """
 Comparison = Literal[
@@ -219,6 +220,7 @@ class CreateMonitor(Command, frozen=True):
     heartbeat_digest: bytes | None = None
     source: Source | None = None
     private: bool = False
+    paused: bool = False
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -290,6 +292,7 @@ class MonitorCreated(msgspec.Struct, frozen=True, tag="monitor-created"):
     by: UUID
     heartbeat_digest: bytes | None = None
     source: Source | None = None
+    paused: bool = False
 
 
 class MonitorChanged(msgspec.Struct, frozen=True, tag="monitor-changed"):
@@ -393,3 +396,35 @@ class PolicyView(msgspec.Struct, frozen=True):
     """What a clinic's monitors may reach, as operators see it."""
 
     private: bool
+
+
+Imported = Literal["created", "updated", "unchanged", "refused", "left-out"]
+"""What became of something that a file watches: `refused`, because no monitor can be like this; `left-out`, because nothing here
+could watch it.
+"""
+
+
+class ImportedMonitor(msgspec.Struct, frozen=True):
+    """What became of one thing that a file watches, and what of it was not carried over. `heartbeat_path`: where its beats are to
+    be sent, shown once.
+    """
+
+    source: str
+    name: str
+    outcome: Imported
+    id: UUID | None = None
+    errors: tuple[Fault, ...] = ()
+    left_out: tuple[str, ...] = ()
+    heartbeat_path: str | None = None
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What became of files. `left_out` names what they say besides, and was not carried over."""
+
+    dry_run: bool
+    created: int
+    updated: int
+    unchanged: int
+    refused: int
+    monitors: tuple[ImportedMonitor, ...]
+    left_out: tuple[str, ...]

@@ -22,6 +22,7 @@ from keepwell.domains.monitors.models import (
     Step,
     Tcp,
 )
+from keepwell.domains.monitors.rules.importing import System
 
 _USUAL_TIMEOUT_S, _USUAL_RETRY_S = 10.0, 30
 Text = Annotated[str, Meta(max_length=2_000)]
@@ -66,6 +67,14 @@ class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if self.retry_interval_s is None:
             said["retry_interval_s"] = min(_USUAL_RETRY_S, max(self.interval_s, 1))
         return Configuration(**said)
+
+
+class ImportBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Files of another program, as it wrote them, each as one text. With `dry_run` it is only said what would become of them."""
+
+    system: System = msgspec.field(name="from")
+    files: Annotated[tuple[str, ...], Meta(min_length=1, max_length=50)]
+    dry_run: bool = False
 
 
 class MadeMonitor(MonitorView, frozen=True, kw_only=True):

@@ -6,18 +6,20 @@ from uuid import UUID
 
 from msgspec.structs import asdict, replace
 
-from keepwell.domains.monitors.errors import INVALID_MONITOR
+from keepwell.domains.monitors.errors import INVALID_IMPORT, INVALID_MONITOR
 from keepwell.domains.monitors.models import (
     Assertion,
     Changes,
     Heartbeat,
     Http,
+    ImportedMonitor,
+    ImportReport,
     Maintenance,
     MonitorView,
     Recurring,
     SecretsShown,
 )
-from keepwell.domains.monitors.routes.bodies import MadeMonitor, MonitorList, NewMonitor
+from keepwell.domains.monitors.routes.bodies import ImportBody, MadeMonitor, MonitorList, NewMonitor
 from keepwell.kernel.http import Example
 from keepwell.kernel.problems import Fault, Refusal
 
@@ -64,4 +66,17 @@ PAUSE = Example(answer=replace(_MADE, paused=True, version=3))
 RESUME = Example(answer=replace(_MADE, version=4))
 ROTATE = Example(
     answer=MadeMonitor(**asdict(_BEATING), heartbeat_token=_TOKEN, heartbeat_path=f"/v1/heartbeats/{_TOKEN}"),
+)
+IMPORT = Example(
+    ImportBody("gatus", ('endpoints: [{name: portal, url: "https://portal.clinic.example", conditions: ["[STATUS] == 200"]}]',)),
+    ImportReport(
+        dry_run=False,
+        created=1,
+        updated=0,
+        unchanged=0,
+        refused=0,
+        monitors=(ImportedMonitor("/portal", "portal", "created", _MADE.id),),
+        left_out=(),
+    ),
+    (Refusal(INVALID_IMPORT, "The file is not YAML.", (Fault("/files", "unreadable", "The file is not YAML."),)),),
 )

@@ -9,7 +9,7 @@ from keepwell.platform.probing import Observation
 
 UP = Verdict(up=True)
 _WORKS = Assertion("status", "within", "200-299")
-_VALID = Assertion("certificate-days", "above", -1)
+_VALID = Assertion("certificate-days", "above", 0)
 _FOUND = Assertion("record", "present")
 _TAKEN_FOR_GRANTED = {"http": _WORKS, "flow": _WORKS, "tls": _VALID, "dns": _FOUND}
 
