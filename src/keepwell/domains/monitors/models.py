@@ -73,6 +73,12 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     send: str | None = None
 
 
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether the certificate has to be one that the world trusts, for this name."""
+
+    verify: bool = True
+
+
 class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which record is asked for, and whom; without a server the machine's own."""
 
@@ -168,6 +174,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     http: Http = Http()
     tcp: Tcp = Tcp()
+    tls: Tls = Tls()
     dns: Dns = Dns()
     heartbeat: Heartbeat | None = None
     steps: tuple[Step, ...] = ()
@@ -239,6 +246,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     severity: Severity | UnsetType = UNSET
     http: Http | UnsetType = UNSET
     tcp: Tcp | UnsetType = UNSET
+    tls: Tls | UnsetType = UNSET
     dns: Dns | UnsetType = UNSET
     heartbeat: Heartbeat | UnsetType = UNSET
     steps: tuple[Step, ...] | UnsetType = UNSET
@@ -374,6 +382,7 @@ class MonitorView(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     http: Http | None
     tcp: Tcp | None
+    tls: Tls | None
     dns: Dns | None
     heartbeat: Heartbeat | None
     steps: tuple[Step, ...]

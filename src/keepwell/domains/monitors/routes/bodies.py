@@ -21,6 +21,7 @@ from keepwell.domains.monitors.models import (
     Secrets,
     Step,
     Tcp,
+    Tls,
 )
 from keepwell.domains.monitors.rules.importing import System
 
@@ -48,6 +49,7 @@ class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     severity: Severity = "critical"
     http: Http = Http()
     tcp: Tcp = Tcp()
+    tls: Tls = Tls()
     dns: Dns = Dns()
     heartbeat: Heartbeat | None = None
     steps: tuple[Step, ...] = ()

@@ -37,7 +37,7 @@ _NEW = NewMonitor(
     runbook="https://wiki.clinic.example/portal-down",
     tags=("portal",),
 )
-_SAID: dict[str, Any] = asdict(_NEW.configuration()) | {"http": Http(), "tcp": None, "dns": None}
+_SAID: dict[str, Any] = asdict(_NEW.configuration()) | {"http": Http(), "tcp": None, "tls": None, "dns": None}
 _MADE = MonitorView(
     **{name: value for name, value in _SAID.items() if name != "secrets"},
     id=UUID("01994fa2-30c5-7e84-b1f7-9d0a6c4e3b61"),

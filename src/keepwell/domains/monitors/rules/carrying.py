@@ -9,7 +9,7 @@ from keepwell.domains.monitors.models import Changes, Configuration, Monitor, Se
 from keepwell.domains.monitors.rules.importing import Found, System
 
 _SAID = (
-    *("name", "target", "interval_s", "timeout_s", "retries", "retry_interval_s", "assertions", "http", "tcp", "dns"),
+    *("name", "target", "interval_s", "timeout_s", "retries", "retry_interval_s", "assertions", "http", "tcp", "tls", "dns"),
     *("steps", "maintenance", "group", "tags"),
 )
 _encode = msgspec.json.Encoder(order="deterministic").encode

@@ -194,6 +194,7 @@ def view(snapshot: Snapshot) -> MonitorView:
     said |= {
         "http": state.http if kind in ("http", "flow") else None,
         "tcp": state.tcp if kind == "tcp" else None,
+        "tls": state.tls if kind == "tls" else None,
         "dns": state.dns if kind == "dns" else None,
         "secrets": _shown(state.secrets),
         "imported_from": None if state.source is None else state.source.system,

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from keepwell.domains.monitors.models import Assertion, Basic, Comparison, Configuration, Dns, Http, Secrets, Tcp
+from keepwell.domains.monitors.models import Assertion, Basic, Comparison, Configuration, Dns, Http, Secrets, Tcp, Tls
 from keepwell.domains.monitors.rules.importing.reading import Fields, Found, Reading, UnreadableFileError, from_yaml, named, whole
 from keepwell.domains.monitors.rules.validity import SHORTEST_S
 
@@ -146,8 +146,7 @@ def _tcp(fields: Fields, base: Configuration, left: list[str]) -> Configuration:
     verified = _verified(fields.fields("tls_config"), left)
     if fields.flag("tls"):
         left += ["query_response"] if pairs else []
-        left += [] if verified else ["tls_config.insecure_skip_verify"]
-        return replace(base, kind="tls")
+        return replace(base, kind="tls", tls=Tls(verified))
     sent = [text for each in pairs if (text := each.text("send"))]
     expected = [text for each in pairs if (text := each.text("expect"))]
     if len(sent) > 1 or len(expected) > 1 or any(each.left() for each in pairs):
