@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from keepwell.domains.incidents import Severity
 from keepwell.kernel.envelope import Command
+from keepwell.kernel.problems import Fault
 
 Kind = Literal["http", "tcp", "dns", "tls", "heartbeat", "flow"]
 Priority = Literal["high", "normal", "low"]
@@ -16,7 +17,7 @@ Suspension = Literal["deleted", "paused", "maintenance", "outside-service-hours"
 """Why what is seen of a target is not held against it."""
 
 Subject = Literal["status", "header", "body", "json", "json-length", "latency", "certificate-days", "record"]
-"""What an assertion is about: `latency` in milliseconds, `certificate-days` the whole days until it expires, `record` the records
+"""What an assertion is about: `latency` in milliseconds, `certificate-days` the days until it expires, `record` the records
 that DNS answered with; of `json` and `json-length` the `name` is a path such as `$.data[0].id`, of `header` the header's name.
 """
 Comparison = Literal[
@@ -70,6 +71,12 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is sent once the connection stands; nothing: that it stands is enough."""
 
     send: str | None = None
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether the certificate has to be one that the world trusts, for this name."""
+
+    verify: bool = True
 
 
 class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +174,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     http: Http = Http()
     tcp: Tcp = Tcp()
+    tls: Tls = Tls()
     dns: Dns = Dns()
     heartbeat: Heartbeat | None = None
     steps: tuple[Step, ...] = ()
@@ -219,6 +227,7 @@ class CreateMonitor(Command, frozen=True):
     heartbeat_digest: bytes | None = None
     source: Source | None = None
     private: bool = False
+    paused: bool = False
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -237,6 +246,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     severity: Severity | UnsetType = UNSET
     http: Http | UnsetType = UNSET
     tcp: Tcp | UnsetType = UNSET
+    tls: Tls | UnsetType = UNSET
     dns: Dns | UnsetType = UNSET
     heartbeat: Heartbeat | UnsetType = UNSET
     steps: tuple[Step, ...] | UnsetType = UNSET
@@ -290,6 +300,7 @@ class MonitorCreated(msgspec.Struct, frozen=True, tag="monitor-created"):
     by: UUID
     heartbeat_digest: bytes | None = None
     source: Source | None = None
+    paused: bool = False
 
 
 class MonitorChanged(msgspec.Struct, frozen=True, tag="monitor-changed"):
@@ -371,6 +382,7 @@ class MonitorView(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     http: Http | None
     tcp: Tcp | None
+    tls: Tls | None
     dns: Dns | None
     heartbeat: Heartbeat | None
     steps: tuple[Step, ...]
@@ -393,3 +405,35 @@ class PolicyView(msgspec.Struct, frozen=True):
     """What a clinic's monitors may reach, as operators see it."""
 
     private: bool
+
+
+Imported = Literal["created", "updated", "unchanged", "refused", "left-out"]
+"""What became of something that a file watches: `refused`, because no monitor can be like this; `left-out`, because nothing here
+could watch it.
+"""
+
+
+class ImportedMonitor(msgspec.Struct, frozen=True):
+    """What became of one thing that a file watches, and what of it was not carried over. `heartbeat_path`: where its beats are to
+    be sent, shown once.
+    """
+
+    source: str
+    name: str
+    outcome: Imported
+    id: UUID | None = None
+    errors: tuple[Fault, ...] = ()
+    left_out: tuple[str, ...] = ()
+    heartbeat_path: str | None = None
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What became of files. `left_out` names what they say besides, and was not carried over."""
+
+    dry_run: bool
+    created: int
+    updated: int
+    unchanged: int
+    refused: int
+    monitors: tuple[ImportedMonitor, ...]
+    left_out: tuple[str, ...]

@@ -19,7 +19,6 @@ from tests.domains.monitors.support import monitor
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BODY = json.dumps({"status": "ok", "items": [{"id": 1}, {"id": "two"}], "on": True, "none": None, "a b": {"c.d": 0.5}}).encode()
 SEEN = Observation(
-    ok_transport=True,
     status=200,
     headers={"content-type": "application/json"},
     body=BODY,
@@ -68,7 +67,7 @@ FAILS: list[tuple[str, str, Any, str]] = [
     ("json", "above", 0, "$.on"),
     ("json-length", "equals", 0, "$.on"),
     ("latency", "above", 121, ""),
-    ("certificate-days", "above", 20, ""),
+    ("certificate-days", "above", 20.5, ""),
 ]
 
 
@@ -83,34 +82,34 @@ def test_what_does_not_hold_is_down_and_says_which(on: Any, compare: Any, value:
 
 
 def test_without_a_word_about_the_status_an_answer_has_to_be_a_success():
-    refused = Observation(ok_transport=True, status=503, body=b"canary")
+    refused = Observation(status=503, body=b"canary")
     found = judge(monitor(), refused, NOW)
     assert (found.up, found.reason, found.detail) == (False, "status-failed", "status 503, wanted within 200-299")
     assert verdict(Assertion("status", "equals", 503), seen=refused) == (True, None)
 
 
 def test_a_transport_that_failed_is_told_by_its_own_word():
-    assert verdict(seen=Observation(ok_transport=False, error="tls-failed")) == (False, "tls-failed")
-    assert verdict(seen=Observation(ok_transport=False)) == (False, "unreachable")
+    assert verdict(seen=Observation("tls-failed")) == (False, "tls-failed")
+    assert verdict(seen=Observation("unreachable")) == (False, "unreachable")
 
 
 def test_records_and_certificates_are_wanted_where_nothing_else_is_said():
     named = {"kind": "dns", "target": "clinic.example"}
-    found = Observation(ok_transport=True, answers=("192.0.2.1", "192.0.2.2"))
+    found = Observation(answers=("192.0.2.1", "192.0.2.2"))
     assert verdict(seen=found, **named) == (True, None)
-    assert verdict(seen=Observation(ok_transport=True), **named) == (False, "record-failed")
+    assert verdict(seen=Observation(), **named) == (False, "record-failed")
     assert verdict(Assertion("record", "equals", "192.0.2.2"), seen=found, **named) == (True, None)
     assert verdict(Assertion("record", "not-equals", "192.0.2.2"), seen=found, **named) == (False, "record-failed")
-    expired = Observation(ok_transport=True, certificate_expires=NOW - timedelta(seconds=1))
+    expired = Observation(certificate_expires=NOW - timedelta(seconds=1))
     secure = {"kind": "tls", "target": "clinic.example"}
     assert verdict(seen=expired, **secure) == (False, "certificate-days-failed")
-    assert verdict(seen=Observation(ok_transport=True, certificate_expires=NOW), **secure) == (True, None)
+    assert verdict(seen=Observation(certificate_expires=NOW + timedelta(seconds=1)), **secure) == (True, None)
 
 
 def test_each_step_of_a_flow_is_judged_by_its_own():
     step = Step("log in", "/login", assertions=(Assertion("status", "equals", 302),))
     flow = monitor(kind="flow", steps=(step,))
-    assert judge_step(flow, step, Observation(ok_transport=True, status=302), NOW).up
+    assert judge_step(flow, step, Observation(status=302), NOW).up
     assert not judge_step(flow, step, SEEN, NOW).up
     assert judge_step(flow, Step("next", "/"), SEEN, NOW).up
 
@@ -131,11 +130,11 @@ JSON = st.recursive(
 )
 ANSWERS = st.builds(
     Observation,
-    ok_transport=st.booleans(),
+    error=st.none() | st.sampled_from(["timed-out", "refused"]),
     status=st.none() | st.integers(100, 599),
     headers=st.dictionaries(st.sampled_from(["x-name", "$"]), st.text(max_size=3), max_size=2),
     body=st.binary(max_size=20) | JSON.map(lambda document: json.dumps(document).encode()),
-    total_ms=st.none() | st.floats(0, 1e6),
+    total_ms=st.floats(0, 1e6),
     certificate_expires=st.none() | st.datetimes(timezones=st.just(UTC)),
     answers=st.lists(st.text(max_size=3), max_size=2).map(tuple),
 )
@@ -170,7 +169,7 @@ def test_what_names_more_than_one_place_or_none_is_no_path(path: str):
 
 
 def test_a_pattern_that_others_take_ages_for_takes_no_time_and_one_that_looks_around_is_none():
-    slow = Observation(ok_transport=True, status=200, body=b"a" * 65_536)
+    slow = Observation(status=200, body=b"a" * 65_536)
     assert verdict(Assertion("body", "not-matches", "(a+)+$x", ""), seen=slow) == (True, None)
     for pattern in ("(?=a)", r"(a)\1", "(", "a" * 2_000):
         assert any(assertions.faults(Assertion("body", "matches", pattern), "http", ""))

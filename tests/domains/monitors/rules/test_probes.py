@@ -41,12 +41,12 @@ class Server:
 
 
 def answered(status: int, document: Any = None, headers: Mapping[str, str] = {}, total: float = 10.0) -> Observation:
-    return Observation(ok_transport=True, status=status, body=json.dumps(document).encode(), headers=headers, total_ms=total)
+    return Observation(status=status, body=json.dumps(document).encode(), headers=headers, total_ms=total)
 
 
 def test_a_monitor_that_asks_once_asks_by_its_kind():
     assert probe_of(monitor(kind="tcp", target="[2001:db8::1]:5432", tcp=Tcp("hello"), timeout_s=3)) == TcpProbe(
-        "2001:db8::1", 5432, b"hello", 3
+        "2001:db8::1", 5432, 3, b"hello"
     )
     assert probe_of(monitor(kind="tls", target="clinic.example", timeout_s=3)) == TlsProbe("clinic.example", 443, 3)
     assert probe_of(monitor(kind="dns", target="clinic.example", timeout_s=3)) == DnsProbe("clinic.example", "A", None, 3)

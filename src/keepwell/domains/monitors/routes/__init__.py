@@ -2,19 +2,20 @@
 
 from msgspec import structs
 
-from keepwell.domains.monitors.errors import INVALID_MONITOR, NO_HEARTBEAT
+from keepwell.domains.monitors.errors import INVALID_IMPORT, INVALID_MONITOR, NO_HEARTBEAT
 from keepwell.domains.monitors.models import (
     ChangeMonitor,
     Changes,
     CreateMonitor,
     DeleteMonitor,
+    ImportReport,
     MonitorView,
     PauseMonitor,
     ResumeMonitor,
     RotateHeartbeat,
 )
 from keepwell.domains.monitors.routes import examples
-from keepwell.domains.monitors.routes.bodies import MadeMonitor, MonitorList, NewMonitor
+from keepwell.domains.monitors.routes.bodies import ImportBody, MadeMonitor, MonitorList, NewMonitor
 from keepwell.domains.monitors.service import Made, MonitorService
 from keepwell.kernel import Outcome
 from keepwell.kernel.http import Answer, Call, Endpoint, Part, answer, page_of
@@ -22,7 +23,7 @@ from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
 
 _TAG = "Monitors"
-_LARGE = 256_000
+_LARGE, _FILES = 256_000, 1_000_000
 
 
 class _Monitors:
@@ -59,6 +60,11 @@ class _Monitors:
 
     async def rotate(self, call: Call) -> Answer:
         return answer(_told(await self._keeper.rotate(call.envelope(RotateHeartbeat(call.id, b"")))))
+
+    async def import_(self, call: Call) -> Answer:
+        body: ImportBody = call.body
+        report = await self._service.importer.run(call.actor, call.origin, body.system, body.files, dry_run=body.dry_run)
+        return Answer(200, report)
 
     async def beat(self, call: Call) -> Answer:
         await self._service.heartbeats.beat(call.path["token"], call.origin)
@@ -166,6 +172,20 @@ def _actions(monitors: _Monitors) -> tuple[Endpoint, ...]:
 
 def _beating(monitors: _Monitors) -> tuple[Endpoint, ...]:
     return (
+        Endpoint(
+            "POST",
+            "/v1/monitors/import",
+            monitors.import_,
+            "Watch what Uptime Kuma, Gatus or blackbox_exporter watch, by their own files",
+            _TAG,
+            body=ImportBody,
+            answers={200: ImportReport},
+            problems=(INVALID_IMPORT,),
+            body_limit=_FILES,
+            idempotent=False,
+            compressed=False,
+            example=examples.IMPORT,
+        ),
         Endpoint(
             "POST",
             "/v1/monitors/{id}/rotate",

@@ -21,7 +21,9 @@ from keepwell.domains.monitors.models import (
     Secrets,
     Step,
     Tcp,
+    Tls,
 )
+from keepwell.domains.monitors.rules.importing import System
 
 _USUAL_TIMEOUT_S, _USUAL_RETRY_S = 10.0, 30
 Text = Annotated[str, Meta(max_length=2_000)]
@@ -47,6 +49,7 @@ class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     severity: Severity = "critical"
     http: Http = Http()
     tcp: Tcp = Tcp()
+    tls: Tls = Tls()
     dns: Dns = Dns()
     heartbeat: Heartbeat | None = None
     steps: tuple[Step, ...] = ()
@@ -66,6 +69,14 @@ class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if self.retry_interval_s is None:
             said["retry_interval_s"] = min(_USUAL_RETRY_S, max(self.interval_s, 1))
         return Configuration(**said)
+
+
+class ImportBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Files of another program, as it wrote them, each as one text. With `dry_run` it is only said what would become of them."""
+
+    system: System = msgspec.field(name="from")
+    files: Annotated[tuple[str, ...], Meta(min_length=1, max_length=50)]
+    dry_run: bool = False
 
 
 class MadeMonitor(MonitorView, frozen=True, kw_only=True):

@@ -6,18 +6,20 @@ from uuid import UUID
 
 from msgspec.structs import asdict, replace
 
-from keepwell.domains.monitors.errors import INVALID_MONITOR
+from keepwell.domains.monitors.errors import INVALID_IMPORT, INVALID_MONITOR
 from keepwell.domains.monitors.models import (
     Assertion,
     Changes,
     Heartbeat,
     Http,
+    ImportedMonitor,
+    ImportReport,
     Maintenance,
     MonitorView,
     Recurring,
     SecretsShown,
 )
-from keepwell.domains.monitors.routes.bodies import MadeMonitor, MonitorList, NewMonitor
+from keepwell.domains.monitors.routes.bodies import ImportBody, MadeMonitor, MonitorList, NewMonitor
 from keepwell.kernel.http import Example
 from keepwell.kernel.problems import Fault, Refusal
 
@@ -35,7 +37,7 @@ _NEW = NewMonitor(
     runbook="https://wiki.clinic.example/portal-down",
     tags=("portal",),
 )
-_SAID: dict[str, Any] = asdict(_NEW.configuration()) | {"http": Http(), "tcp": None, "dns": None}
+_SAID: dict[str, Any] = asdict(_NEW.configuration()) | {"http": Http(), "tcp": None, "tls": None, "dns": None}
 _MADE = MonitorView(
     **{name: value for name, value in _SAID.items() if name != "secrets"},
     id=UUID("01994fa2-30c5-7e84-b1f7-9d0a6c4e3b61"),
@@ -64,4 +66,17 @@ PAUSE = Example(answer=replace(_MADE, paused=True, version=3))
 RESUME = Example(answer=replace(_MADE, version=4))
 ROTATE = Example(
     answer=MadeMonitor(**asdict(_BEATING), heartbeat_token=_TOKEN, heartbeat_path=f"/v1/heartbeats/{_TOKEN}"),
+)
+IMPORT = Example(
+    ImportBody("gatus", ('endpoints: [{name: portal, url: "https://portal.clinic.example", conditions: ["[STATUS] == 200"]}]',)),
+    ImportReport(
+        dry_run=False,
+        created=1,
+        updated=0,
+        unchanged=0,
+        refused=0,
+        monitors=(ImportedMonitor("/portal", "portal", "created", _MADE.id),),
+        left_out=(),
+    ),
+    (Refusal(INVALID_IMPORT, "The file is not YAML.", (Fault("/files", "unreadable", "The file is not YAML."),)),),
 )

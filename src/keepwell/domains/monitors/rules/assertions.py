@@ -149,8 +149,8 @@ def _length(found: Any) -> Any:
     return len(found) if isinstance(found, str | list | dict) else paths.ABSENT  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _days(expires: datetime | None, at: datetime) -> int | None:
-    return None if expires is None else int((expires - at).total_seconds() // _DAY_S)
+def _days(expires: datetime | None, at: datetime) -> float | None:
+    return None if expires is None else (expires - at).total_seconds() / _DAY_S
 
 
 def faults(assertion: Assertion, kind: Kind, pointer: str) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from keepwell.platform.probing import Observation
 
 UP = Verdict(up=True)
 _WORKS = Assertion("status", "within", "200-299")
-_VALID = Assertion("certificate-days", "above", -1)
+_VALID = Assertion("certificate-days", "above", 0)
 _FOUND = Assertion("record", "present")
 _TAKEN_FOR_GRANTED = {"http": _WORKS, "flow": _WORKS, "tls": _VALID, "dns": _FOUND}
 
@@ -33,8 +33,8 @@ def _wanted(monitor: Monitor, assertions: Sequence[Assertion]) -> tuple[Assertio
 
 
 def _judged(assertions: Sequence[Assertion], observation: Observation, at: datetime) -> Verdict:
-    if not observation.ok_transport:
-        return Verdict(False, observation.error or "unreachable")  # noqa: FBT003 - it is down
+    if observation.error is not None:
+        return Verdict(False, observation.error)  # noqa: FBT003 - it is down
     reading = Reading(
         Seen(
             observation.status,
@@ -55,6 +55,6 @@ def _told(assertion: Assertion, observation: Observation) -> str:
     wanted = f"{assertion.on} {assertion.compare}"
     if assertion.on == "status":
         return f"status {observation.status}, wanted {assertion.compare} {assertion.value}"
-    if assertion.on == "latency" and observation.total_ms is not None:
+    if assertion.on == "latency":
         return f"{observation.total_ms:.0f} ms, wanted {assertion.compare} {assertion.value}"
     return f"{wanted} {assertion.value}" if assertion.on == "certificate-days" else f"{wanted} does not hold"

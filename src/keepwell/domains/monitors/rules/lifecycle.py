@@ -63,7 +63,8 @@ def decide_create(_state: Monitor | None, command: CreateMonitor, context: Conte
     if found:
         return Refusal(INVALID_MONITOR, faults=found)
     digest = command.heartbeat_digest if configuration.kind == "heartbeat" else None
-    return (MonitorCreated(command.id, configuration, context.now, context.actor.id, digest, command.source),)
+    made = MonitorCreated(command.id, configuration, context.now, context.actor.id, digest, command.source, command.paused)
+    return (made,)
 
 
 def guard_exists(state: Monitor, _command: Command, _context: Context) -> Refusal | None:
@@ -114,7 +115,7 @@ def evolve(state: Monitor | None, event: MonitorEvent) -> Monitor:
     """The monitor after one event."""
     if isinstance(event, MonitorCreated):
         said: dict[str, Any] = _fields(event.configuration)
-        said |= {"heartbeat_digest": event.heartbeat_digest, "source": event.source}
+        said |= {"heartbeat_digest": event.heartbeat_digest, "source": event.source, "paused": event.paused}
         return Monitor(id=event.id, created_at=event.at, created_by=event.by, **said)
     if state is None:
         raise ValueError("a monitor begins with monitor-created")
@@ -193,6 +194,7 @@ def view(snapshot: Snapshot) -> MonitorView:
     said |= {
         "http": state.http if kind in ("http", "flow") else None,
         "tcp": state.tcp if kind == "tcp" else None,
+        "tls": state.tls if kind == "tls" else None,
         "dns": state.dns if kind == "dns" else None,
         "secrets": _shown(state.secrets),
         "imported_from": None if state.source is None else state.source.system,

@@ -26,11 +26,10 @@ def probe_of(monitor: Monitor) -> Probe:
             return _request(monitor, _address(monitor.target, known), monitor.http, known)
         case "tcp":
             place = socket_place(monitor.target)
-            sent = None if monitor.tcp.send is None else monitor.tcp.send.encode()
-            return TcpProbe(place.host, place.port, sent, monitor.timeout_s)
+            return TcpProbe(place.host, place.port, monitor.timeout_s, (monitor.tcp.send or "").encode())
         case "tls":
             place = tls_place(monitor.target)
-            return TlsProbe(place.host, place.port, monitor.timeout_s)
+            return TlsProbe(place.host, place.port, monitor.timeout_s, monitor.tls.verify)
         case "dns":
             return DnsProbe(monitor.target, monitor.dns.record, monitor.dns.server, monitor.timeout_s)
         case _:
@@ -65,7 +64,7 @@ def _request(monitor: Monitor, url: str, http: Http, values: Mapping[str, str]) 
         url=url,
         method=filled.method,
         headers=filled.headers,
-        body=None if filled.body is None else filled.body.encode(),
+        body=(filled.body or "").encode(),
         follow_redirects=filled.follow_redirects,
         verify=filled.verify,
         timeout_s=monitor.timeout_s,
@@ -83,7 +82,7 @@ def _proving(monitor: Monitor, probe: HttpProbe, values: Mapping[str, str]) -> H
         headers={**probe.headers, **telling},
         basic=None if basic is None else (basic.username, basic.password),
         bearer=secrets.bearer,
-        certificate=None if certificate is None else (certificate.certificate, certificate.key),
+        certificate=None if certificate is None else f"{certificate.certificate}\n{certificate.key}",
     )
 
 

@@ -8,6 +8,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from keepwell.platform.probing import forbidden
+
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _ODD_ADDRESS = re.compile(r"(?:\d+|0[xX][0-9A-Fa-f]*)")
 _LOCAL = ("localhost", "local", "internal", "lan", "home.arpa", "localdomain", "intranet", "corp", "private")
@@ -82,7 +84,7 @@ def is_closed(host: str) -> bool:
     """
     bare = host.removesuffix(".").lower()
     try:
-        return not ip_address(bare.partition("%")[0]).is_global
+        return forbidden(ip_address(bare.partition("%")[0]))
     except ValueError:
         return "." not in bare or any(bare == suffix or bare.endswith(f".{suffix}") for suffix in _LOCAL)
 

@@ -4,6 +4,7 @@ import msgspec
 
 from keepwell.domains.monitors.rules.lifecycle import RESOURCE
 from keepwell.domains.monitors.service.beating import BEATS, Beat, Heartbeats
+from keepwell.domains.monitors.service.importing import Importer
 from keepwell.domains.monitors.service.keeping import Keeper, Made
 from keepwell.domains.tenants import TenantService
 from keepwell.kernel import Kernel
@@ -23,6 +24,7 @@ class MonitorService:
         self.tenants = tenants
         self.keeper = Keeper(kernel, private=settings.allow_private)
         self.heartbeats = Heartbeats(kernel)
+        self.importer = Importer(kernel, self.keeper)
 
 
 __all__ = ["BEATS", "RESOURCE", "Beat", "Made", "MonitorService", "MonitorSettings"]
