@@ -19,6 +19,7 @@ from tests.support import (
     canary_legacy,
     canary_login,
     canary_notifications,
+    canary_statuspages,
 )
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
@@ -175,6 +176,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, signer: Sig
         canary_fhir.plant(planter)
         canary_legacy.plant(planter)
         canary_notifications.plant(planter)
+        canary_statuspages.plant(planter)
         canary_keys.plant(planter, signer)
         canary_notifications.told(planter)
         canary_login.plant(planter)

@@ -141,6 +141,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     keys(story, admin, server)
     emergencies(story, clinician, admin)
     vendors(story, admin)
+    status_pages(story, admin)
     schedules(story, admin)
     server_itself(story, admin, nobody)
     assert story.bodies() - story.played == NOT_PLAYED, "nobody plays these: they could show anything"
@@ -390,6 +391,13 @@ def vendors(story: Story, admin: httpx.Client):
     story.play(admin, f"PATCH {path}", version=1, id=one)
     story.play(admin, f"POST {path}/agreements", id=one)
     story.play(admin, f"POST {path}/end", id=one)
+
+
+def status_pages(story: Story, admin: httpx.Client):
+    path = "/v1/status-pages/{id}"
+    one = story.play(admin, "POST /v1/status-pages").json()["id"]
+    story.play(admin, f"GET {path}", id=one)
+    story.play(admin, f"PATCH {path}", version=1, id=one)
 
 
 def schedules(story: Story, admin: httpx.Client):

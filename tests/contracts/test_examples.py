@@ -70,6 +70,8 @@ def variables(server: Server) -> dict[str, str]:
     incidents = httpx.get(f"{server.base}/v1/incidents", headers={"Authorization": f"Bearer {token}"}).json()["items"]
     emergency = post(server.base, "/v1/break-glass", spare["access_token"], {"reason": "something that cannot wait"})
     channel = post(server.base, "/v1/channels", token, {"kind": "webhook", "url": "https://hooks.invalid/"})
+    slug = uuid4().hex[:12]
+    shown = post(server.base, "/v1/status-pages", token, {"slug": slug, "title": "Services", "published": True})
     vendor = post(server.base, "/v1/vendors", token, {"name": str(uuid4()), "touches": []})
     spring = {"name": "Spring", "time_zone": "Asia/Tokyo", "opens": "2020-01-01", "closes": "2090-12-31"}
     program = post(server.base, "/v1/programs", token, spring)["id"]
@@ -88,6 +90,8 @@ def variables(server: Server) -> dict[str, str]:
         "notification": str(uuid4()),
         "emergency": emergency["break_glass"]["id"],
         "vendor": vendor["id"],
+        "page": shown["id"],
+        "slug": slug,
         "token": token,
         "refresh": spare["refresh_token"],
         "session": str(uuid4()),

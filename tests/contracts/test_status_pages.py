@@ -37,7 +37,7 @@ def test_what_beats_is_shown_as_operational_under_its_public_name(admin: httpx.C
     page["components"] = [{"monitor": heart["id"], "name": "Backups & <script>", "group": "Data"}]
     made = admin.post("/v1/status-pages", json=page)
     assert made.status_code == 201, made.text
-    assert anybody.post(f"/v1/heartbeats/{heart["heartbeat_token"]}").status_code == 204
+    assert anybody.post(f"/v1/heartbeats/{heart['heartbeat_token']}").status_code == 204
 
     def operational() -> dict[str, Any] | None:
         # Another page each time: what was made once is shown for some seconds.

@@ -171,6 +171,7 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
             "program": await made_by(admin, "/v1/programs", PROGRAM),
             "schedule": await made_by(admin, "/v1/schedules", SCHEDULE),
             "vendor": await made_by(admin, "/v1/vendors", VENDOR),
+            "status-page": await made_by(admin, "/v1/status-pages", {"slug": "seen", "title": "Seen", "published": True}),
         }
         made["key"] = (await admin.post("/v1/keys", json={"name": "A key", "scopes": ["user/Patient.r"]})).json()["key"]["id"]
         [incident] = (await admin.get("/v1/incidents")).json()["items"]

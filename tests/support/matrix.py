@@ -30,6 +30,7 @@ Kind = Literal[
     "channel",
     "notification",
     "vendor",
+    "status-page",
     "emergency",
 ]
 """What an operation names; nothing when it names nothing that belongs to a clinic."""
@@ -348,6 +349,15 @@ ROWS: dict[str, Row] = {
     "GET /v1/notifications/{id}": may("all no no", "notification"),
     "POST /v1/notifications/{id}/redrive": may("all no no", "notification", "notifications.redrive"),
     "DELETE /v1/channels/{id}": may("all no no", "channel", "channels.delete"),
+    "POST /v1/status-pages": may("all no no", "", "statuspages.create"),
+    "GET /v1/status-pages": may("all no no"),
+    "GET /v1/status-pages/{id}": may("all no no", "status-page"),
+    "PATCH /v1/status-pages/{id}": may("all no no", "status-page", "statuspages.change"),
+    "DELETE /v1/status-pages/{id}": may("all no no", "status-page", "statuspages.delete"),
+    **{
+        f"GET {path}": PUBLIC
+        for path in ("/v1/status/{clinic}/{slug}", *(f"/status/{{clinic}}/{{slug}}{tail}" for tail in ("", "/atom", "/rss")))
+    },
     "POST /v1/vendors": may("all no no", "", "vendors.register"),
     "GET /v1/vendors": may("all no no"),
     "GET /v1/vendors/expiring": may("all no no"),

@@ -31,6 +31,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 lifecycle.decide_create,
                 creates=True,
                 guarded=False,
+                references=lifecycle.references,
             ),
             CommandType(
                 "statuspages.change",
@@ -38,6 +39,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
                 Permission(RESOURCE, "u"),
                 lifecycle.decide_change,
                 guard=lifecycle.guard_exists,
+                references=lifecycle.references,
             ),
             CommandType(
                 "statuspages.delete",

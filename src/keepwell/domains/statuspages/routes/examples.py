@@ -19,7 +19,7 @@ _PAGE = StatusPageView(
     title="Our services",
     description="How they are now.",
     time_zone="Europe/Berlin",
-    components=(_COMPONENT,),
+    components=(),
     published=False,
     version=1,
 )

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 
 from msgspec.structs import asdict, replace
 
+from keepwell.domains.monitors import KIND as MONITOR
 from keepwell.domains.statuspages.errors import INVALID_STATUS_PAGE
 from keepwell.domains.statuspages.models import (
     ChangeStatusPage,
+    Component,
     CreateStatusPage,
     DeleteStatusPage,
     StatusPage,
@@ -18,7 +20,7 @@ from keepwell.domains.statuspages.models import (
     StatusPageView,
 )
 from keepwell.kernel.aggregate import Decision
-from keepwell.kernel.envelope import Command, Context, Snapshot
+from keepwell.kernel.envelope import Command, Context, Reference, Snapshot
 from keepwell.kernel.problems import NOT_FOUND, Fault, Refusal
 from keepwell.kit.zones import is_zone
 
@@ -27,10 +29,15 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _FIELDS = ("slug", "title", "description", "time_zone", "components", "published")
 
 
-def decide_create(_state: StatusPage | None, command: CreateStatusPage, _context: Context) -> Decision:
+def references(_state: StatusPage | None, command: CreateStatusPage | ChangeStatusPage) -> tuple[Reference, ...]:
+    """The monitors that are to be shown."""
+    return tuple({Reference(MONITOR, each.monitor) for each in (command.components or ())[:MOST_COMPONENTS]})
+
+
+def decide_create(_state: StatusPage | None, command: CreateStatusPage, context: Context) -> Decision:
     """That there is no other page at this address is the database's to say."""
     page = StatusPage(*(getattr(command, name) for name in _FIELDS))
-    faults = tuple(_faults(page))
+    faults = (*_faults(page), *_unknown(command.components, context))
     return Refusal(INVALID_STATUS_PAGE, faults=faults) if faults else (StatusPageCreated(page),)
 
 
@@ -39,11 +46,11 @@ def guard_exists(state: StatusPage, _command: Command, _context: Context) -> Ref
     return Refusal(NOT_FOUND) if state.deleted else None
 
 
-def decide_change(state: StatusPage, command: ChangeStatusPage, _context: Context) -> Decision:
+def decide_change(state: StatusPage, command: ChangeStatusPage, context: Context) -> Decision:
     """One event, if anything differs."""
     given = {name: value for name in _FIELDS if (value := getattr(command, name)) is not None}
     page = replace(state, **given)
-    if faults := tuple(_faults(page)):
+    if faults := (*_faults(page), *_unknown(command.components or (), context)):
         return Refusal(INVALID_STATUS_PAGE, faults=faults)
     return () if page == state else (StatusPageChanged(page),)
 
@@ -66,6 +73,14 @@ def view(snapshot: Snapshot) -> StatusPageView:
     """The page as those who keep it see it."""
     fields = asdict(snapshot.state)
     return StatusPageView(snapshot.id, *(fields[name] for name in _FIELDS), version=snapshot.version)
+
+
+def _unknown(components: tuple[Component, ...], context: Context) -> Iterable[Fault]:
+    """Monitors of the clinic only: what is shown of others would be nothing, for ever."""
+    for number, component in enumerate(components[:MOST_COMPONENTS]):
+        found = context.references.get((MONITOR, component.monitor))
+        if found is None or found.state.deleted:
+            yield Fault(f"/components/{number}/monitor", "unknown-monitor", "Name a monitor of the clinic.")
 
 
 def _faults(page: StatusPage) -> Iterable[Fault]:
