@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from keepwell.domains.checks import CheckService
+from keepwell.domains.checks import cli as checks_cli
 from keepwell.domains.crypto import CryptoService
 from keepwell.domains.crypto import cli as crypto_cli
 from keepwell.domains.enrollment import cli as enrollment_cli
@@ -296,6 +298,12 @@ async def _keys() -> AsyncGenerator[KeyService]:
 
 
 @contextlib.asynccontextmanager
+async def _checks() -> AsyncGenerator[CheckService]:
+    async with _parts() as parts:
+        yield parts.rooms.checks
+
+
+@contextlib.asynccontextmanager
 async def _identity() -> AsyncGenerator[IdentityService]:
     async with _parts() as parts:
         yield parts.rooms.identity
@@ -313,6 +321,7 @@ root.add_typer(identity_cli.commands(_identity), name="users")
 root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
 root.add_typer(keys_cli.commands(_keys), name="keys")
+root.add_typer(checks_cli.commands(_checks), name="checks")
 root.add_typer(enrollment_cli.commands(_enrolling), name="enroll")
 
 
