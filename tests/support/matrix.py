@@ -25,6 +25,7 @@ Kind = Literal[
     "program",
     "batch",
     "schedule",
+    "monitor",
     "key",
     "incident",
     "vendor",
@@ -106,6 +107,11 @@ def on_proof(answer: httpx.Response) -> int:
 def unsigned(answer: httpx.Response) -> int:
     """Anybody may report; what is not signed by whom the installation believes is refused as such."""
     return 200 if not answer.is_success and answer.json()["code"] in UNSIGNED else answer.status_code
+
+
+def unknown(answer: httpx.Response) -> int:
+    """Anybody may beat; the token that is sent is nobody's."""
+    return 200 if answer.status_code == 404 else answer.status_code
 
 
 def a_wrong_password(_: Ids) -> Any:
@@ -305,6 +311,16 @@ ROWS: dict[str, Row] = {
     "POST /v1/schedules/{id}/run": may("all no no", "schedule", "schedules.run-now"),
     "POST /v1/schedules/{id}/pause": may("all no no", "schedule", "schedules.pause"),
     "POST /v1/schedules/{id}/resume": may("all no no", "schedule", "schedules.resume"),
+    # -- what is watched
+    "POST /v1/monitors": may("all no no", "", "monitors.create"),
+    "GET /v1/monitors": may("all no no"),
+    "POST /v1/monitors/import": may("all no no"),
+    "GET /v1/monitors/{id}": may("all no no", "monitor"),
+    "PATCH /v1/monitors/{id}": may("all no no", "monitor", "monitors.change"),
+    "POST /v1/monitors/{id}/pause": may("all no no", "monitor", "monitors.pause"),
+    "POST /v1/monitors/{id}/resume": may("all no no", "monitor", "monitors.resume"),
+    "POST /v1/monitors/{id}/rotate": may("all no no", "monitor", "monitors.rotate-heartbeat"),
+    "POST /v1/heartbeats/{token}": PUBLIC._replace(judge=unknown),
     # -- keys, emergencies, incidents, vendors
     "GET /v1/users/unused": may("all no no"),
     "POST /v1/keys": may("all no no", "", "keys.create"),
@@ -363,7 +379,8 @@ ROWS: dict[str, Row] = {
     "GET /problems": PUBLIC,
     "GET /problems/{code}": PUBLIC,
     "GET /.well-known/jwks.json": PUBLIC,
-    # -- last, because nobody answers a form that is retired
+    # -- last, because nobody answers a form that is retired, and nobody pauses a monitor that has ended
+    "DELETE /v1/monitors/{id}": may("all no no", "monitor", "monitors.delete"),
     "POST /v1/questionnaires/{id}/retire": may("all all no", "form", "questionnaires.retire"),
 }
 
@@ -374,6 +391,7 @@ NOT_ASKED: dict[str, str] = {
     "sessions.continue": "run by the door itself when a session in a cookie is used",
     "sessions.keep": "part of changing one's password: tests/domains/identity/test_passwords.py",
     "incidents.open": "by what the program notices: tests/domains/incidents, tests/domains/keys",
+    "monitors.allow-private": "operators' command: `keepwell monitors allow-private`",
     **{f"schedules.{name}": "run by the worker" for name in ("begin-run", "end-run", "retime")},
     **{f"enrollment.{name}": "part of a retry of rows that did not come through" for name in ("reopen", "reopen-rows")},
     "factors.present": "part of a login, in the name of who gave the right password: tests/domains/factors",
