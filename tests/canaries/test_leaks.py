@@ -19,6 +19,7 @@ from tests.support import (
     canary_legacy,
     canary_login,
     canary_notifications,
+    canary_monitors,
 )
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
@@ -177,6 +178,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, signer: Sig
         canary_notifications.plant(planter)
         canary_keys.plant(planter, signer)
         canary_notifications.told(planter)
+        canary_monitors.plant(planter)
         canary_login.plant(planter)
         planter.everywhere(document)
         planter.sign_in("admin@demo.test")  # one of the routes was the way out

@@ -142,6 +142,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     emergencies(story, clinician, admin)
     vendors(story, admin)
     schedules(story, admin)
+    monitors(story, admin)
     server_itself(story, admin, nobody)
     assert story.bodies() - story.played == NOT_PLAYED, "nobody plays these: they could show anything"
 
@@ -396,6 +397,16 @@ def schedules(story: Story, admin: httpx.Client):
     path = "/v1/schedules/{id}"
     one = story.play(admin, "POST /v1/schedules").json()["id"]
     story.play(admin, f"GET {path}", id=one)
+
+
+def monitors(story: Story, admin: httpx.Client):
+    path = "/v1/monitors/{id}"
+    one = story.play(admin, "POST /v1/monitors").json()["id"]
+    story.play(admin, f"GET {path}", id=one)
+    story.play(admin, f"PATCH {path}", version=1, id=one)
+    story.play(admin, f"POST {path}/pause", id=one)
+    story.play(admin, f"POST {path}/resume", id=one)
+    story.play(admin, "POST /v1/monitors/import")
 
 
 def server_itself(story: Story, admin: httpx.Client, nobody: httpx.Client):

@@ -25,6 +25,8 @@ from keepwell.domains.identity import IdentityService
 from keepwell.domains.identity import cli as identity_cli
 from keepwell.domains.keys import KeyService
 from keepwell.domains.keys import cli as keys_cli
+from keepwell.domains.monitors import MonitorService
+from keepwell.domains.monitors import cli as monitors_cli
 from keepwell.domains.tenants import TenantService
 from keepwell.domains.tenants import cli as tenants_cli
 from keepwell.kernel.problems import Refused
@@ -304,6 +306,12 @@ async def _checks() -> AsyncGenerator[CheckService]:
 
 
 @contextlib.asynccontextmanager
+async def _monitors() -> AsyncGenerator[MonitorService]:
+    async with _parts() as parts:
+        yield parts.rooms.monitors
+
+
+@contextlib.asynccontextmanager
 async def _identity() -> AsyncGenerator[IdentityService]:
     async with _parts() as parts:
         yield parts.rooms.identity
@@ -322,6 +330,7 @@ root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
 root.add_typer(keys_cli.commands(_keys), name="keys")
 root.add_typer(checks_cli.commands(_checks), name="checks")
+root.add_typer(monitors_cli.commands(_monitors), name="monitors")
 root.add_typer(enrollment_cli.commands(_enrolling), name="enroll")
 
 
