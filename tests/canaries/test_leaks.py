@@ -12,14 +12,15 @@ import valkey
 
 from keepwell.platform.embedded import client_program
 from tests.support import (
+    canary_checks,
     canary_enrollment,
     canary_factors,
     canary_fhir,
     canary_keys,
     canary_legacy,
     canary_login,
-    canary_notifications,
     canary_monitors,
+    canary_notifications,
 )
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
@@ -179,6 +180,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, signer: Sig
         canary_keys.plant(planter, signer)
         canary_notifications.told(planter)
         canary_monitors.plant(planter)
+        canary_checks.plant(planter)
         canary_login.plant(planter)
         planter.everywhere(document)
         planter.sign_in("admin@demo.test")  # one of the routes was the way out

@@ -406,6 +406,9 @@ def monitors(story: Story, admin: httpx.Client):
     story.play(admin, f"PATCH {path}", version=1, id=one)
     story.play(admin, f"POST {path}/pause", id=one)
     story.play(admin, f"POST {path}/resume", id=one)
+    story.play(admin, f"POST {path}/check", id=one)
+    for what in ("results", "uptime", "status", "transitions", "dead-checks"):
+        assert admin.get(f"/v1/monitors/{one}/{what}").status_code == 200
     story.play(admin, "POST /v1/monitors/import")
 
 

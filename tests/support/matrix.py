@@ -326,6 +326,11 @@ ROWS: dict[str, Row] = {
     "PATCH /v1/monitors/{id}": may("all no no", "monitor", "monitors.change"),
     "POST /v1/monitors/{id}/pause": may("all no no", "monitor", "monitors.pause"),
     "POST /v1/monitors/{id}/resume": may("all no no", "monitor", "monitors.resume"),
+    "POST /v1/monitors/{id}/check": may("all no no", "monitor", "checks.request"),
+    **{
+        f"GET /v1/monitors/{{id}}/{what}": may("all no no", "monitor")
+        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+    },
     "POST /v1/monitors/{id}/rotate": may("all no no", "monitor", "monitors.rotate-heartbeat"),
     "POST /v1/heartbeats/{token}": PUBLIC._replace(judge=unknown),
     # -- keys, emergencies, incidents, vendors
