@@ -73,6 +73,7 @@ DEFINERS = {
     "directory_due_channels": "names the channels of all clinics on which something is to be told, for the notifier",
     "directory_notification_measures": "counts what is not told of all clinics together",
     "directory_outdated_schedules": "names what another zone database told the time of, for the worker that puts it right",
+    "directory_heartbeat": "finds the monitor of a heartbeat's digest over all clinics, before anybody has said who they are",
     "directory_other_clinics": "says whether any other clinic exists, for the demo's refusal to run beside one",
     "directory_any_clinic": "names the clinic of a short name, closed or not, for operators who destroy its keys",
     "directory_destroyed_keys": "names the clinics whose keys were destroyed, for every process, which must not open them",
@@ -114,6 +115,8 @@ POLICIES = {
         (table, "directory", "keepwell_directory", "SELECT"): "the directory functions"
         for table in ("incident", "alert", "notification")
     },
+    ("monitor", "directory", "keepwell_directory", "SELECT"): "the directory functions",
+    ("monitor", "maintenance", "keepwell_maintenance", "SELECT"): "the scheduler follows the monitors of all clinics",
     ("flag", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("api_key", "directory", "keepwell_directory", "SELECT"): "the directory functions",
     ("emergency_access", "directory", "keepwell_directory", "SELECT"): "the directory functions",

@@ -143,6 +143,7 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     vendors(story, admin)
     status_pages(story, admin)
     schedules(story, admin)
+    monitors(story, admin)
     server_itself(story, admin, nobody)
     assert story.bodies() - story.played == NOT_PLAYED, "nobody plays these: they could show anything"
 
@@ -404,6 +405,19 @@ def schedules(story: Story, admin: httpx.Client):
     path = "/v1/schedules/{id}"
     one = story.play(admin, "POST /v1/schedules").json()["id"]
     story.play(admin, f"GET {path}", id=one)
+
+
+def monitors(story: Story, admin: httpx.Client):
+    path = "/v1/monitors/{id}"
+    one = story.play(admin, "POST /v1/monitors").json()["id"]
+    story.play(admin, f"GET {path}", id=one)
+    story.play(admin, f"PATCH {path}", version=1, id=one)
+    story.play(admin, f"POST {path}/pause", id=one)
+    story.play(admin, f"POST {path}/resume", id=one)
+    story.play(admin, f"POST {path}/check", id=one)
+    for what in ("results", "uptime", "status", "transitions", "dead-checks"):
+        assert admin.get(f"/v1/monitors/{one}/{what}").status_code == 200
+    story.play(admin, "POST /v1/monitors/import")
 
 
 def server_itself(story: Story, admin: httpx.Client, nobody: httpx.Client):

@@ -78,8 +78,14 @@ def variables(server: Server) -> dict[str, str]:
     csv = {"Authorization": f"Bearer {token}", "Content-Type": "text/csv"}
     uploaded = httpx.post(f"{server.base}/v1/programs/{program}/batches?dry_run=true", content=PEOPLE, headers=csv)
     nightly = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Asia/Tokyo"}
+    nightly_export = {"name": "Export", "kind": "heartbeat", "heartbeat": {"period_s": 3600}}
+    heartbeat = post(server.base, "/v1/monitors", token, nightly_export)
+    portal = {"name": "Portal", "target": "https://portal.clinic.example"}
     return {
         "base": server.base,
+        "monitor": post(server.base, "/v1/monitors", token, portal)["id"],
+        "heartbeat": heartbeat["id"],
+        "beat": heartbeat["heartbeat_token"],
         "program": program,
         "batch": uploaded.raise_for_status().json()["id"],
         "other": post(server.base, "/fhir/R4/Patient", token, {"resourceType": "Patient"})["id"],

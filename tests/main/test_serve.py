@@ -137,6 +137,7 @@ def test_another_master_key_than_the_databases_ends_with_a_sentence(server: Serv
         ["serve", "--port", port],
         ["api", "--port", port],
         ["worker"],
+        ["scheduler"],
         ["notifier"],
         ["audit", "verify"],
         ["rebuild", "--check"],
@@ -146,10 +147,18 @@ def test_another_master_key_than_the_databases_ends_with_a_sentence(server: Serv
         assert "Traceback" not in ended.stderr
 
 
-def test_api_worker_and_notifier_run_as_processes_of_their_own(server: Server):
+def test_api_worker_scheduler_and_notifier_run_as_processes_of_their_own(server: Server):
     server.start()
     watched = ("--port", "0")
-    kinds = {"api": watched, "worker": (), "notifier": (), "watched worker": watched, "watched notifier": watched}
+    kinds = {
+        "api": watched,
+        "worker": (),
+        "scheduler": (),
+        "notifier": (),
+        "watched worker": watched,
+        "watched scheduler": watched,
+        "watched notifier": watched,
+    }
     running = {
         kind: subprocess.Popen(
             [PROGRAM, kind.split()[-1], *options],
@@ -164,7 +173,8 @@ def test_api_worker_and_notifier_run_as_processes_of_their_own(server: Server):
         said = {kind: first_line(process) for kind, process in running.items()}
         assert said["worker"] == "Keepwell's worker is ready.\n"
         assert said["notifier"] == "Keepwell's notifier is ready.\n"
-        for kind in ("api", "watched worker", "watched notifier"):
+        assert said["scheduler"] == "Keepwell's scheduler is ready.\n"
+        for kind in ("api", "watched worker", "watched scheduler", "watched notifier"):
             base = said[kind].split()[-1]
             assert httpx.get(f"{base}/health/ready").status_code == 200
             assert "keepwell_database_wait_seconds" in httpx.get(f"{base}/metrics").text

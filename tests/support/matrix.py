@@ -25,6 +25,7 @@ Kind = Literal[
     "program",
     "batch",
     "schedule",
+    "monitor",
     "key",
     "incident",
     "channel",
@@ -109,6 +110,11 @@ def on_proof(answer: httpx.Response) -> int:
 def unsigned(answer: httpx.Response) -> int:
     """Anybody may report; what is not signed by whom the installation believes is refused as such."""
     return 200 if not answer.is_success and answer.json()["code"] in UNSIGNED else answer.status_code
+
+
+def unknown(answer: httpx.Response) -> int:
+    """Anybody may beat; the token that is sent is nobody's."""
+    return 200 if answer.status_code == 404 else answer.status_code
 
 
 def a_wrong_password(_: Ids) -> Any:
@@ -313,6 +319,21 @@ ROWS: dict[str, Row] = {
     "POST /v1/schedules/{id}/run": may("all no no", "schedule", "schedules.run-now"),
     "POST /v1/schedules/{id}/pause": may("all no no", "schedule", "schedules.pause"),
     "POST /v1/schedules/{id}/resume": may("all no no", "schedule", "schedules.resume"),
+    # -- what is watched
+    "POST /v1/monitors": may("all no no", "", "monitors.create"),
+    "GET /v1/monitors": may("all no no"),
+    "POST /v1/monitors/import": may("all no no"),
+    "GET /v1/monitors/{id}": may("all no no", "monitor"),
+    "PATCH /v1/monitors/{id}": may("all no no", "monitor", "monitors.change"),
+    "POST /v1/monitors/{id}/pause": may("all no no", "monitor", "monitors.pause"),
+    "POST /v1/monitors/{id}/resume": may("all no no", "monitor", "monitors.resume"),
+    "POST /v1/monitors/{id}/check": may("all no no", "monitor", "checks.request"),
+    **{
+        f"GET /v1/monitors/{{id}}/{what}": may("all no no", "monitor")
+        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+    },
+    "POST /v1/monitors/{id}/rotate": may("all no no", "monitor", "monitors.rotate-heartbeat"),
+    "POST /v1/heartbeats/{token}": PUBLIC._replace(judge=unknown),
     # -- keys, emergencies, incidents, vendors
     "GET /v1/users/unused": may("all no no"),
     "POST /v1/keys": may("all no no", "", "keys.create"),
@@ -394,7 +415,8 @@ ROWS: dict[str, Row] = {
     "GET /problems": PUBLIC,
     "GET /problems/{code}": PUBLIC,
     "GET /.well-known/jwks.json": PUBLIC,
-    # -- last, because nobody answers a form that is retired
+    # -- last, because nobody answers a form that is retired, and nobody pauses a monitor that has ended
+    "DELETE /v1/monitors/{id}": may("all no no", "monitor", "monitors.delete"),
     "POST /v1/questionnaires/{id}/retire": may("all all no", "form", "questionnaires.retire"),
 }
 
@@ -409,6 +431,7 @@ NOT_ASKED: dict[str, str] = {
         f"notifications.{name}": "run by the notifier"
         for name in ("follow", "plan", "join", "begin", "record-sent", "record-failure")
     },
+    "monitors.allow-private": "operators' command: `keepwell monitors allow-private`",
     **{f"schedules.{name}": "run by the worker" for name in ("begin-run", "end-run", "retime")},
     **{f"enrollment.{name}": "part of a retry of rows that did not come through" for name in ("reopen", "reopen-rows")},
     "factors.present": "part of a login, in the name of who gave the right password: tests/domains/factors",

@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from keepwell.domains.checks import CheckService
+from keepwell.domains.checks import cli as checks_cli
 from keepwell.domains.crypto import CryptoService
 from keepwell.domains.crypto import cli as crypto_cli
 from keepwell.domains.enrollment import cli as enrollment_cli
@@ -23,6 +25,8 @@ from keepwell.domains.identity import IdentityService
 from keepwell.domains.identity import cli as identity_cli
 from keepwell.domains.keys import KeyService
 from keepwell.domains.keys import cli as keys_cli
+from keepwell.domains.monitors import MonitorService
+from keepwell.domains.monitors import cli as monitors_cli
 from keepwell.domains.tenants import TenantService
 from keepwell.domains.tenants import cli as tenants_cli
 from keepwell.kernel.problems import Refused
@@ -296,6 +300,18 @@ async def _keys() -> AsyncGenerator[KeyService]:
 
 
 @contextlib.asynccontextmanager
+async def _checks() -> AsyncGenerator[CheckService]:
+    async with _parts() as parts:
+        yield parts.rooms.checks
+
+
+@contextlib.asynccontextmanager
+async def _monitors() -> AsyncGenerator[MonitorService]:
+    async with _parts() as parts:
+        yield parts.rooms.monitors
+
+
+@contextlib.asynccontextmanager
 async def _identity() -> AsyncGenerator[IdentityService]:
     async with _parts() as parts:
         yield parts.rooms.identity
@@ -313,6 +329,8 @@ root.add_typer(identity_cli.commands(_identity), name="users")
 root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
 root.add_typer(keys_cli.commands(_keys), name="keys")
+root.add_typer(checks_cli.commands(_checks), name="checks")
+root.add_typer(monitors_cli.commands(_monitors), name="monitors")
 root.add_typer(enrollment_cli.commands(_enrolling), name="enroll")
 
 

@@ -169,8 +169,8 @@ async def test_a_clinic_with_too_many_results_loses_those_of_its_oldest_days(wat
     old: list[Any] = [TODAY - timedelta(days=age) for age in (5, 4, 3)]
     for at in old:
         await watch.everything.execute(
-            "SELECT check_record(array_agg(ROW($1, $2, $3::timestamptz + n * interval '1 second', 'default', 'up', NULL, 1, 1, NULL,"
-            " NULL, NULL, NULL, NULL, NULL, NULL, $3)::check_result)) FROM generate_series(1, 10) n",
+            "SELECT check_record(array_agg(ROW($1, $2, $3::timestamptz + n * interval '1 second', 'default', 'up', NULL, 1, 1,"
+            " NULL, NULL, NULL, NULL, NULL, NULL, NULL, $3)::check_result)) FROM generate_series(1, 10) n",
             watch.tenant,
             new_id(),
             at,

@@ -1,6 +1,7 @@
 """A clinic with its door to monitors."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -49,28 +50,31 @@ class Clinic:
         return await self.http.patch(f"/v1/monitors/{monitor['id']}", json=changes, headers=headers)
 
 
-@pytest.fixture
-async def clinic(database_urls: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[Clinic]:
-    database = Database(PoolSettings(database_urls.app, largest=4, wait=1.0, connect_timeout=1.0))
+@asynccontextmanager
+async def opened(url: str, clock: ManualClock) -> AsyncGenerator[tuple[MonitorService, tenants.TenantService]]:
+    """One process's parts."""
+    database = Database(PoolSettings(url, largest=4, wait=1.0, connect_timeout=1.0))
     await database.open()
-    kernel = Kernel(
-        database,
-        Catalog((*tenants.AGGREGATES, *monitors.AGGREGATES)),
-        KeyRing(MASTER_KEY, manual_clock),
-        manual_clock,
-        Limits(),
-    )
+    catalog = Catalog((*tenants.AGGREGATES, *monitors.AGGREGATES))
+    kernel = Kernel(database, catalog, KeyRing(MASTER_KEY, clock), clock, Limits())
     await kernel.key_watch.look()
     clinics = tenants.TenantService(kernel)
-    tenant = (await clinics.create(f"c{new_id().hex}", "A clinic", ORIGIN)).id
-    service = MonitorService(kernel, clinics, MonitorSettings())
-    actors = {
-        "Bearer admin": Actor(tenant, new_id(), "admin", ("user/*.cruds",)),
-        "Bearer clinician": Actor(tenant, new_id(), "clinician", ("user/Patient.crus",)),
-    }
-    door = Door(kernel, actors.__getitem__, routes.endpoints(service))
-    async with serving(door) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
-        http.headers["authorization"] = "Bearer admin"
-        yield Clinic(http, service, tenant, manual_clock)
-    await kernel.close()
-    await database.close()
+    try:
+        yield MonitorService(kernel, clinics, MonitorSettings()), clinics
+    finally:
+        await kernel.close()
+        await database.close()
+
+
+@pytest.fixture
+async def clinic(database_urls: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[Clinic]:
+    async with opened(database_urls.app, manual_clock) as (service, clinics):
+        tenant = (await clinics.create(f"c{new_id().hex}", "A clinic", ORIGIN)).id
+        actors = {
+            "Bearer admin": Actor(tenant, new_id(), "admin", ("user/*.cruds",)),
+            "Bearer clinician": Actor(tenant, new_id(), "clinician", ("user/Patient.crus",)),
+        }
+        door = Door(service.kernel, actors.__getitem__, routes.endpoints(service))
+        async with serving(door) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
+            http.headers["authorization"] = "Bearer admin"
+            yield Clinic(http, service, tenant, manual_clock)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from keepwell.domains.monitors.errors import INVALID_IMPORT
@@ -56,6 +56,7 @@ class Importer:
         Raises:
             Refused: `invalid-import`; or as any search.
         """
+        await self._kernel.search(Search(KIND, actor, origin, SEARCH, "import"), _nothing)  # before work is done for anybody
         try:
             reading = await asyncio.to_thread(importing.read, system, files)
         except UnreadableFileError as error:
@@ -110,6 +111,10 @@ class Importer:
             return _Planned(found, None, "refused", before.id, (fault,))
         command = ChangeMonitor(before.id, changes(state, configuration), source, private)
         return _Planned(found, Envelope(command, actor, origin, before.version), "updated", before.id)
+
+
+async def _nothing(_connection: Any) -> None:
+    """Who may not search, may not import either."""
 
 
 def _told(planned: _Planned, outcome: Outcome | None, *, dry_run: bool) -> ImportedMonitor:
