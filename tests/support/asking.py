@@ -112,6 +112,7 @@ class Asker:
             "key": "merge-by-default",
             "code": "not-found",
             "clinic": "nowhere",
+            "slug": "nothing",
             "token": "nobody's",
         }
         path = template.format(id=ids.target or uuid4(), event=ids.target, **some)

@@ -67,6 +67,7 @@ from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.schedules import errors as schedule_errors
 from keepwell.domains.schedules import routes as schedule_routes
+from keepwell.domains.statuspages import errors as status_page_errors
 from keepwell.domains.statuspages import routes as status_page_routes
 from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.domains.uploads import errors as upload_errors
@@ -110,6 +111,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
     *schedule_errors.PROBLEMS,
+    *status_page_errors.PROBLEMS,
 )
 TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES, *monitors.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
@@ -131,6 +133,7 @@ TAGS: Mapping[str, str] = {
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
     "Keys": "Keys by which programs come in. Each is shown once; a leaked one is revoked in one step: see docs/keys.md.",
     "Emergency access": "More than a role allows, for a short time and a reason; all of it marked, and reviewed by another.",
+    "Status pages": "What a clinic shows everybody of how its services are and were.",
     "Vendors": "Who is given health information, and the agreements that allow it.",
     "Monitors": "What is watched, how, and when nothing is held against it: see the project's docs/monitors.md.",
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",

@@ -48,8 +48,8 @@ class _Pages:
         return answer(await call.execute(command))
 
     async def delete(self, call: Call) -> Answer:
-        await call.execute(DeleteStatusPage(call.id))
-        return Answer(204, None)
+        outcome = await call.execute(DeleteStatusPage(call.id))
+        return Answer(204, headers={"etag": f'"{outcome.version}"'})
 
     async def public(self, call: Call) -> Answer:
         shown = await self._service.showing.show(call.path["clinic"], call.path["slug"], call.origin)
@@ -125,6 +125,13 @@ def _kept(pages: _Pages) -> tuple[Endpoint, ...]:
             example=examples.CHANGE,
         ),
         Endpoint(
-            "DELETE", "/v1/status-pages/{id}", pages.delete, "Take a status page away", _TAG, answers={204: None}, guarded=True
+            "DELETE",
+            "/v1/status-pages/{id}",
+            pages.delete,
+            "Take a status page away",
+            _TAG,
+            answers={204: None},
+            guarded=True,
+            etag=True,
         ),
     )
