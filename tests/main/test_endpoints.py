@@ -51,6 +51,10 @@ WITHOUT_VERSION = {
     "/v1/responses/{id}/history": "a list",
     "/v1/schedules/{id}/runs": "a list",
     "/v1/keys/{id}/activity": "counts, which change with every use",
+    **{
+        f"/v1/monitors/{{id}}/{what}": "telemetry, which changes with every check"
+        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+    },
     "/v1/participants/{id}/history": "a list",
     "/v1/incidents/{id}/postmortem": "a text that people go on with",
     "/v1/batches/{id}": "how far it is changes without a new version of it",
