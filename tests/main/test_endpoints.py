@@ -71,6 +71,7 @@ NOT_OVER_HTTP = {
     "run-not-due": "said to a worker that comes too late with a run of a schedule",
     "incident-open": "nobody opens one by hand: what happens again becomes a note",
     "invalid-tenant": "clinics are made at the command line",
+    "monitor-imported": "of one thing in a file that is imported twice at once, in its outcome",
     "no-such-clinic": "keys are changed at the command line",
     "wrong-master-key": "keys are changed at the command line",
     "slug-taken": "clinics are made at the command line",
