@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Manner = Literal["good", "fails", "limits", "hangs", "cuts", "gone", "moves"]
+Manner = Literal["good", "fails", "limits", "hangs", "cuts", "gone", "moves", "keeps"]
 _ANSWERS: dict[Manner, bytes] = {
     "good": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
     "fails": b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -63,10 +63,10 @@ class Receiver:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            # Who cuts has taken it: the sender cannot know.
-            taken = self.manner in ("good", "cuts")
+            # Who cuts, or keeps it for itself, has taken it: the sender cannot know.
+            taken = self.manner in ("good", "cuts", "keeps")
             self.requests.append(Request(head[0].split()[1], headers, body, taken))
-            if self.manner == "hangs":
+            if self.manner in ("hangs", "keeps"):
                 await reader.read()
             elif self.manner in _ANSWERS:
                 writer.write(_ANSWERS[self.manner])

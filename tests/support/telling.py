@@ -78,6 +78,14 @@ class Clinic:
         assert len(found) == count
         return found
 
+    async def gathered(self, count: int) -> None:
+        """Waits until one notification gathers so many things."""
+
+        async def all_there() -> bool:
+            return [len(each["incidents"]) for each in await self.notifications(status="waiting")] == [count]
+
+        await eventually_async(all_there, 30)
+
     async def database_events(self, id_: str) -> list[str]:
         """The names of what happened to a notification, oldest first."""
         read = Read("notification", UUID(id_), self.actor, ORIGIN, Permission("Notification", "r"))
