@@ -29,6 +29,18 @@ async def test_who_has_no_channel_is_followed_all_the_same_and_told_of_what_happ
     assert [each["incidents"][0]["happened"] for each in await desk.notifications()] == ["opened"]
 
 
+async def test_any_number_of_notifiers_tell_everything_and_record_each_once(desk: Clinic, hook: Receiver):
+    await desk.channel(f"{hook.url}/a", group_after=1000)
+    await desk.channel(f"{hook.url}/b", group_after=1000)
+    async with desk.notifying(), desk.notifying(), desk.notifying():
+        for number in range(10):
+            await desk.open(f"monitor/{number}")
+        sent = await desk.settled(20)
+    assert {each.headers["webhook-id"] for each in hook.taken} == {each["id"] for each in sent}
+    for each in sent:
+        assert (await desk.database_events(each["id"])).count("notification-sent") == 1
+
+
 async def test_a_storm_is_told_in_one_message_that_lists_all_of_it(desk: Clinic, hook: Receiver):
     await desk.channel(hook.url, group_after=3, group_window_s=60)
     ids = [await desk.open(f"monitor/{number}") for number in range(20)]

@@ -247,6 +247,16 @@ def test_in_a_storm_the_first_are_told_by_themselves_and_the_rest_together():
     assert len(commands) == 10
 
 
+def test_what_comes_and_goes_is_told_together_from_the_first():
+    views = lived("critical", [ResolveIncident(ID)], tags=("flapping",))
+    tellings = told_by(views, {FIRST: channel()})
+    commands, _ = placed(tellings, {FIRST: channel(group_window_s=60)}, (), Board({}, {}), NOW)
+    gathers, joins = commands
+    assert isinstance(gathers, PlanNotification)
+    assert (gathers.grouped, gathers.due_at) == (True, NOW + timedelta(seconds=60))
+    assert isinstance(joins, JoinNotification)
+
+
 def test_in_quiet_hours_what_is_not_critical_waits_for_the_morning_and_what_is_does_not():
     rules, board = channel(quiet_hours=BERLIN), Board({}, {})
     night, morning = datetime(2026, 3, 1, 23, tzinfo=UTC), datetime(2026, 3, 2, 6, tzinfo=UTC)

@@ -4,6 +4,7 @@ Who dies in between leaves it waiting: it is sent again under the same id, and r
 channel, so that one that hangs holds nobody else; the queue puts the whole channel off, later each time, while it is down.
 """
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -77,7 +78,7 @@ class Teller:
         """Notifications, the newest first. Raises as `get` does."""
         search = Search(NOTIFICATION, actor, origin, _SEARCH, spread=True)
         ids = await self._kernel.search(search, lambda connection: page(connection, status, channel, before, limit))
-        return [await self.get(actor, id_, origin) for id_ in ids]
+        return list(await asyncio.gather(*(self.get(actor, id_, origin) for id_ in ids)))
 
     async def measure(self, origin: Origin) -> None:
         """Brings the gauges up to date. Raises as any search."""
