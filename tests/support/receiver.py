@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any, Literal
 
 Manner = Literal["good", "fails", "limits", "hangs", "cuts", "gone", "moves", "keeps"]
@@ -86,3 +87,19 @@ async def receiver() -> AsyncGenerator[Receiver]:
         yield one
     finally:
         await one.refuse()
+
+
+@contextmanager
+def receiver_beside() -> Generator[Receiver]:
+    """A receiver in a thread of its own, for tests without a loop."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    serving = receiver()
+    try:
+        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -62,9 +62,15 @@ class Clinic:
 
     async def notifications(self, **query: Any) -> list[dict[str, Any]]:
         """All of them, the oldest first."""
-        found = (await self.http.get("/v1/notifications", params={"limit": 200, **query})).json()
-        assert found["next"] is None
-        return found["items"][::-1]
+        found: list[dict[str, Any]] = []
+        part: dict[str, Any] = {"next": None}
+        while part["next"] is not None or not found:
+            wanted = {"limit": 200, **query} | ({"cursor": part["next"]} if part["next"] else {})
+            part = (await self.http.get("/v1/notifications", params=wanted)).json()
+            found += part["items"]
+            if not part["items"]:
+                break
+        return found[::-1]
 
     async def settled(self, count: int, status: str = "sent") -> list[dict[str, Any]]:
         """Waits until so many notifications are sent."""
