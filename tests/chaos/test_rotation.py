@@ -16,7 +16,7 @@ from tests.support.load import Client, Ledger, Load, client_of, sign_in, simple_
 from tests.support.server import PROGRAM, Server, running
 from tests.support.waiting import eventually
 
-CLIENTS = 8
+CLIENTS = 4
 OLD, NEW = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
 _NIL = "00000000-0000-0000-0000-000000000000"
 _WRAPPED = "SELECT wrapped FROM tenant_key WHERE tenant_id = %s AND key_version = 0"

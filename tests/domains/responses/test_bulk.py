@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from keepwell.kit.ids import new_id
 from tests.support.clinic import CLINICIAN, Clinic, match
+from tests.support.effort import examples
 from tests.support.forms import item
 from tests.support.problems import assert_problem
 
@@ -204,7 +205,7 @@ class Scene:
         return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATION, min_size=1, max_size=14))
 async def test_each_outcome_is_what_the_single_call_would_have_answered(clinic: Clinic, operations: list[dict[str, Any]]):
     form = await published(clinic)
@@ -216,7 +217,7 @@ async def test_each_outcome_is_what_the_single_call_would_have_answered(clinic: 
     assert await many.stored() == await one.stored()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12, 30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATION, min_size=1, max_size=14), st.integers(1, 3))
 async def test_a_dry_run_says_what_the_real_run_says_and_stores_nothing(
     clinic: Clinic, operations: list[dict[str, Any]], times: int
@@ -232,7 +233,7 @@ async def test_a_dry_run_says_what_the_real_run_says_and_stores_nothing(
     assert scene.told(rehearsed) == scene.told(real)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12, 30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATION, min_size=1, max_size=8), st.booleans())
 async def test_an_atomic_call_does_all_or_nothing(clinic: Clinic, operations: list[dict[str, Any]], dry_run: bool):  # noqa: FBT001
     form = await published(clinic)
