@@ -85,10 +85,14 @@ async def test_a_channel_that_refuses_for_the_whole_outage_is_told_everything_wh
     async def failing() -> bool:
         return any(each["error"] == "refused" for each in await desk.notifications())
 
+    async def all_planned() -> bool:
+        return len(await desk.notifications()) == 24
+
     async with desk.notifying():
         await eventually_async(failing)
         for id_ in ids:
             await desk.resolve(id_)
+        await eventually_async(all_planned, 30)
         await hook.listen()
         await desk.settled(24)
     told = happened(hook)
