@@ -32,6 +32,10 @@ _MONTHS_AHEAD = 4
 _log = structlog.stdlib.get_logger("keepwell.worker")
 
 
+Duty = Callable[[Parts], Awaitable[None]]
+"""What a process does until it is cancelled."""
+
+
 class Work(msgspec.Struct, frozen=True):
     """One kind of work: what to do, and how many seconds to wait between two runs."""
 
@@ -105,6 +109,16 @@ async def work(parts: Parts) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(parts.queue.run(schedule_jobs.handlers(parts.rooms.schedules)), name="jobs")
         group.create_task(keep_working(works(parts)), name="periodic work")
+
+
+async def kept(duty: Duty, parts: Parts, pause: float = 5.0) -> None:
+    """Does a duty until cancelled. One that fails is begun again after a pause, and keeps nothing beside it from going on."""
+    while True:
+        try:
+            await duty(parts)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody else would do this here
+            _log.error("process.duty-failed", part=parts.kind, **describe(error))
+        await asyncio.sleep(pause)
 
 
 async def keep_working(all_work: tuple[Work, ...]) -> None:

@@ -287,7 +287,7 @@ def test_a_message_about_many_lists_them_up_to_a_number_and_has_the_tone_of_the_
     one = Desk(NOTIFICATION)
     assert one.do(PlanNotification(ID, FIRST, (*many, item("critical")), NOW)) is None
     titles = {each.incident: "Odd\nthing" for each in one.state.items}
-    [message] = messages(saying(ID, one.state, titles, "https://x.test"))
+    [message] = messages(saying(one.view(ID), titles, "https://x.test"))
     assert message.tone == "failure"
     assert message.text.count("\n") == MOST_LINES
     assert message.text.endswith("and 6 more")
