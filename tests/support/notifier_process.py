@@ -6,6 +6,8 @@ python notifier_process.py URL
 import asyncio
 import sys
 
+from msgspec import structs
+
 from keepwell.domains.incidents import IncidentService
 from keepwell.domains.notifications import NotificationService, NotificationSettings
 from keepwell.domains.notifications.jobs import enqueue_due, handlers
@@ -24,7 +26,7 @@ async def main(url: str) -> None:
     await database.open()
     kernel = Kernel(database, Catalog(ROOMS), KeyRing(MASTER_KEY, clock), clock, Limits())
     service = NotificationService(kernel, IncidentService(kernel), NotificationSettings(private=True, seconds=30.0))
-    queue = Queue(database, FAST)
+    queue = Queue(database, structs.replace(FAST, lease=1.0))
 
     async def look() -> None:
         while True:

@@ -47,6 +47,11 @@ class Receiver:
         """What was answered well."""
         return [each for each in self.requests if each.taken]
 
+    @property
+    def told(self) -> list[Request]:
+        """The first of each notification: what came again is known by its id."""
+        return list({each.headers["webhook-id"]: each for each in reversed(self.taken)}.values())[::-1]
+
     async def listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]

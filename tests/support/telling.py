@@ -26,7 +26,7 @@ from tests.support.http_server import serving
 from tests.support.waiting import eventually_async
 
 ORIGIN = Origin("test", "telling")
-FAST = QueueSettings(width=8, lease=1.0, poll=0.05, first_delay=0.02, longest_delay=0.1, grace=0.2)
+FAST = QueueSettings(width=8, lease=10.0, poll=0.05, first_delay=0.02, longest_delay=0.1, grace=0.2)
 ROOMS = (*tenants.AGGREGATES, *incidents.AGGREGATES, *notifications.AGGREGATES)
 
 
@@ -79,7 +79,7 @@ class Clinic:
             found = await self.notifications(status=status)
             return found if len(found) >= count else None
 
-        found = await eventually_async(enough, 30)
+        found = await eventually_async(enough, 60)
         assert found is not None
         assert len(found) == count
         return found
@@ -90,7 +90,7 @@ class Clinic:
         async def all_there() -> bool:
             return [len(each["incidents"]) for each in await self.notifications(status="waiting")] == [count]
 
-        await eventually_async(all_there, 30)
+        await eventually_async(all_there, 60)
 
     async def database_events(self, id_: str) -> list[str]:
         """The names of what happened to a notification, oldest first."""

@@ -36,7 +36,7 @@ async def test_any_number_of_notifiers_tell_everything_and_record_each_once(desk
         for number in range(10):
             await desk.open(f"monitor/{number}")
         sent = await desk.settled(20)
-    assert {each.headers["webhook-id"] for each in hook.taken} == {each["id"] for each in sent}
+    assert {each.headers["webhook-id"] for each in hook.told} == {each["id"] for each in sent}
     for each in sent:
         assert (await desk.database_events(each["id"])).count("notification-sent") == 1
 
@@ -50,9 +50,9 @@ async def test_a_storm_is_told_in_one_message_that_lists_all_of_it(desk: Clinic,
         desk.clock.advance(seconds=60)
         sent = await desk.settled(4)
     assert [len(each["incidents"]) for each in sent] == [1, 1, 1, 17]
-    lines = [line["id"] for each in hook.taken for line in each.json["data"]["incidents"]]
+    lines = [line["id"] for each in hook.told for line in each.json["data"]["incidents"]]
     assert sorted(lines) == sorted(map(str, ids))
-    assert hook.taken[-1].json["type"] == "incidents"
+    assert hook.told[-1].json["type"] == "incidents"
 
 
 async def test_nobody_acknowledges_so_the_next_channel_is_told_and_after_that_only_of_the_end(desk: Clinic, hook: Receiver):
@@ -70,7 +70,7 @@ async def test_nobody_acknowledges_so_the_next_channel_is_told_and_after_that_on
         await desk.settled(4)
         await desk.resolve(incident)
         await desk.settled(6)
-    told = [(each.path, each.json["data"]["incidents"][0]["happened"]) for each in hook.taken]
+    told = [(each.path, each.json["data"]["incidents"][0]["happened"]) for each in hook.told]
     assert [path for path, happened in told if happened == "escalated"] == ["/second"]
     assert sorted(path for path, happened in told if happened == "resolved") == ["/first", "/second"]
     assert len(await desk.notifications(channel=first["id"])) == 4
@@ -88,9 +88,9 @@ async def test_quiet_hours_hold_what_is_not_critical_until_the_morning(desk: Cli
         await desk.gathered(3)
         desk.clock.advance(hours=9)
         sent = await desk.settled(2)
-    assert [line["title"] for line in hook.taken[0].json["data"]["incidents"]] == ["Trouble with monitor/3"]
+    assert [line["title"] for line in hook.told[0].json["data"]["incidents"]] == ["Trouble with monitor/3"]
     assert len([each for each in sent if each["due_at"] == "2026-03-01T21:00:00Z"]) == 1
-    morning = hook.taken[1].json["data"]["incidents"]
+    morning = hook.told[1].json["data"]["incidents"]
     assert {(line["happened"], line["title"]) for line in morning} == {
         ("opened", "Trouble with monitor/1"),
         ("opened", "Trouble with monitor/2"),

@@ -47,15 +47,16 @@ async def test_who_is_killed_between_sending_and_marking_sends_again_under_the_s
     await desk.open("monitor/1")
 
     async def was_sent() -> bool:
-        return len(hook.taken) == 1
+        return len(hook.taken) >= 1
 
     with notifier(clean_database):
         await eventually_async(was_sent, 60)
     hook.manner = "good"
     with notifier(clean_database):
         [sent] = await desk.settled(1)
-    assert [each.headers["webhook-id"] for each in hook.taken] == [sent["id"]] * 2
-    assert hook.taken[0].body == hook.taken[1].body
+    assert {each.headers["webhook-id"] for each in hook.taken} == {sent["id"]}
+    assert len(hook.taken) >= 2
+    assert len({each.body for each in hook.taken}) == 1
     assert (await desk.database_events(sent["id"])).count("notification-sent") == 1
 
 

@@ -179,7 +179,7 @@ def told_by(views: list[IncidentView], channels: dict[UUID, Channel]) -> list[Te
     alert: Alert | None = None
     tellings: list[Telling] = []
     for seen in views:
-        course_ = course(alert, seen, channels, NOW)
+        course_ = course(alert, seen, channels, seen.timeline[-1].at)
         tellings += course_.tellings
         before = () if alert is None else alert.told
         alert = Alert(seen.version, seen.severity, (*before, *(Told(each.channel, ID) for each in course_.tellings)))
@@ -233,6 +233,13 @@ def test_escalation_goes_to_the_next_channels_one_after_another_until_somebody_a
         (SECOND, "acknowledged"),
     ]
     assert third.next_at is None
+
+
+def test_of_what_has_long_been_over_nobody_is_told_and_of_what_lasts_everybody():
+    opened, resolved = lived("critical", [ResolveIncident(ID)])
+    later = opened.opened_at + GIVEN_UP_AFTER + timedelta(minutes=1)
+    assert course(None, resolved, {FIRST: channel()}, later).tellings == ()
+    assert [each.item.happened for each in course(None, opened, {FIRST: channel()}, later).tellings] == ["opened"]
 
 
 # -- when -------------------------------------------------------------------------------------------------------------

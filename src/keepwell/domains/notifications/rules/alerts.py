@@ -15,7 +15,7 @@ from keepwell.domains.notifications.models.notifications import (
     PlanNotification,
 )
 from keepwell.domains.notifications.rules.channels import concerned, quiet_until
-from keepwell.domains.notifications.rules.notifications import MOST_ITEMS
+from keepwell.domains.notifications.rules.notifications import GIVEN_UP_AFTER, MOST_ITEMS
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Context, Snapshot
 from keepwell.kit.ids import new_id
@@ -79,7 +79,9 @@ def view(snapshot: Snapshot) -> AlertView:
 
 
 def course(alert: Alert | None, incident: IncidentView, channels: Mapping[UUID, Channel], now: datetime) -> Course:
-    """What is to be told after all that happened to an incident beyond where it was followed."""
+    """What is to be told of all that happened to an incident beyond where it was followed; nothing, if it has long been over."""
+    if incident.resolved_at is not None and now - incident.resolved_at >= GIVEN_UP_AFTER:
+        return Course((), None)
     followed = 0 if alert is None else alert.followed
     told = {each.channel for each in alert.told} if alert is not None else set[UUID]()
     tellings: list[Telling] = []
