@@ -53,6 +53,10 @@ WITHOUT_VERSION = {
     "/v1/responses/{id}/history": "a list",
     "/v1/schedules/{id}/runs": "a list",
     "/v1/keys/{id}/activity": "counts, which change with every use",
+    **{
+        f"/v1/monitors/{{id}}/{what}": "telemetry, which changes with every check"
+        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+    },
     "/v1/participants/{id}/history": "a list",
     "/v1/incidents/{id}/postmortem": "a text that people go on with",
     "/v1/batches/{id}": "how far it is changes without a new version of it",
@@ -69,6 +73,7 @@ NOT_OVER_HTTP = {
     "run-not-due": "said to a worker that comes too late with a run of a schedule",
     "incident-open": "nobody opens one by hand: what happens again becomes a note",
     "invalid-tenant": "clinics are made at the command line",
+    "monitor-imported": "of one thing in a file that is imported twice at once, in its outcome",
     "no-such-clinic": "keys are changed at the command line",
     "wrong-master-key": "keys are changed at the command line",
     "slug-taken": "clinics are made at the command line",

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any, Literal
 
-Manner = Literal["good", "fails", "limits", "hangs", "cuts", "gone", "moves"]
+Manner = Literal["good", "fails", "limits", "hangs", "cuts", "gone", "moves", "keeps"]
 _ANSWERS: dict[Manner, bytes] = {
     "good": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
     "fails": b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -46,6 +47,11 @@ class Receiver:
         """What was answered well."""
         return [each for each in self.requests if each.taken]
 
+    @property
+    def told(self) -> list[Request]:
+        """The first of each notification: what came again is known by its id."""
+        return list({each.headers["webhook-id"]: each for each in reversed(self.taken)}.values())[::-1]
+
     async def listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -63,10 +69,10 @@ class Receiver:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            # Who cuts has taken it: the sender cannot know.
-            taken = self.manner in ("good", "cuts")
+            # Who cuts, or keeps it for itself, has taken it: the sender cannot know.
+            taken = self.manner in ("good", "cuts", "keeps")
             self.requests.append(Request(head[0].split()[1], headers, body, taken))
-            if self.manner == "hangs":
+            if self.manner in ("hangs", "keeps"):
                 await reader.read()
             elif self.manner in _ANSWERS:
                 writer.write(_ANSWERS[self.manner])
@@ -86,3 +92,19 @@ async def receiver() -> AsyncGenerator[Receiver]:
         yield one
     finally:
         await one.refuse()
+
+
+@contextmanager
+def receiver_beside() -> Generator[Receiver]:
+    """A receiver in a thread of its own, for tests without a loop."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    serving = receiver()
+    try:
+        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

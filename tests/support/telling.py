@@ -26,7 +26,7 @@ from tests.support.http_server import serving
 from tests.support.waiting import eventually_async
 
 ORIGIN = Origin("test", "telling")
-FAST = QueueSettings(width=8, lease=1.0, poll=0.05, first_delay=0.02, longest_delay=0.1, grace=0.2)
+FAST = QueueSettings(width=8, lease=10.0, poll=0.05, first_delay=0.02, longest_delay=0.1, grace=0.2)
 ROOMS = (*tenants.AGGREGATES, *incidents.AGGREGATES, *notifications.AGGREGATES)
 
 
@@ -62,9 +62,15 @@ class Clinic:
 
     async def notifications(self, **query: Any) -> list[dict[str, Any]]:
         """All of them, the oldest first."""
-        found = (await self.http.get("/v1/notifications", params={"limit": 200, **query})).json()
-        assert found["next"] is None
-        return found["items"][::-1]
+        found: list[dict[str, Any]] = []
+        part: dict[str, Any] = {"next": None}
+        while part["next"] is not None or not found:
+            wanted = {"limit": 200, **query} | ({"cursor": part["next"]} if part["next"] else {})
+            part = (await self.http.get("/v1/notifications", params=wanted)).json()
+            found += part["items"]
+            if not part["items"]:
+                break
+        return found[::-1]
 
     async def settled(self, count: int, status: str = "sent") -> list[dict[str, Any]]:
         """Waits until so many notifications are sent."""
@@ -73,10 +79,18 @@ class Clinic:
             found = await self.notifications(status=status)
             return found if len(found) >= count else None
 
-        found = await eventually_async(enough, 30)
+        found = await eventually_async(enough, 60)
         assert found is not None
         assert len(found) == count
         return found
+
+    async def gathered(self, count: int) -> None:
+        """Waits until one notification gathers so many things."""
+
+        async def all_there() -> bool:
+            return [len(each["incidents"]) for each in await self.notifications(status="waiting")] == [count]
+
+        await eventually_async(all_there, 60)
 
     async def database_events(self, id_: str) -> list[str]:
         """The names of what happened to a notification, oldest first."""

@@ -33,6 +33,10 @@ _MONTHS_AHEAD = 4
 _log = structlog.stdlib.get_logger("keepwell.worker")
 
 
+Duty = Callable[[Parts], Awaitable[None]]
+"""What a process does until it is cancelled."""
+
+
 class Work(msgspec.Struct, frozen=True):
     """One kind of work: what to do, and how many seconds to wait between two runs."""
 
@@ -131,6 +135,16 @@ async def work(parts: Parts) -> None:
 def check_settings(parts: Parts) -> check_jobs.WorkerSettings:
     """How this process makes checks."""
     return check_jobs.WorkerSettings(region=parts.settings.region, width=parts.settings.check_width)
+
+
+async def kept(duty: Duty, parts: Parts, pause: float = 5.0) -> None:
+    """Does a duty until cancelled. One that fails is begun again after a pause, and keeps nothing beside it from going on."""
+    while True:
+        try:
+            await duty(parts)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody else would do this here
+            _log.error("process.duty-failed", part=parts.kind, **describe(error))
+        await asyncio.sleep(pause)
 
 
 async def keep_working(all_work: tuple[Work, ...]) -> None:

@@ -7,7 +7,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,10 @@ from keepwell.main.app import application, watched
 from keepwell.main.children import READY_LINE, Child, parent_gone
 from keepwell.main.exposition import Exposition
 from keepwell.main.parts import Parts
-from keepwell.main.periodic import notify, schedule, work
+from keepwell.main.periodic import Duty, kept, notify, schedule, work
 from keepwell.main.server import listeners, server, stopping_on_signals
 from keepwell.platform import migrations, telemetry
 from keepwell.platform.settings import ProcessKind, Settings
-
-Duty = Callable[[Parts], Coroutine[Any, Any, None]]
-"""What a process does until it is cancelled."""
 
 _CHILD_START_SECONDS = 60.0
 _MARGIN_SECONDS = 5.0
@@ -133,9 +130,9 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
     with stopping_on_signals(stop):
         async with _beside(
             *(child.run() for child in children),
-            _once(ready, work, parts),
-            _once(ready, schedule, parts),
-            _once(ready, notify, parts),
+            _after(ready, work, parts),
+            _after(ready, schedule, parts),
+            _after(ready, notify, parts),
             _announce(sockets[0], ready, children, hint),
         ):
             try:
@@ -175,7 +172,7 @@ def _apart(settings: Settings, kind: ProcessKind, duty: Duty, listener: socket.s
 async def _unwatched(parts: Parts, duty: Duty) -> None:
     stop = asyncio.Event()
     with stopping_on_signals(stop.set):
-        async with parts.running(), _beside(duty(parts)):
+        async with parts.running(), _beside(kept(duty, parts)):
             sys.stdout.write(f"Keepwell's {parts.kind} is ready.\n")
             sys.stdout.flush()
             await stop.wait()
@@ -191,13 +188,13 @@ async def _watched(parts: Parts, duty: Duty, listener: socket.socket) -> None:
 
     http = server(watched(parts), parts.settings, said)
     with stopping_on_signals(http.stop):
-        async with _beside(_once(ready, duty, parts)):
+        async with _beside(_after(ready, duty, parts)):
             await http.serve(sockets=[listener])
 
 
-async def _once(ready: asyncio.Event, duty: Duty, parts: Parts) -> None:
+async def _after(ready: asyncio.Event, duty: Duty, parts: Parts) -> None:
     await ready.wait()
-    await duty(parts)
+    await kept(duty, parts)
 
 
 async def _announce(listener: socket.socket, ready: asyncio.Event, children: list[Child], hint: str) -> None:

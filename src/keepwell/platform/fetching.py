@@ -17,6 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from keepwell.platform.probing import forbidden
+
 MOST_BYTES = 256_000
 SECONDS = 5.0
 _THREADS = 4
@@ -123,7 +125,7 @@ class Fetcher:
 
     def _address(self, host: str, port: int) -> str:
         found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        if not self._private and not all(ip_address(each.partition("%")[0]).is_global for each in found):
+        if not self._private and any(forbidden(ip_address(each.partition("%")[0])) for each in found):
             raise ForbiddenAddressError
         return found[0]
 

@@ -21,6 +21,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from keepwell.platform.probing import forbidden
+
 SECONDS = 15.0
 _THREADS = 8
 _LOCAL = frozenset({"blink1", "dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"})
@@ -121,8 +123,7 @@ def _public(address: Any) -> bool:
         found = ip_address(str(address[0]).partition("%")[0])
     except (ValueError, TypeError, IndexError):
         return False  # a name that is still to be resolved, or a socket of this machine
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not found.is_multicast
+    return not forbidden(found)
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:

@@ -10,12 +10,20 @@ from tests.support.cluster import DatabaseUrls
 from tests.support.receiver import Receiver, receiver
 from tests.support.telling import Clinic, clinic
 
+SETTINGS = NotificationSettings("https://keepwell.test", private=True)
+HASTY = NotificationSettings("https://keepwell.test", private=True, seconds=1.0)
+
 
 @pytest.fixture
 async def desk(clean_database: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[Clinic]:
-    async with clinic(
-        clean_database, manual_clock, NotificationSettings("https://keepwell.test", private=True, seconds=1.0)
-    ) as made:
+    async with clinic(clean_database, manual_clock, SETTINGS) as made:
+        yield made
+
+
+@pytest.fixture
+async def hasty(clean_database: DatabaseUrls, manual_clock: ManualClock) -> AsyncIterator[Clinic]:
+    """As `desk`, but what does not answer is soon given up."""
+    async with clinic(clean_database, manual_clock, HASTY) as made:
         yield made
 
 

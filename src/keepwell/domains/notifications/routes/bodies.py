@@ -52,7 +52,7 @@ class ChannelChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def patch(self) -> ChannelPatch:
-        return msgspec.convert(self, ChannelPatch, from_attributes=True)
+        return ChannelPatch(**{name: getattr(self, name) for name in self.__struct_fields__})
 
 
 class MadeChannel(ChannelView, frozen=True):

@@ -15,11 +15,13 @@ from keepwell.domains.notifications.models.notifications import (
     PlanNotification,
 )
 from keepwell.domains.notifications.rules.channels import concerned, quiet_until
-from keepwell.domains.notifications.rules.notifications import MOST_ITEMS
+from keepwell.domains.notifications.rules.notifications import GIVEN_UP_AFTER, MOST_ITEMS
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Context, Snapshot
 from keepwell.kit.ids import new_id
 
+FLAPPING = "flapping"
+"""The tag of incidents about what comes and goes."""
 _TOLD_ON: Mapping[str, Happened] = {
     "acknowledged": "acknowledged",
     "severity-changed": "severity-changed",
@@ -29,10 +31,11 @@ _TOLD_ON: Mapping[str, Happened] = {
 
 
 class Telling(NamedTuple):
-    """One thing to be told on one channel."""
+    """One thing to be told on one channel. `flapping`: what it is about comes and goes, so it is told with what follows."""
 
     channel: UUID
     item: Item
+    flapping: bool = False
 
 
 class Course(NamedTuple):
@@ -76,7 +79,9 @@ def view(snapshot: Snapshot) -> AlertView:
 
 
 def course(alert: Alert | None, incident: IncidentView, channels: Mapping[UUID, Channel], now: datetime) -> Course:
-    """What is to be told after all that happened to an incident beyond where it was followed."""
+    """What is to be told of all that happened to an incident beyond where it was followed; nothing, if it has long been over."""
+    if incident.resolved_at is not None and now - incident.resolved_at >= GIVEN_UP_AFTER:
+        return Course((), None)
     followed = 0 if alert is None else alert.followed
     told = {each.channel for each in alert.told} if alert is not None else set[UUID]()
     tellings: list[Telling] = []
@@ -92,7 +97,7 @@ def course(alert: Alert | None, incident: IncidentView, channels: Mapping[UUID, 
     waits = [(at, id_) for at, id_ in waits if _wants(channels[id_], incident) and channels[id_].rules.after_s]
     for at, id_ in sorted(waits):
         if at <= now:
-            tellings.append(Telling(id_, Item(incident.id, "escalated", incident.severity, now)))
+            tellings.append(Telling(id_, Item(incident.id, "escalated", incident.severity, now), FLAPPING in incident.tags))
     return Course(tuple(tellings), min((at for at, _ in waits if at > now), default=None))
 
 
@@ -100,13 +105,14 @@ def _told_of(
     entry: TimelineEntry, incident: IncidentView, channels: Mapping[UUID, Channel], told: set[UUID]
 ) -> Iterator[Telling]:
     """What one entry of the timeline means to whom."""
+    flapping = FLAPPING in incident.tags
     if entry.type in _TOLD_ON:
         item = Item(incident.id, _TOLD_ON[entry.type], incident.severity, entry.at)
-        yield from [Telling(id_, item) for id_ in sorted(told) if id_ in channels]
+        yield from [Telling(id_, item, flapping) for id_ in sorted(told) if id_ in channels]
     if entry.type == "opened" or (entry.type == "severity-changed" and incident.status == "open"):
         item = Item(incident.id, "opened", incident.severity, entry.at)
         fresh = [id_ for id_, each in channels.items() if id_ not in told and not each.rules.after_s]
-        yield from [Telling(id_, item) for id_ in sorted(fresh) if _wants(channels[id_], incident)]
+        yield from [Telling(id_, item, flapping) for id_ in sorted(fresh) if _wants(channels[id_], incident)]
 
 
 def _wants(channel: Channel, incident: IncidentView) -> bool:
@@ -135,9 +141,9 @@ def placed(
 def _placed(
     telling: Telling, rules: Rules, after: UUID | None, board: Board, now: datetime
 ) -> PlanNotification | JoinNotification:
-    channel, item = telling
+    channel, item, flapping = telling
     quiet = None if item.severity == "critical" else quiet_until(rules.quiet_hours, now)
-    storm = board.recent.get(channel, 0) >= rules.group_after
+    storm = flapping or board.recent.get(channel, 0) >= rules.group_after
     if quiet is None and not storm:
         board.recent[channel] = board.recent.get(channel, 0) + 1
         return PlanNotification(new_id(), channel, (item,), now, after=after)

@@ -3,14 +3,14 @@
 The same notification says the same each time it is sent. Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.notifications.models.notifications import Happened, Item, Notification
+from keepwell.domains.notifications.models.notifications import Happened, Item, NotificationView
 from keepwell.platform.messengers import Message, Tone
 
 MOST_LINES = 20
@@ -43,9 +43,9 @@ class Saying(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
 
 
-def saying(id_: UUID, notification: Notification, titles: Mapping[UUID, str], base: str) -> Saying:
+def saying(told: NotificationView, titles: Mapping[UUID, str], base: str) -> Saying:
     """What it says, given what its incidents are called and where people find them."""
-    return Saying(id_, notification.created_at, tuple(_line(item, titles, base) for item in notification.items))
+    return Saying(told.id, told.created_at, tuple(_line(item, titles, base) for item in told.incidents))
 
 
 def trial(id_: UUID, at: datetime, base: str) -> Saying:
@@ -91,6 +91,6 @@ def _heading(line: Line) -> str:
     return f"[{line.severity}] {_WORDS[line.happened]}: {' '.join(line.title.split())}"
 
 
-def names(items: Sequence[Item]) -> list[UUID]:
+def names(told: NotificationView) -> list[UUID]:
     """The incidents that have to be looked up, each once."""
-    return list(dict.fromkeys(item.incident for item in items))
+    return list(dict.fromkeys(item.incident for item in told.incidents))

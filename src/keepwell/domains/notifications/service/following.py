@@ -4,6 +4,8 @@ The incident's own version says what is new, and is stored with what happened or
 missed, and nothing is planned twice, whatever dies in between and however many follow at once.
 """
 
+import asyncio
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -33,6 +35,9 @@ TOOK = Histogram(
 )
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _READ, _SEARCH = Permission(RESOURCE, "r"), Permission(RESOURCE, "s")
+_TOGETHER = 50
+_OUTRUN = (VERSION_CONFLICT, NOTIFICATION_BEGUN, NOT_FOUND)
+"""Refusals of who was not the first: the alert has moved, or what was to be joined was tried, or never planned."""
 
 
 class Follower:
@@ -71,38 +76,51 @@ class Follower:
             return set()
         stored = await self._keeper.all(operator(tenant), origin)
         channels = {each.id: each.state for each in stored}
-        lately = await self._board(tenant, channels, origin)
         at_once: set[UUID] = set()
-        for _, incident in found:
-            planned = await self._follow(tenant, incident, channels, lately, origin)
-            if planned is None:
-                lately = await self._board(tenant, channels, origin)
-            else:
+        for start in range(0, len(found), _TOGETHER):
+            lately = await self._board(tenant, channels, origin)
+            seen = await asyncio.gather(*(self._see(tenant, id_, origin) for _, id_ in found[start : start + _TOGETHER]))
+            # In order, because each says where the next one goes; then all at once, because they share a commit.
+            steps = [self._step(tenant, *each, channels, lately, origin) for each in seen]
+            for planned in await asyncio.gather(*steps):
                 at_once |= planned
         return at_once
 
-    async def _follow(
-        self, tenant: UUID, id_: UUID, channels: dict[UUID, Channel], lately: Board, origin: Origin
-    ) -> set[UUID] | None:
-        """Where to tell something at once; None: somebody else was faster, so that the board is wrong by now."""
-        actor, now = operator(tenant), self._kernel.clock.now()
-        incident = await self._incidents.get(actor, id_, origin)
+    async def _see(self, tenant: UUID, id_: UUID, origin: Origin) -> tuple[IncidentView, Snapshot | None]:
+        """An incident as it is, and how far it was followed. The latter may be further by then, never the other way round."""
         there = await self._alert(tenant, id_, origin)
+        return await self._incidents.get(operator(tenant), id_, origin), there
+
+    def _step(
+        self,
+        tenant: UUID,
+        incident: IncidentView,
+        there: Snapshot | None,
+        channels: dict[UUID, Channel],
+        lately: Board,
+        origin: Origin,
+    ) -> Coroutine[Any, Any, set[UUID]]:
+        """Plans a step at once; taking it is what is returned."""
+        actor, now = operator(tenant), self._kernel.clock.now()
         alert: Alert | None = None if there is None else there.state
         tellings, next_at = course(alert, incident, channels, now)
-        told = () if alert is None else alert.told
-        commands, told = placed(tellings, channels, told, lately, now)
-        follow = FollowIncident(id_, incident.version, incident.severity, told, next_at)
+        commands, told = placed(tellings, channels, () if alert is None else alert.told, lately, now)
+        follow = FollowIncident(incident.id, incident.version, incident.severity, told, next_at)
         envelopes = [Envelope(follow, actor, origin, if_match=0 if there is None else there.version)]
         envelopes += [Envelope(each, actor, origin) for each in commands]
+        at_once = {each.channel for each in commands if isinstance(each, PlanNotification) and not each.grouped}
+        return self._take(envelopes, at_once, 0 if alert is None else alert.followed, incident)
+
+    async def _take(self, envelopes: Sequence[Envelope], at_once: set[UUID], followed: int, incident: IncidentView) -> set[UUID]:
+        """Where to tell something at once. Who finds that somebody else was faster leaves it to them, or to the next time."""
         for outcome in await self._kernel.execute(envelopes, atomic=True):
             if outcome.refusal is None or outcome.refusal is ABORTED:
                 continue
-            if outcome.refusal.type in (VERSION_CONFLICT, NOTIFICATION_BEGUN):
-                return None  # it is found again, with what is so by then
+            if outcome.refusal.type in _OUTRUN:
+                return set()
             raise Refused(outcome.refusal)
-        _measure(0 if alert is None else alert.followed, incident)
-        return {each.channel for each in commands if isinstance(each, PlanNotification) and not each.grouped}
+        _measure(followed, incident)
+        return at_once
 
     async def _alert(self, tenant: UUID, id_: UUID, origin: Origin) -> Snapshot | None:
         try:

@@ -12,6 +12,7 @@ from keepwell.domains.notifications.rules.wording import Saying, document, each_
 from keepwell.kit.time import Clock
 from keepwell.platform.fetching import Fetcher, ForbiddenAddressError, Reply, UnreachableError
 from keepwell.platform.messengers import MessageError, Messenger
+from keepwell.platform.probing import forbidden
 
 SECONDS = 10.0
 """How long a webhook may take to answer."""
@@ -50,7 +51,7 @@ class Sender:
         if not self._fetcher.allowed(url):
             return "Use an address with https:// and without user name."
         with suppress(ValueError):
-            if not self._private and not ip_address(urlsplit(url).hostname or "").is_global:
+            if not self._private and forbidden(ip_address(urlsplit(url).hostname or "")):
                 return "Use a public address."
         return None
 

@@ -4,9 +4,12 @@ Who dies in between leaves it waiting: it is sent again under the same id, and r
 channel, so that one that hangs holds nobody else; the queue puts the whole channel off, later each time, while it is down.
 """
 
+import asyncio
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -14,7 +17,6 @@ from keepwell.domains.incidents import IncidentService
 from keepwell.domains.notifications.models.channels import Channel
 from keepwell.domains.notifications.models.notifications import (
     BeginAttempt,
-    Notification,
     NotificationView,
     RecordFailure,
     RecordSent,
@@ -37,6 +39,7 @@ LEFT = Gauge("keepwell_notifications", "Notifications that are not told.", ["sta
 AGE = Gauge("keepwell_notifications_age_seconds", "How long the oldest of them has been due.", ["status"])
 _READ, _SEARCH = Permission(RESOURCE, "r"), Permission(RESOURCE, "s")
 _AT_ONCE = 50
+_BESIDE = 8
 _log = structlog.stdlib.get_logger("keepwell.notifier")
 
 
@@ -64,8 +67,12 @@ class Teller:
 
         search = Search(NOTIFICATION, operator(tenant), origin, _SEARCH, "find-due")
         channel = await self._keeper.system(tenant, id_, origin)
-        for notification in await self._kernel.search(search, query):
-            await self._attempt(tenant, id_, channel, notification, origin)
+        found = await self._kernel.search(search, query)
+        for start, end in pairwise((0, 1, *range(1 + _BESIDE, len(found) + _BESIDE, _BESIDE))):  # the first one tries the channel
+            attempts = (self._attempt(tenant, id_, channel, each, origin) for each in found[start:end])
+            for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
 
     async def get(self, actor: Actor, id_: UUID, origin: Origin) -> NotificationView:
         """One notification. Raises `Refused` as any read does."""
@@ -77,7 +84,7 @@ class Teller:
         """Notifications, the newest first. Raises as `get` does."""
         search = Search(NOTIFICATION, actor, origin, _SEARCH, spread=True)
         ids = await self._kernel.search(search, lambda connection: page(connection, status, channel, before, limit))
-        return [await self.get(actor, id_, origin) for id_ in ids]
+        return list(await asyncio.gather(*(self.get(actor, id_, origin) for id_ in ids)))
 
     async def measure(self, origin: Origin) -> None:
         """Brings the gauges up to date. Raises as any search."""
@@ -90,13 +97,12 @@ class Teller:
             AGE.labels(status).set(age)
 
     async def _attempt(self, tenant: UUID, id_: UUID, channel: Channel, notification: UUID, origin: Origin) -> None:
-        await self._do(BeginAttempt(notification), tenant, origin)
-        read = Read(NOTIFICATION, notification, operator(tenant), origin, _READ, "send")
-        state: Notification = (await self._kernel.read(read)).state
+        begun = await self._do(BeginAttempt(notification), tenant, origin)
+        state = msgspec.json.decode(begun.body, type=NotificationView)
         if state.status != "waiting":
             return
         try:
-            await self._send(tenant, id_, channel, notification, state, origin)
+            await self._send(tenant, id_, channel, state, origin)
         except NotSentError as error:
             ATTEMPTS.labels(channel.kind, error.reason).inc()
             await self._do(RecordFailure(notification, state.attempts, error.reason, error.final), tenant, origin)
@@ -108,14 +114,12 @@ class Teller:
         ATTEMPTS.labels(channel.kind, "sent").inc()
         SECONDS.labels(channel.kind).observe((self._kernel.clock.now() - state.due_at).total_seconds())
 
-    async def _send(
-        self, tenant: UUID, id_: UUID, channel: Channel, notification: UUID, state: Notification, origin: Origin
-    ) -> None:
+    async def _send(self, tenant: UUID, id_: UUID, channel: Channel, state: NotificationView, origin: Origin) -> None:
         if channel.state == "deleted":
             raise NotSentError("channel-deleted", final=True)
         actor = operator(tenant)
-        titles = {each: (await self._incidents.get(actor, each, origin)).title for each in names(state.items)}
-        said = saying(notification, state, titles, self._base)
+        titles = {each: (await self._incidents.get(actor, each, origin)).title for each in names(state)}
+        said = saying(state, titles, self._base)
         await self._sender.send(channel, await self._keeper.secret(tenant, id_), said)
 
     async def _do(self, command: Command, tenant: UUID, origin: Origin) -> Outcome:
