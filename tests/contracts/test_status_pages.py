@@ -33,7 +33,7 @@ def test_what_beats_is_shown_as_operational_under_its_public_name(admin: httpx.C
         "/v1/monitors", json={"name": "backup on db-17.internal", "kind": "heartbeat", "heartbeat": {"period_s": 3600}}
     ).json()
     assert anybody.post(f"/v1/heartbeats/{heart['heartbeat_token']}").status_code == 204
-    eventually(lambda: admin.get(f"/v1/monitors/{heart['id']}/status").json()["status"] == "up")
+    eventually(lambda: admin.get(f"/v1/monitors/{heart['id']}/status").json()["status"] == "up", 60)
     place = slug()
     page: dict[str, Any] = {"slug": place, "title": "Services <b>", "time_zone": "Asia/Tokyo", "published": True}
     page["components"] = [{"monitor": heart["id"], "name": "Backups & <script>", "group": "Data"}]
