@@ -20,6 +20,7 @@ DONE = {200, 201, 202, 204, 409, 412}
 HIDDEN = {403, 404}
 PROGRAM = {"name": "Spring", "time_zone": "Europe/Berlin", "opens": "2020-01-01", "closes": "2090-12-31"}
 SCHEDULE = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Europe/Berlin"}
+MONITOR = {"name": "Export", "kind": "heartbeat", "heartbeat": {"period_s": 3600}}
 VENDOR = {"name": "Pharmacy", "touches": ["prescriptions"], "contact": "privacy@pharmacy.example"}
 
 
@@ -105,7 +106,15 @@ class Asker:
             headers["Content-Type"], *_ = described["requestBody"]["content"]
             written = urlencode(body) if headers["Content-Type"] == FORM else json.dumps(body)
             content = body if isinstance(body, str) else written
-        some = {"row": uuid4(), "vid": 1, "key": "merge-by-default", "code": "not-found", "clinic": "nowhere"}
+        some = {
+            "row": uuid4(),
+            "vid": 1,
+            "key": "merge-by-default",
+            "code": "not-found",
+            "clinic": "nowhere",
+            "slug": "nothing",
+            "token": "nobody's",
+        }
         path = template.format(id=ids.target or uuid4(), event=ids.target, **some)
         async with self._http.stream(method, path + row.query, headers=headers, content=content) as answer:
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):  # that has no end
@@ -178,11 +187,15 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
             "subject": f"Patient/{uuid4()}",
             "program": await made_by(admin, "/v1/programs", PROGRAM),
             "schedule": await made_by(admin, "/v1/schedules", SCHEDULE),
+            "monitor": await made_by(admin, "/v1/monitors", MONITOR),
             "vendor": await made_by(admin, "/v1/vendors", VENDOR),
+            "status-page": await made_by(admin, "/v1/status-pages", {"slug": "seen", "title": "Seen", "published": True}),
         }
         made["key"] = (await admin.post("/v1/keys", json={"name": "A key", "scopes": ["user/Patient.r"]})).json()["key"]["id"]
         [incident] = (await admin.get("/v1/incidents")).json()["items"]
         made["incident"] = incident["id"]
+        for what in ("channel", "notification"):
+            [made[what]] = [one["id"] for one in (await admin.get(f"/v1/{what}s")).json()["items"]]
         batches = f"/v1/programs/{made['program']}/batches?dry_run=true"
         uploaded = await admin.post(batches, content="external_id\nA-1\n", headers={"Content-Type": "text/csv"})
         made["batch"] = uploaded.json()["id"]

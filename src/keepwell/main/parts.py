@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from keepwell.domains.enrollment import jobs as enrollment_jobs
+from keepwell.domains.notifications import jobs as notification_jobs
 from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache, CacheSettings
@@ -26,6 +27,7 @@ from keepwell.platform.bus import Bus
 from keepwell.platform.crypto import derive
 from keepwell.platform.master_key import master_key, previous_master_keys
 from keepwell.platform.postgres import Database, PoolSettings
+from keepwell.platform.probing import Prober, ProberSettings
 from keepwell.platform.program import fingerprint
 from keepwell.platform.queue import Queue
 from keepwell.platform.replicas import Replicas, ReplicaSettings
@@ -64,6 +66,8 @@ class Parts:
         )
         self.queue = Queue(self.database)
         self.batches = Queue(self.database, enrollment_jobs.QUEUE)
+        self.notices = Queue(self.database, notification_jobs.SETTINGS)
+        self.prober = Prober(ProberSettings(at_once=settings.check_width, canaries=settings.check_canaries))
         self.rates = RateLimits(policies(settings), derive(master_key(settings), RATES_KEY), Allowances(self.cache))
         self.rooms = Rooms(self.kernel, settings, self.cache, self.bus, self.queue)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))

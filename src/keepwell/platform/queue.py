@@ -52,6 +52,14 @@ class HoldError(Exception):
     """Raised by a handler that knows that trying again is in vain."""
 
 
+class PutOffError(Exception):
+    """Raised by a handler that knows when trying again may help: in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class QueueSettings(msgspec.Struct, frozen=True):
     """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most.
 
@@ -256,11 +264,15 @@ class Queue:
 
     async def _failed(self, job: Claimed, error: Exception) -> None:
         again = job.attempt < job.most_attempts and not isinstance(error, HoldError)
-        luck = random.random()  # noqa: S311 - spreads attempts, guards nothing
-        wait = delay_after(job.attempt, self.settings, luck) if again else None
+        wait = self._wait(job, error) if again else None
         RUNS.labels(job.kind, "retried" if again else "held").inc()
         _log.warning("queue.job-failed", kind=job.kind, tenant=job.tenant, id=job.id, **describe(error))
         await self._settle(_FAIL, job, wait, type(error).__name__)
+
+    def _wait(self, job: Claimed, error: Exception) -> float:
+        luck = random.random()  # noqa: S311 - spreads attempts, guards nothing
+        usual = delay_after(job.attempt, self.settings, luck)
+        return max(usual, error.seconds) if isinstance(error, PutOffError) else usual
 
     async def _settle(self, statement: str, job: Claimed, *more: Any) -> bool:
         """Whether it counted. Where the database is away, the lease lapses and the job is done again."""

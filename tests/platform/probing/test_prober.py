@@ -118,12 +118,15 @@ class TestRedirects:
     async def test_are_followed_to_the_end_without_what_is_meant_for_the_first(self):
         there = Answering(body=b"the end")
         async with target(there) as end, target(Answering(302, b"", Location=f"http://127.0.0.1:{end}/end")) as port:
-            seen = await asked(port, bearer="token", headers={"Cookie": "a=b", "X-Kept": "1"}, method="POST", body=b"x")
+            seen = await asked(
+                port, bearer="token", headers={"Cookie": "a=b", "X-Key": "1", "Accept": "a/b"}, method="POST", body=b"x"
+            )
         assert (seen.status, seen.body) == (200, b"the end")
         assert there.requests[0].startswith(b"GET /end")
         assert b"Authorization" not in there.requests[0]
         assert b"Cookie" not in there.requests[0]
-        assert b"X-Kept: 1" in there.requests[0]
+        assert b"X-Key" not in there.requests[0]
+        assert b"Accept: a/b" in there.requests[0]
 
     async def test_are_told_when_they_are_not_to_be_followed(self):
         async with target(Answering(302, b"", Location="http://127.0.0.1:1/")) as port:

@@ -19,7 +19,8 @@ from keepwell.platform.probing.transfers import Transfers
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
-_SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
+_PLAIN_HEADERS = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
+"""What another origin may be told: any other header may be one by which its sender is known."""
 _PORTS = {"http": 80, "https": 443}
 _CANARY_SECONDS = 3.0
 _FRESH_SECONDS = 5.0
@@ -238,7 +239,7 @@ def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
     if (status == 303 and probe.method != "HEAD") or (status in (301, 302) and probe.method == "POST"):
         there = replace(there, method="GET", body=b"")
     if _origin(there.url) != _origin(probe.url):
-        headers = {name: value for name, value in probe.headers.items() if name.lower() not in _SECRET_HEADERS}
+        headers = {name: value for name, value in probe.headers.items() if name.lower() in _PLAIN_HEADERS}
         there = replace(there, headers=headers, basic=None, bearer=None, certificate=None)
     return there
 
