@@ -76,15 +76,18 @@ class Prober:
             except TimeoutError:
                 return Observation(error="timed-out", total_ms=_since(started))
 
-    async def egress(self) -> bool:
-        """Whether our own network works: one canary that answers is enough. Looked at anew after some seconds."""
+    async def egress(self, since: float = float("-inf")) -> bool:
+        """Whether our own network works: one canary that answers is enough. Looked at anew after some seconds, or where the last
+        look began before `since`, an instant of the monotonic clock.
+        """
         if not self.settings.canaries:
             return True
         async with self._looking:
             at, well = self._egress
-            if time.monotonic() - at > _FRESH_SECONDS:
+            if time.monotonic() - at > _FRESH_SECONDS or at < since:
+                began = time.monotonic()
                 well = await self._any_canary()
-                self._egress = (time.monotonic(), well)
+                self._egress = (began, well)
             return well
 
     async def _any_canary(self) -> bool:
