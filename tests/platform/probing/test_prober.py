@@ -4,15 +4,19 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 import uvloop
 
 from keepwell.platform.probing import DnsProbe, HttpProbe, Observation, Prober, ProberSettings, TcpProbe, TlsProbe
+from keepwell.platform.probing.http import Target, exchange
 from keepwell.platform.probing.models import MOST_BODY
+from keepwell.platform.probing.transfers import Transfers
 from tests.support.targets import (
     Answering,
     Behaviour,
@@ -100,7 +104,7 @@ async def test_nobody_there_is_refused_and_no_such_name_failed_to_resolve():
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a/", "http://", "http://a:0/", "http://user@a/", "http://a b/", "http://a/\r\nX: y", "http://["]
+    "url", ["ftp://a/", "http://", "http://a:0/", "http://user@a/", "http://a b/", "http://a/\r\nX: y", "http://[", "http://%61/"]
 )
 async def test_what_is_no_request_is_said_to_be_none(url: str):
     async with prober() as one:
@@ -110,6 +114,8 @@ async def test_what_is_no_request_is_said_to_be_none(url: str):
 async def test_a_header_cannot_smuggle_another():
     async with target(Answering()) as port:
         assert (await asked(port, headers={"X": "1\r\nY: 2"})).error == "unusable-request"
+        assert (await asked(port, bearer="1\r\nY: 2")).error == "unusable-request"
+        assert (await asked(port, method="GET / HTTP/1.1\r\nY: 2\r\n\r\nGET")).error == "unusable-request"
 
 
 class TestRedirects:
@@ -162,6 +168,25 @@ class TestAddresses:
     async def test_in_odd_forms_are_no_way_around(self, host: str):
         async with target(Answering()) as port, prober() as one:
             assert (await one.probe(HttpProbe(f"http://{host}:{port}/"))).error in ("dns-failed", "forbidden-address")
+
+    @pytest.mark.parametrize("host", ["%6cocalhost", "localhos%74", "%31%32%37.0.0.1"])
+    async def test_that_libcurl_reads_otherwise_are_not_asked(self, host: str):
+        inside = Answering()
+        async with target(inside) as port, name_server() as (names, server):
+            names.records[host, "A"] = (60, ["203.0.113.7"])
+            async with prober(name_servers=(server,), allowed=("203.0.113.0/24",)) as one:
+                seen = await one.probe(HttpProbe(f"http://{host}:{port}/", timeout_s=2))
+        assert seen.error == "unusable-request"
+        assert inside.requests == []
+
+    async def test_that_nobody_looked_at_are_not_connected_to(self):
+        inside, transfers = Answering(), Transfers()
+        async with target(inside) as port:
+            there = Target(urlsplit(f"http://127.0.0.1:{port}/"), "127.0.0.1", port, [ip_address("203.0.113.7")], 2.0)
+            seen = await exchange(transfers, HttpProbe(there.url.geturl()), there, None)
+        transfers.close()
+        assert seen.error == "forbidden-address"
+        assert inside.requests == []
 
     async def test_of_which_one_is_private_are_not_asked(self):
         async with name_server() as (names, server), prober(name_servers=(server,)) as one:

@@ -1,6 +1,7 @@
 """The prober: looks names up, looks at every address, asks, and follows redirects with the same care."""
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -21,6 +22,8 @@ _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+"""A name, or an address. Other characters, such as %, are not read alike by all who read addresses."""
 _CANARY_SECONDS = 3.0
 _FRESH_SECONDS = 5.0
 
@@ -226,7 +229,7 @@ def _split(text: str) -> SplitResult | None:
     """The parts of an address we can ask at; None for any other text."""
     try:
         url = urlsplit(text)
-        usable = url.scheme in _PORTS and bool(url.hostname) and url.port != 0 and url.username is None
+        usable = url.scheme in _PORTS and bool(_HOST.fullmatch(url.hostname or "")) and url.port != 0 and url.username is None
     except ValueError:
         return None
     return url if usable and text.isascii() and not any(each.isspace() for each in text) else None
