@@ -17,9 +17,12 @@ from keepwell.platform.probing import DnsProbe, HttpProbe, Observation, Prober, 
 from keepwell.platform.probing.http import Target, exchange
 from keepwell.platform.probing.models import MOST_BODY
 from keepwell.platform.probing.transfers import Transfers
+from tests.support.clock import ManualClock
 from tests.support.targets import (
+    SPOILT,
     Answering,
     Behaviour,
+    Spoilt,
     babbling,
     certificate,
     dripping,
@@ -204,6 +207,32 @@ class TestAddresses:
             names.records["b.test", "A"] = (0, ["127.0.0.1", "127.0.0.2"])
             await _asked_again(one, names.asked, port)
 
+    async def test_of_a_name_that_turns_private_are_looked_at_again(self):
+        """Rebinding: the first look sees an address that is allowed, a later one does not."""
+        inside = Answering()
+        async with (
+            target(Answering()) as port,
+            target(inside, host="127.0.0.2", port=port),
+            name_server() as (names, server),
+            prober(name_servers=(server,), allowed=("127.0.0.1/32",)) as one,
+        ):
+            probe = HttpProbe(f"http://a.test:{port}/")
+            names.records["a.test", "A"] = (0, ["127.0.0.1"])
+            assert (await one.probe(probe)).address == "127.0.0.1"
+            names.records["a.test", "A"] = (0, ["127.0.0.2"])
+            async with asyncio.timeout(15):
+                while (seen := await one.probe(probe)).error is None:
+                    assert seen.address == "127.0.0.1"
+        assert seen.error == "forbidden-address"
+        assert inside.requests == []
+
+    @pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
+    async def test_that_a_name_server_tells_badly_are_none(self, spoilt: Spoilt):
+        async with name_server(spoilt) as (names, server), prober(name_servers=(server,)) as one:
+            names.records["a.test", "A"] = (60, ["127.0.0.1"])
+            for probe in (HttpProbe("http://a.test:9/", timeout_s=0.5), DnsProbe("a.test", server=server, timeout_s=0.5)):
+                assert (await one.probe(probe, private=True)).error in ("dns-failed", "timed-out")
+
     async def test_that_nobody_tells_in_time_end_the_probe(self):
         async with name_server() as (names, server), prober(name_servers=(server,)) as one:
             names.mute = True
@@ -297,9 +326,17 @@ async def test_our_own_network_works_while_one_canary_answers():
         async with target(silent) as port, prober(name_servers=(server,), canaries=(*away, f"127.0.0.1:{port}")) as one:
             assert await one.egress()
         async with prober(canaries=(f"127.0.0.1:{gone}",)) as one:
-            assert await one.egress(), "who refuses is there"
+            assert not await one.egress(), "a firewall of our own may refuse"
     async with prober() as one:
         assert await one.egress()
+
+
+async def test_of_a_clock_that_jumped_nothing_is_concluded():
+    clock = ManualClock()
+    made = Prober(clock=clock)
+    clock.advance(hours=1)
+    assert not await made.egress()
+    assert not await made.egress()
 
 
 def test_an_observation_survives_being_stored():

@@ -11,11 +11,13 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import msgspec
 from msgspec.structs import replace
 
+from keepwell.kit.time import Clock, SystemClock
 from keepwell.platform.probing.addresses import forbidden
 from keepwell.platform.probing.http import Target, exchange
 from keepwell.platform.probing.models import DnsProbe, HttpProbe, Observation, Probe, TcpProbe, TlsProbe
 from keepwell.platform.probing.resolver import Address, NoAddressError, Resolver
 from keepwell.platform.probing.sockets import connect, secure
+from keepwell.platform.probing.steadiness import Steadiness
 from keepwell.platform.probing.transfers import Transfers
 
 _MOST_REDIRECTS = 10
@@ -46,10 +48,11 @@ class ProberSettings(msgspec.Struct, frozen=True):
 class Prober:
     """One per process. What a target does never makes it raise."""
 
-    def __init__(self, settings: ProberSettings | None = None) -> None:
+    def __init__(self, settings: ProberSettings | None = None, clock: Clock | None = None) -> None:
         self.settings = settings or ProberSettings()
         self._resolver = Resolver(self.settings.name_servers)
         self._allowed = [ip_network(each) for each in self.settings.allowed]
+        self._steadiness = Steadiness(clock or SystemClock())
         self._transfers: Transfers | None = None
         self._all = asyncio.Semaphore(self.settings.at_once)
         self._targets: dict[str, tuple[asyncio.Semaphore, int]] = {}
@@ -68,6 +71,7 @@ class Prober:
 
     async def probe(self, probe: Probe, *, private: bool = False) -> Observation:
         """Asks once, in all within the probe's own time, counted from when its turn came. `private`: any address is allowed."""
+        self._steadiness.steady()
         async with AsyncExitStack() as turn:
             await turn.enter_async_context(_Turn(self._targets, _target(probe), self.settings.per_target))
             await turn.enter_async_context(self._all)
@@ -79,7 +83,9 @@ class Prober:
                 return Observation(error="timed-out", total_ms=_since(started))
 
     async def egress(self) -> bool:
-        """Whether our own network works: one canary that answers is enough. Looked at anew after some seconds."""
+        """Whether our own network and clock work: one canary that answers is enough. Looked at anew after some seconds."""
+        if not self._steadiness.steady():
+            return False
         if not self.settings.canaries:
             return True
         async with self._looking:
@@ -108,7 +114,7 @@ class Prober:
                 seen = await self._connected(TcpProbe(host, int(port), _CANARY_SECONDS), private=True)
         except (TimeoutError, ValueError):
             return False
-        return seen.error in (None, "refused")  # who refuses is there
+        return seen.error is None  # not if refused: that may well be our own firewall
 
     async def _ask(self, probe: Probe, *, private: bool) -> Observation:
         match probe:
