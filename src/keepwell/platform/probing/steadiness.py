@@ -13,7 +13,7 @@ _SETTLING_SECONDS = 60.0
 
 
 class Steadiness:
-    """Follows a clock. A jump, also that of a machine that slept, makes it doubtful for a minute: which side was right is unknown."""
+    """Follows a clock. A jump, also that of a machine that slept, makes it doubtful for a minute: either side may be wrong."""
 
     def __init__(self, clock: Clock, passed: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
