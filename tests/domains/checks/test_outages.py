@@ -174,11 +174,13 @@ async def test_while_our_own_network_is_away_nothing_is_blamed_on_anybody(watch:
 
 async def test_a_look_that_began_while_our_network_was_away_blames_nobody_when_it_is_back(watch: Watch):
     first, second = await watch.add(), await watch.add()
-    seen = asyncio.Event()
+    begun, seen = asyncio.Event(), asyncio.Event()
 
     async def examine(_tenant: UUID, monitor: Monitor) -> Finding:
         if monitor.id == second:  # it ends only when the network is back
+            begun.set()
             await seen.wait()
+        await begun.wait()
         return Finding(up=False, reason="timed-out")
 
     async def egress(_since: float) -> bool:
