@@ -17,6 +17,7 @@ from tests.support.receiver import Receiver
 from tests.support.telling import Clinic, clinic
 from tests.support.waiting import eventually_async
 
+pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[3]
 
 
