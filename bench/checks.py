@@ -136,7 +136,7 @@ async def _look(_tenant: UUID, _monitor: Monitor) -> Finding:
     return Finding(up=True, code=200, total_ms=1.0)
 
 
-async def _well() -> bool:
+async def _well(_since: float) -> bool:
     return True
 
 

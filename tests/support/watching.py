@@ -105,7 +105,7 @@ class Watch:
         up = monitor.id not in self.down and self.network
         return Finding(up, None if up else "refused", total_ms=1.5)
 
-    async def egress(self) -> bool:
+    async def egress(self, _since: float) -> bool:
         return self.network
 
     def worker(self, settings: WorkerSettings = QUICK) -> CheckWorker:

@@ -10,6 +10,7 @@ from keepwell.domains.checks.models import Result, Run
 from keepwell.domains.checks.service.examining import Finding
 from keepwell.domains.checks.service.working import CheckWorker
 from keepwell.domains.incidents import ResolveIncident
+from keepwell.domains.monitors import Monitor
 from keepwell.domains.monitors.models import DeleteMonitor
 from keepwell.kit.ids import new_id
 from tests.support.watching import QUICK, Watch, service_over
@@ -169,6 +170,31 @@ async def test_while_our_own_network_is_away_nothing_is_blamed_on_anybody(watch:
     assert await watch.incidents() == []
     query = "SELECT status, count(*) FROM check_result GROUP BY status ORDER BY status"
     assert await watch.rows(query) == [("suspended", 6), ("up", 6)]
+
+
+async def test_a_look_that_began_while_our_network_was_away_blames_nobody_when_it_is_back(watch: Watch):
+    first, second = await watch.add(), await watch.add()
+    begun, seen = asyncio.Event(), asyncio.Event()
+
+    async def examine(_tenant: UUID, monitor: Monitor) -> Finding:
+        if monitor.id == second:  # it ends only when the network is back
+            begun.set()
+            await seen.wait()
+        await begun.wait()
+        return Finding(up=False, reason="timed-out")
+
+    async def egress(_since: float) -> bool:
+        back = seen.is_set()
+        seen.set()
+        return back
+
+    worker = asyncio.create_task(CheckWorker(watch.service, examine, egress, QUICK).run())
+    await watch.tick(minutes=1)
+    await watch.settled()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    assert [await watch.story(monitor) for monitor in (first, second)] == [["own-outage"]] * 2
+    assert await watch.incidents() == []
 
 
 async def test_regions_have_to_agree(watch: Watch):

@@ -23,5 +23,5 @@ class Finding(msgspec.Struct, frozen=True):
 
 Examine = Callable[[UUID, Monitor], Awaitable[Finding]]
 """Looks at the target of a clinic's monitor. What the target does never makes it fail."""
-Egress = Callable[[], Awaitable[bool]]
-"""Whether our own network works."""
+Egress = Callable[[float], Awaitable[bool]]
+"""Whether our own network works, looked at no earlier than at an instant of the monotonic clock."""

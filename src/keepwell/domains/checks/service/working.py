@@ -5,6 +5,7 @@ it stores after that counts for nothing. What the database does not take now is 
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -61,19 +62,25 @@ class CheckWorker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: asyncio.Queue[tuple[Run, Result | float | str]] = asyncio.Queue()
         self._holding = 0
+        self._away_at = float("-inf")
         self._freed = asyncio.Event()
 
     async def run(self) -> None:
         """Makes checks until it is cancelled; what is under way then may end within the grace, and is then given back."""
+        taking = asyncio.create_task(self._keep_taking())
         keepers = [asyncio.create_task(self._keep_storing()), asyncio.create_task(self._keep_prolonging())]
         try:
-            while True:
-                await self._take()
+            ended, _ = await asyncio.wait([taking, *keepers], return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:  # none of them ends but by failing
+                task.result()
         finally:
+            await _cancelled([taking])
             await self._drain()
-            for task in keepers:
-                task.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            await _cancelled(keepers)
+
+    async def _keep_taking(self) -> None:
+        while True:
+            await self._take()
 
     async def _take(self) -> None:
         """Takes as much as there is room for. With nothing due, or no room, waits a moment."""
@@ -110,22 +117,26 @@ class CheckWorker:
         monitor = await self._configurations.get(run.tenant, run.monitor, run.version)
         if monitor.paused or monitor.deleted:
             return _result(run, "suspended", suspended(monitor, run.scheduled_at))
+        began = time.monotonic()
         finding = await self._examine(run.tenant, monitor)
         SECONDS.observe((finding.total_ms or 0.0) / 1000)
-        status, reason = await self._said(run, monitor, finding)
+        status, reason = await self._said(run, monitor, finding, began)
         if status == "down":
             again = retry_after(run.status, run.attempt, monitor.retries, monitor.retry_interval_s)
             if again is not None:
                 return again
         return _result(run, status, reason, finding)
 
-    async def _said(self, run: Run, monitor: Monitor, finding: Finding) -> tuple[str, str | None]:
+    async def _said(self, run: Run, monitor: Monitor, finding: Finding, began: float) -> tuple[str, str | None]:
+        """What a finding says. One that is bad says nothing if our own network was away at any time since the look began."""
         reason = suspended(monitor, run.scheduled_at)
         if reason is not None:
             return "suspended", reason
         if finding.up:
             return "up", None
-        return ("down", finding.reason) if await self._egress() else ("suspended", OWN_OUTAGE)
+        if not await self._egress(began):
+            self._away_at = time.monotonic()
+        return ("suspended", OWN_OUTAGE) if self._away_at >= began else ("down", finding.reason)
 
     async def _keep_storing(self) -> None:
         while True:
@@ -176,12 +187,15 @@ class CheckWorker:
                 while self._holding:
                     self._freed.clear()
                     await self._freed.wait()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(tuple(self._tasks))
         with suppress(*_AWAY):
             await self._store.give_back(self.lease)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _result(run: Run, status: object, reason: str | None, finding: Finding | None = None) -> Result:

@@ -50,6 +50,7 @@ _MADE = MonitorView(
     version=1,
 )
 _NIGHTLY = Maintenance(recurring=Recurring("0 2 * * 0", "Europe/Berlin", duration_s=3_600), reason="Updates")
+_CHANGED = replace(_MADE, interval_s=60, maintenance=(_NIGHTLY,), version=2)
 _CLOSED = Fault("/target", "private-address", "Private, loopback and link-local addresses are closed to this clinic's monitors.")
 _BEATING = replace(
     _MADE, kind="heartbeat", name="Nightly export", target="", assertions=(), http=None, heartbeat=Heartbeat(cron="0 3 * * *")
@@ -59,11 +60,9 @@ _TOKEN = "kwhb_c2hvd24gb25jZSwgYW5kIG5vdCBhIHRva2VuIG9mIGFueW9uZQ"  # noqa: S105
 CREATE = Example(_NEW, MadeMonitor(**asdict(_MADE)), (Refusal(INVALID_MONITOR, faults=(_CLOSED,)),))
 PAGE = Example(answer=MonitorList([_MADE], None))
 SHOW = Example(answer=_MADE)
-CHANGE = Example(
-    Changes(interval_s=60, maintenance=(_NIGHTLY,)), replace(_MADE, interval_s=60, maintenance=(_NIGHTLY,), version=2)
-)
-PAUSE = Example(answer=replace(_MADE, paused=True, version=3))
-RESUME = Example(answer=replace(_MADE, version=4))
+CHANGE = Example(Changes(interval_s=60, maintenance=(_NIGHTLY,)), _CHANGED)
+PAUSE = Example(answer=replace(_CHANGED, paused=True, version=3))
+RESUME = Example(answer=replace(_CHANGED, version=4))
 ROTATE = Example(
     answer=MadeMonitor(**asdict(_BEATING), heartbeat_token=_TOKEN, heartbeat_path=f"/v1/heartbeats/{_TOKEN}"),
 )
