@@ -1,5 +1,6 @@
 """Monitors and the prober together, against real servers."""
 
+from asyncio import StreamReader, StreamWriter
 from datetime import UTC, datetime
 from functools import partial
 
@@ -28,5 +29,22 @@ async def test_a_flow_is_asked_step_by_step_and_a_server_that_fails_is_down():
             assert (await examine(wrong, ask, lambda: NOW)).verdict.reason == "json-failed"
             closed = await examine(monitor(target=base), prober.probe, lambda: NOW)
             assert closed.verdict.reason == "forbidden-address"
+    finally:
+        await prober.close()
+
+
+async def test_a_server_that_speaks_first_is_heard_where_something_is_asserted_of_it():
+    async def greeting(_reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"SSH-2.0-Server\r\n")
+        await writer.drain()
+
+    prober = Prober()
+    await prober.open()
+    try:
+        async with target(greeting) as port:
+            ask, place = partial(prober.probe, private=True), f"127.0.0.1:{port}"
+            for value, up in (("SSH-2.0", True), ("220 mail", False)):
+                greeted = monitor(kind="tcp", target=place, assertions=(Assertion("body", "contains", value),))
+                assert (await examine(greeted, ask, lambda: NOW)).verdict.up == up
     finally:
         await prober.close()

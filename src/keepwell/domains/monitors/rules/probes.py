@@ -26,7 +26,8 @@ def probe_of(monitor: Monitor) -> Probe:
             return _request(monitor, _address(monitor.target, known), monitor.http, known)
         case "tcp":
             place = socket_place(monitor.target)
-            return TcpProbe(place.host, place.port, monitor.timeout_s, (monitor.tcp.send or "").encode())
+            hears = any(each.on == "body" for each in monitor.assertions)
+            return TcpProbe(place.host, place.port, monitor.timeout_s, (monitor.tcp.send or "").encode(), hears)
         case "tls":
             place = tls_place(monitor.target)
             return TlsProbe(place.host, place.port, monitor.timeout_s, monitor.tls.verify)
