@@ -1,8 +1,9 @@
 """HTTP and HTTPS probes beside prometheus-blackbox-exporter at the same server: `python -m bench.probes`.
 
 Both open a connection for each probe, verify the certificate, and run by turns. The exporter is asked by wrk, whose processor
-time is not counted, nor is the target's; but what it takes to answer wrk with its metrics is, as it cannot be asked otherwise. Where the exporter is not installed (Debian: prometheus-blackbox-exporter) or not named with
-`--exporter`, its part is left out, and said to be.
+time is not counted, nor is the target's; but what it takes to answer wrk with its metrics is, as it cannot be asked otherwise.
+Where the exporter is not installed (Debian: prometheus-blackbox-exporter) or not named with `--exporter`, its part is left out,
+and said to be.
 """
 
 import argparse

@@ -199,6 +199,7 @@ class Names(asyncio.DatagramProtocol):
         self.records: dict[tuple[str, str], tuple[int, list[str]]] = {}
         self.asked: list[tuple[str, str]] = []
         self.mute = False
+        self.unheard: set[str] = set()
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -208,7 +209,7 @@ class Names(asyncio.DatagramProtocol):
         question = dns.message.from_wire(data)
         name, record = str(question.question[0].name).rstrip("."), str(question.question[0].rdtype.name)
         self.asked.append((name, record))
-        if self.mute or self._transport is None:
+        if self.mute or record in self.unheard or self._transport is None:
             return
         answer = dns.message.make_response(question)
         answer.flags |= dns.flags.RA

@@ -236,6 +236,14 @@ class TestAddresses:
             for probe in (HttpProbe("http://a.test:9/", timeout_s=0.5), DnsProbe("a.test", server=server, timeout_s=0.5)):
                 assert (await one.probe(probe, private=True)).error in ("dns-failed", "timed-out")
 
+    @pytest.mark.parametrize(("known", "unheard"), [("A", "AAAA"), ("AAAA", "A")])
+    async def test_of_one_kind_do_not_wait_for_those_of_the_other(self, known: str, unheard: str):
+        async with name_server() as (names, server), prober(name_servers=(server,)) as one:
+            names.records["a.test", known] = (60, ["127.0.0.1" if known == "A" else "::1"])
+            names.unheard.add(unheard)
+            seen = await one.probe(HttpProbe("http://a.test:9/", timeout_s=4))
+        assert seen.error == "forbidden-address", "known before the other kind is given up"
+
     async def test_that_nobody_tells_in_time_end_the_probe(self):
         async with name_server() as (names, server), prober(name_servers=(server,)) as one:
             names.mute = True

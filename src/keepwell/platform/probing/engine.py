@@ -242,7 +242,7 @@ def _split(text: str) -> SplitResult | None:
         usable = url.scheme in _PORTS and bool(_HOST.fullmatch(url.hostname or "")) and url.port != 0 and url.username is None
     except ValueError:
         return None
-    return url if usable and text.isascii() and not any(each.isspace() for each in text) else None
+    return url if usable and text.isascii() and text.isprintable() and " " not in text else None
 
 
 def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
