@@ -1,4 +1,4 @@
-"""NAB's scoring by its standard profile: one file, a corpus, the best threshold, and normalisation to 0 (silent) .. 100 (perfect).
+"""NAB's scoring by its standard profile: files, the best threshold, and normalised: 0 is silent, 100 is perfect.
 
 An alarm inside a labelled window earns by how early it comes, and only the best one of a window counts; a window without one
 costs; every alarm outside costs, less so just behind a window. The first part of every file is for learning and is not scored.
