@@ -1,5 +1,7 @@
-"""The detector of anomalies by NAB's standard profile: `python -m bench --only nab`. The threshold is chosen on one half of the files and
-scored on the other, both ways; the detector is handed instants and values, never a window.
+"""The detector of anomalies by NAB's standard profile: `python -m bench --only nab`.
+
+The threshold is chosen on one half of the files and scored on the other, both ways; the detector is handed instants and values,
+never a window.
 """
 
 from collections.abc import Callable, Sequence

@@ -5,9 +5,10 @@ from datetime import datetime
 import msgspec
 
 from keepwell.domains.anomalies.models import Alarm, Habit, Reading, Sense
-from keepwell.domains.anomalies.rules import levels, seasons
 from keepwell.domains.anomalies.rules.drifting import Drift, Recent
 from keepwell.domains.anomalies.rules.habits import Habits
+from keepwell.domains.anomalies.rules.levels import Scale, learn
+from keepwell.domains.anomalies.rules.seasons import Seasons, Usual, explain, ratio
 
 _BY_HABIT = (Habit.LEVELS, Habit.SEQUENCE, Habit.HOURS)
 _BEYOND = 0.05
@@ -23,8 +24,8 @@ class Detector(msgspec.Struct):
     habits: Habits
     drifts: list[Drift]
     recent: Recent
-    seasons: seasons.Seasons
-    scale: levels.Scale | None = None
+    seasons: Seasons
+    scale: Scale | None = None
     least: float = 0.0
     most: float = 0.0
     alarmed: float = 0.0
@@ -39,7 +40,7 @@ class Detector(msgspec.Struct):
             self._learn(local, value)
         return reading
 
-    def _judge(self, scale: levels.Scale, local: datetime, value: float, now: float, usual: seasons.Usual) -> Reading:
+    def _judge(self, scale: Scale, local: datetime, value: float, now: float, usual: Usual) -> Reading:
         level = scale.level(value)
         found, habit = max(self._drifted(level, local.hour), self._beyond(value))
         self.habits.remember(level, local.hour)
@@ -48,7 +49,7 @@ class Detector(msgspec.Struct):
         if score < self.sense.threshold:
             return Reading(score)
         shown = value if habit is Habit.RANGE else now
-        return Reading(score, Alarm(habit, shown, usual.value, seasons.ratio(shown, usual), seasons.explain(shown, usual)))
+        return Reading(score, Alarm(habit, shown, usual.value, ratio(shown, usual), explain(shown, usual)))
 
     def _drifted(self, level: int, hour: int) -> tuple[float, Habit]:
         """The habit that is broken most, by the recent surprises of each."""
@@ -76,7 +77,7 @@ class Detector(msgspec.Struct):
         if len(self.learned) < self.sense.learning:
             return
         values = [each for _, each in self.learned]
-        self.scale, self.least, self.most = levels.learn(values), min(values), max(values)
+        self.scale, self.least, self.most = learn(values), min(values), max(values)
         for when, each in self.learned:
             self.habits.remember(self.scale.level(each), when.hour)
         self.learned = []
@@ -84,4 +85,4 @@ class Detector(msgspec.Struct):
 
 def begin(sense: Sense | None = None) -> Detector:
     """A detector that knows nothing yet."""
-    return Detector(sense or Sense(), [], Habits(), [Drift() for _ in _BY_HABIT], Recent(), seasons.Seasons())
+    return Detector(sense or Sense(), [], Habits(), [Drift() for _ in _BY_HABIT], Recent(), Seasons())
