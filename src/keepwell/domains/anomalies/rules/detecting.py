@@ -31,7 +31,7 @@ class Detector(msgspec.Struct):
     alarmed: float = 0.0
 
     def observe(self, local: datetime, value: float) -> Reading:
-        """Judges a value by those before it, then learns it. `local` is its instant as the clinic's clock shows it."""
+        """Judges a finite value by those before it, then learns it. `local` is its instant as the clinic's clock shows it."""
         now = self.recent.add(value, self.sense.recent)
         usual = self.seasons.usual(local)
         reading = Reading(0.0) if self.scale is None else self._judge(self.scale, local, value, now, usual)
