@@ -147,6 +147,14 @@ async def with_a_factor(http: httpx.AsyncClient, email: str) -> str:
     return login["session_id"]
 
 
+async def emergency(http: httpx.AsyncClient, token: str) -> str:
+    """Emergency access that somebody has begun."""
+    async with acting(http, token) as person:
+        started = await person.post("/v1/break-glass", json={"reason": "Nobody else is reachable", "minutes": 30})
+        assert started.status_code == 201, started.text
+        return started.json()["break_glass"]["id"]
+
+
 @asynccontextmanager
 async def acting(http: httpx.AsyncClient, token: str) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the same server under somebody's name."""
@@ -178,9 +186,9 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
         batches = f"/v1/programs/{made['program']}/batches?dry_run=true"
         uploaded = await admin.post(batches, content="external_id\nA-1\n", headers={"Content-Type": "text/csv"})
         made["batch"] = uploaded.json()["id"]
-        async with acting(http, tokens["clinician"]) as clinician:
-            started = await clinician.post("/v1/break-glass", json={"reason": "Nobody else is reachable", "minutes": 30})
-            made["emergency"] = started.json()["break_glass"]["id"]
+        colleague = {**other, "email": f"colleague@{slug}.test", "role": "clinician"}
+        await made_by(admin, "/v1/users", colleague)
+        made["emergency"] = await emergency(http, (await log_in(http, colleague["email"]))["access_token"])
         begun = {"questionnaire": made["form"]}
         made["response"] = await made_by(admin, "/v1/responses", {**begun, "subject": made["subject"]})
         mine = await made_by(patient, "/v1/responses", begun)
@@ -199,6 +207,7 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
         "session": {role: login["session_id"] for role, login in spare.items()},
         "response": {"patient": mine},
         "subject": {"patient": f"Patient/{people['patient']}"},
+        "emergency": {"clinician": await emergency(http, tokens["clinician"])},
     }
     refresh = (await log_in(http, f"admin@{slug}.test"))["refresh_token"]
     return Clinic(tokens, people, made, own, Ids("", made["form"], f"{resource['url']}|1", resource, refresh), unnamed)

@@ -320,7 +320,7 @@ ROWS: dict[str, Row] = {
     "POST /v1/break-glass": may("all all no", "", "break-glass.start", "sessions.start-emergency"),
     "GET /v1/break-glass": may("all no no"),
     "GET /v1/break-glass/{id}": may("all no no", "emergency"),
-    "POST /v1/break-glass/{id}/end": may("all all no", "emergency", "break-glass.end"),
+    "POST /v1/break-glass/{id}/end": may("all own no", "emergency", "break-glass.end"),
     "POST /v1/break-glass/{id}/review": may("all no no", "emergency", "break-glass.review"),
     "GET /v1/incidents": may("all no no"),
     "GET /v1/incidents/{id}": may("all no no", "incident"),

@@ -38,6 +38,7 @@ from keepwell.main.server import AddressInUseError, listeners
 from keepwell.platform import migrations, telemetry
 from keepwell.platform.embedded import EmbeddedStartError, holds_database
 from keepwell.platform.postgres import DatabaseUnavailable, UnsafeRoleError
+from keepwell.platform.program import settle
 from keepwell.platform.settings import InvalidSettingsError, ProcessKind, Settings, describe, load
 
 FAILED = 1
@@ -284,6 +285,7 @@ async def _identity() -> AsyncGenerator[IdentityService]:
 @contextlib.asynccontextmanager
 async def _enrolling() -> AsyncGenerator[enrollment_cli.Services]:
     async with _parts() as parts:
+        settle()
         rooms = parts.rooms
         yield enrollment_cli.Services(rooms.enrollment, rooms.programs, rooms.tenants)
 

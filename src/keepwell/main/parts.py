@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache, CacheSettings
@@ -62,8 +63,9 @@ class Parts:
             replicas=self.replicas,
         )
         self.queue = Queue(self.database)
+        self.batches = Queue(self.database, enrollment_jobs.QUEUE)
         self.rates = RateLimits(policies(settings), derive(master_key(settings), RATES_KEY), Allowances(self.cache))
-        self.rooms = Rooms(self.kernel, settings, self.cache, self.bus)
+        self.rooms = Rooms(self.kernel, settings, self.cache, self.bus, self.queue)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))
 
     @asynccontextmanager

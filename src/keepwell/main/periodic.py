@@ -77,7 +77,11 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("measure-queue", 15.0, parts.queue.measure),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
         Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),
-        Work("run-batches", enrollment_jobs.EVERY_SECONDS, partial(enrollment_jobs.run_batches, parts.rooms.enrollment)),
+        Work(
+            "enqueue-batches",
+            enrollment_jobs.EVERY_SECONDS,
+            partial(enrollment_jobs.enqueue_runnable, parts.rooms.enrollment, parts.queue),
+        ),
     )
 
 
@@ -86,6 +90,7 @@ async def work(parts: Parts) -> None:
     parts.rooms.schedules.runs_only_when(Checks(parts).migrations)
     async with asyncio.TaskGroup() as group:
         group.create_task(parts.queue.run(schedule_jobs.handlers(parts.rooms.schedules)), name="jobs")
+        group.create_task(parts.batches.run(enrollment_jobs.handlers(parts.rooms.enrollment)), name="batches")
         group.create_task(keep_working(works(parts)), name="periodic work")
 
 

@@ -72,6 +72,7 @@ from keepwell.main.outages import outages
 from keepwell.main.tasks import tasks
 from keepwell.platform.bus import Bus
 from keepwell.platform.counts import Counts
+from keepwell.platform.queue import Queue
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
 
@@ -152,7 +153,7 @@ def catalog() -> Catalog:
 class Rooms:
     """The services of every room, over one kernel."""
 
-    def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus) -> None:
+    def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus, queue: Queue) -> None:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
@@ -165,7 +166,7 @@ class Rooms:
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
         self.programs = programs.ProgramService(kernel)
-        self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants)
+        self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants, enqueue=queue.put)
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
@@ -225,7 +226,6 @@ class Rooms:
         self.live.drain()
 
     async def close(self) -> None:
-        await self.enrollment.close()
         await self.live.close()
         await self.factors.close()
         self.keys.close()

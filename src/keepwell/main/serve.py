@@ -23,6 +23,7 @@ from keepwell.main.parts import Parts
 from keepwell.main.periodic import work
 from keepwell.main.server import listeners, server, stopping_on_signals
 from keepwell.platform import migrations, telemetry
+from keepwell.platform.program import settle
 from keepwell.platform.settings import ProcessKind, Settings
 
 _CHILD_START_SECONDS = 60.0
@@ -147,6 +148,7 @@ async def _worker(parts: Parts) -> None:
     stop = asyncio.Event()
     with stopping_on_signals(stop.set):
         async with parts.running(), _beside(work(parts)):
+            settle()
             sys.stdout.write("Keepwell's worker is ready.\n")
             sys.stdout.flush()
             await stop.wait()

@@ -13,13 +13,12 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.kit.ids import new_id
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import AWAY, Database
 from keepwell.platform.telemetry import describe
 
 RUNS = Counter("keepwell_queue_runs", "Attempts at jobs that ended.", ["kind", "outcome"])
@@ -27,7 +26,7 @@ SECONDS = Histogram("keepwell_queue_seconds", "How long attempts took.", ["kind"
 WAITED = Histogram("keepwell_queue_wait_seconds", "From due to begun.", ["kind"], buckets=(0.01, 0.1, 1, 10, 60, 600))
 JOBS = Gauge("keepwell_queue_jobs", "Jobs that lie there.", ["kind", "state"])
 AGE = Gauge("keepwell_queue_age_seconds", "How long the oldest job has been due.", ["kind", "state"])
-SATURATION = Gauge("keepwell_queue_saturation", "Which part of what this worker can do at once it does.")
+SATURATION = Gauge("keepwell_queue_saturation", "Which part of what this worker can do at once it does.", ["queue"])
 
 _WORDS = re.compile(r"[A-Za-z0-9._:+-]{1,128}")
 _ENQUEUE = """
@@ -46,7 +45,6 @@ _GIVE_BACK = "SELECT job_give_back($1, $2, $3)"
 _REDRIVE = "SELECT job_redrive($1, $2)"
 _HELD = "SELECT * FROM job_held()"
 _MEASURES = "SELECT * FROM job_measures()"
-_AWAY = (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _log = structlog.stdlib.get_logger("keepwell.worker")
 
 
@@ -55,8 +53,12 @@ class HoldError(Exception):
 
 
 class QueueSettings(msgspec.Struct, frozen=True):
-    """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most."""
+    """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most.
 
+    `name` tells queues of one process apart that are worked by themselves, so that long jobs never keep short ones waiting.
+    """
+
+    name: str = "jobs"
     width: int = 4
     lease: float = 10.0
     poll: float = 1.0
@@ -206,7 +208,7 @@ class Queue:
         try:
             async with self._database.connection() as connection:
                 rows = await connection.fetch(_CLAIM, list(handlers), free, self.lease, self.settings.lease)
-        except _AWAY as error:
+        except AWAY as error:
             _log.warning("queue.claim-failed", **describe(error))
             return []
         claimed = [
@@ -229,14 +231,17 @@ class Queue:
         WAITED.labels(job.kind).observe(max(0.0, job.waited))
         self._claimed[job.id] = job
         task = self._tasks[job.id] = asyncio.create_task(self._do(job, handler), name=f"job {job.kind}")
-        SATURATION.set(len(self._tasks) / self.settings.width)
+        self._measured()
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._tasks[job.id], self._claimed[job.id]
-            SATURATION.set(len(self._tasks) / self.settings.width)
+            self._measured()
             self._finished.set()
 
         task.add_done_callback(ended)
+
+    def _measured(self) -> None:
+        SATURATION.labels(self.settings.name).set(len(self._tasks) / self.settings.width)
 
     async def _do(self, job: Claimed, handler: Handler) -> None:
         started = asyncio.get_running_loop().time()
@@ -262,7 +267,7 @@ class Queue:
         try:
             async with self._database.connection() as connection:
                 return await connection.fetchval(statement, job.tenant, job.id, self.lease, *more)
-        except _AWAY as error:
+        except AWAY as error:
             _log.warning("queue.settle-failed", kind=job.kind, tenant=job.tenant, id=job.id, **describe(error))
             return False
 
@@ -275,7 +280,7 @@ class Queue:
             try:
                 async with self._database.connection() as connection:
                     held = {row["id"] for row in await connection.fetch(_BEAT, self.lease, self.settings.lease)}
-            except _AWAY as error:
+            except AWAY as error:
                 _log.warning("queue.beat-failed", **describe(error))
                 continue
             for id_ in before - held:  # somebody else has it, or it has just ended

@@ -3,7 +3,7 @@
 from keepwell.domains.incidents.errors import INCIDENT_RESOLVED, TOO_MANY_NOTES
 from keepwell.domains.incidents.models import AcknowledgeIncident, AddNote, IncidentView, ResolveIncident
 from keepwell.domains.incidents.routes import examples
-from keepwell.domains.incidents.routes.bodies import IncidentList, Note, Part, Remark
+from keepwell.domains.incidents.routes.bodies import IncidentList, IncidentPart, Note, Remark
 from keepwell.domains.incidents.service import IncidentService
 from keepwell.kernel import Command
 from keepwell.kernel.http import Answer, Call, Endpoint, answer, page_of
@@ -16,7 +16,7 @@ class _Incidents:
         self._service = service
 
     async def page(self, call: Call) -> Answer:
-        part: Part = call.query
+        part: IncidentPart = call.query
         found = await self._service.page(call.actor, call.origin, part.status, part.cursor, part.limit + 1)
         return Answer(200, IncidentList(*page_of(found, part.limit, lambda one: one.id)))
 
@@ -51,7 +51,7 @@ def _reads(incidents: _Incidents) -> tuple[Endpoint, ...]:
             incidents.page,
             "List the clinic's incidents, the newest first",
             _TAG,
-            query=Part,
+            query=IncidentPart,
             answers={200: IncidentList},
             compressed=True,
             example=examples.PAGE,
