@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 from keepwell.domains.checks.models import RequestCheck
-from keepwell.domains.monitors.models import ChangeMonitor, Changes, Heartbeat, PauseMonitor, ResumeMonitor
+from keepwell.domains.monitors.models import ChangeMonitor, Changes, CreateMonitor, Heartbeat, PauseMonitor, ResumeMonitor
 from keepwell.kit.ids import new_id
 from tests.support.cluster import DatabaseUrls
-from tests.support.watching import TODAY, Watch, service_over, watching
+from tests.support.watching import ORIGIN, TODAY, Watch, configuration, service_over, watching
 
 STATUSES = "SELECT status, sum(instants) FROM check_result WHERE region <> '' GROUP BY status ORDER BY status"
 
@@ -138,6 +138,14 @@ async def test_a_heartbeat_that_stays_away_is_an_outage_until_it_comes_again(wat
     assert await watch.incidents() == [("resolved", 1)]
     rows = await watch.rows("SELECT status, reason, scheduled_at FROM check_result ORDER BY scheduled_at")
     assert rows[1] == ("down", "no-beat", TODAY + timedelta(seconds=50 + 90))
+
+
+async def test_a_heartbeat_counts_from_the_moment_it_was_made(watch: Watch):
+    """Also before any scheduler has noticed that there is another monitor."""
+    monitor, said = new_id(), configuration(kind="heartbeat", target="", heartbeat=Heartbeat(period_s=60, grace_s=30))
+    await watch.do(CreateMonitor(monitor, said, heartbeat_digest=bytes(32), private=True))
+    await watch.service.beat(watch.tenant, monitor, watch.clock.now(), ORIGIN)
+    assert await watch.story(monitor) == ["up"]
 
 
 async def test_a_heartbeat_that_was_paused_has_a_whole_period_when_it_goes_on(watch: Watch):

@@ -1,5 +1,6 @@
 """Checks, for those who ask for one and look at what came of them, and for what takes in signs of life."""
 
+import asyncio
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +16,8 @@ from keepwell.domains.checks.store import CheckStore
 from keepwell.domains.monitors import MonitorService, late_at, suspended
 from keepwell.kernel import Kernel, Origin
 from keepwell.platform.postgres import DatabaseUnavailable
+
+_LOOKS, _APART = 20, 0.05
 
 
 class CheckService:
@@ -45,9 +48,18 @@ class CheckService:
             return
         reason = suspended(monitor, at)
         outcome = ("up", None) if reason is None else ("suspended", reason)
-        kept = await self.store.beat((tenant, id_), at, outcome, late_at(monitor.heartbeat, at))
+        beat = ((tenant, id_), at, outcome, late_at(monitor.heartbeat, at))
+        kept = await self.store.beat(*beat) or (await self._followed() and await self.store.beat(*beat))
         if kept and await self.judge.judge(await self.store.load([(tenant, id_)])):
             await self.teller.tell()
+
+    async def _followed(self) -> bool:
+        """Brings the schedule to what monitors are now: one that was made a moment ago is not in it yet."""
+        for _ in range(_LOOKS):
+            if await self.store.follow() is not None:
+                return True
+            await asyncio.sleep(_APART)  # a scheduler is at it, and may have begun before
+        return False
 
 
 __all__ = ["CheckService"]
