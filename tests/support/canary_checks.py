@@ -12,3 +12,5 @@ def plant(planter: Planter) -> None:
     planter.send(f"POST {path}/check", f"{one}/check", headers=planter.key(), expected=202)
     for what in ("results", "uptime", "status", "transitions", "dead-checks"):
         planter.send(f"GET {path}/{what}", f"{one}/{what}", expected=200)
+    for place in ("/v1/uptime", "/v1/uptime.csv"):
+        planter.send(f"GET {place}", expected=200)

@@ -375,6 +375,8 @@ ROWS: dict[str, Row] = {
     "GET /v1/notifications/{id}": may("all no no", "notification"),
     "POST /v1/notifications/{id}/redrive": may("all no no", "notification", "notifications.redrive"),
     "DELETE /v1/channels/{id}": may("all no no", "channel", "channels.delete"),
+    "GET /v1/uptime": may("all no no"),
+    "GET /v1/uptime.csv": may("all no no"),
     "POST /v1/status-pages": may("all no no", "", "statuspages.create"),
     "GET /v1/status-pages": may("all no no"),
     "GET /v1/status-pages/{id}": may("all no no", "status-page"),

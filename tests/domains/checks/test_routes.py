@@ -1,5 +1,7 @@
 """Checks over HTTP: asked for now, looked at, summed up; only by who may see the monitor."""
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -88,6 +90,24 @@ async def test_uptime_tells_what_is_left_of_the_error_budget(watch: Watch, http:
     assert_refused(await http.get(f"/v1/monitors/{monitor}/uptime", params={"window": "soon"}), 400, "invalid-parameter")
     changes = (await http.get(f"/v1/monitors/{monitor}/transitions")).json()["items"]
     assert [change["after"] for change in changes] == ["up", "down", "up"]
+
+
+async def test_all_monitors_are_summed_up_by_group_as_json_and_as_csv(watch: Watch, http: httpx.AsyncClient):
+    one, *_ = [await watch.add(name=name, group=group) for name, group in (("=1+1", "Portal"), ("B", "Portal"), ("C", ""))]
+    await outage(watch, one)
+    watch.clock.advance(minutes=7)
+    query = {"window": "1h", "objective": 99, "group": "Portal"}
+    found = (await http.get("/v1/uptime", params=query)).json()
+    assert [(row["name"], row["uptime"], row["outages"]) for row in found["items"]] == [("=1+1", 0.8, 1), ("B", 1.0, 0)]
+    assert (found["uptime"], found["outages"]) == (0.9, 1)
+    assert found["error_budget"]["consumed"] == pytest.approx(10)
+    assert len((await http.get("/v1/uptime")).json()["items"]) == 3
+    table = await http.get("/v1/uptime.csv", params=query)
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    lines = list(csv.reader(io.StringIO(table.text)))
+    assert [line[1] for line in lines] == ["name", "'=1+1", "B"], "a spreadsheet program would compute it"
+    assert_refused(await http.get("/v1/uptime", headers={"authorization": "Bearer patient"}), 403, "forbidden")
+    assert (await http.get("/v1/uptime", headers={"authorization": "Bearer stranger"})).json()["items"] == []
 
 
 @pytest.mark.parametrize("what", ["results", "uptime", "status", "transitions", "dead-checks"])

@@ -1,6 +1,10 @@
 """The HTTP door of checks, beneath each monitor."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
 
 from keepwell.domains.checks.errors import MONITOR_IDLE
 from keepwell.domains.checks.models import CheckRequestView, RequestCheck, Result, StatusView
@@ -8,6 +12,9 @@ from keepwell.domains.checks.routes import examples
 from keepwell.domains.checks.routes.bodies import (
     DeadCheckList,
     ErrorBudget,
+    FleetQuery,
+    FleetRow,
+    FleetView,
     ResultList,
     ResultQuery,
     TransitionList,
@@ -16,8 +23,10 @@ from keepwell.domains.checks.routes.bodies import (
     UptimeView,
 )
 from keepwell.domains.checks.service import CheckService
+from keepwell.domains.checks.service.fleet import Fared
 from keepwell.domains.checks.service.reading import Uptime, window_of
-from keepwell.kernel.http import Answer, Call, Endpoint, answer, page_of
+from keepwell.domains.uploads import csv_lines
+from keepwell.kernel.http import Answer, Call, Endpoint, Example, answer, page_of
 from keepwell.kernel.problems import INVALID_PARAMETER, Fault, Refusal, Refused
 from keepwell.kit.ids import new_id
 
@@ -25,6 +34,7 @@ _TAG = "Monitors"
 _DAY = timedelta(days=1)
 _SOON = timedelta(minutes=1)
 _USUAL_WINDOW = "30d"
+CSV = "text/csv; charset=utf-8"
 
 
 class _Checks:
@@ -67,6 +77,30 @@ class _Checks:
         found = await self._service.reader.uptime(call.actor, call.id, call.origin, since, until, objective)
         return Answer(200, _shown(call, window, query.objective, found))
 
+    async def fleet(self, call: Call) -> Answer:
+        query: FleetQuery = call.query
+        window, since, until = self._window(query)
+        found = await self._service.fleet.uptime(call.actor, call.origin, query.group, since, until, query.objective / 100)
+        budget = found.budget
+        view = FleetView(
+            window,
+            since,
+            until,
+            query.group,
+            found.time.uptime,
+            found.time.outages,
+            ErrorBudget(query.objective, budget.allowed_s, budget.spent_s, budget.left_s, budget.consumed),
+            [_row(each) for each in found.monitors],
+            None,
+        )
+        return Answer(200, view)
+
+    async def fleet_csv(self, call: Call) -> Answer:
+        answer = await self.fleet(call)
+        view: Any = answer.body
+        rows = [FleetRow.__struct_fields__, *(astuple(each) for each in view.items)]
+        return Answer(200, csv_lines(rows), {"content-disposition": 'attachment; filename="uptime.csv"'}, CSV)
+
     async def dead(self, call: Call) -> Answer:
         return Answer(200, DeadCheckList(await self._service.reader.dead(call.actor, call.id, call.origin), None))
 
@@ -107,6 +141,12 @@ def _shown(call: Call, window: str | None, objective: float, found: Uptime) -> U
         found.missed,
         ErrorBudget(objective, budget.allowed_s, budget.spent_s, budget.left_s, budget.consumed),
     )
+
+
+def _row(fared: Fared) -> FleetRow:
+    time = fared.time
+    spent = (time.uptime, time.up_s, time.down_s, time.maintenance_s, time.unknown_s, time.outages)
+    return FleetRow(fared.monitor, fared.name, fared.group, *spent, fared.budget.consumed)
 
 
 def _cursor(result: Result) -> str:
@@ -178,4 +218,31 @@ def endpoints(service: CheckService) -> tuple[Endpoint, ...]:
         )
         for what, handler, summary, query, shape in described
     )
-    return (request, *reads)
+    return (request, *reads, *_fleet(checks))
+
+
+def _fleet(checks: _Checks) -> tuple[Endpoint, ...]:
+    """Of all monitors. Names are the clinic's own people's, so its answers may be compressed."""
+    whole = Endpoint(
+        "GET",
+        "/v1/uptime",
+        checks.fleet,
+        "Tell how long all monitors, or those of a group, were up, and what is left of the error budget",
+        _TAG,
+        query=FleetQuery,
+        answers={200: FleetView},
+        compressed=True,
+        example=examples.FLEET,
+    )
+    return (
+        whole,
+        msgspec.structs.replace(
+            whole,
+            path="/v1/uptime.csv",
+            handler=checks.fleet_csv,
+            summary="The same as CSV, a line for each monitor",
+            answers={200: bytes},
+            media=CSV,
+            example=Example(answer="monitor,name,group,..."),
+        ),
+    )

@@ -42,6 +42,12 @@ class UptimeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     objective: Percent = 99.9
 
 
+class FleetQuery(UptimeQuery, frozen=True, forbid_unknown_fields=True):
+    """As `UptimeQuery`; of which group of monitors, all of them without one."""
+
+    group: Annotated[str, Meta(max_length=2_000)] | None = None
+
+
 class ResultList(msgspec.Struct, frozen=True):
     """Results, the newest first; where they were asked for by minute, hour or day, `rollups` instead."""
 
@@ -92,3 +98,32 @@ class UptimeView(msgspec.Struct, frozen=True):
     checks: int
     missed: int
     error_budget: ErrorBudget
+
+
+class FleetRow(msgspec.Struct, frozen=True):
+    """How one monitor fared, as in `UptimeView`; `budget_consumed` is the part of its error budget that is gone."""
+
+    monitor: UUID
+    name: str
+    group: str
+    uptime: float | None
+    up_s: float
+    down_s: float
+    maintenance_s: float
+    unknown_s: float
+    outages: int
+    budget_consumed: float | None
+
+
+class FleetView(msgspec.Struct, frozen=True):
+    """How monitors fared, by group and name. In what is said of all of them together, each second of each monitor counts."""
+
+    window: str | None
+    since: datetime = msgspec.field(name="from")
+    until: datetime = msgspec.field(name="to")
+    group: str | None
+    uptime: float | None
+    outages: int
+    error_budget: ErrorBudget
+    items: list[FleetRow]
+    next: str | None

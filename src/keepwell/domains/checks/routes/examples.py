@@ -7,6 +7,8 @@ from keepwell.domains.checks.models import CheckRequestView, DeadCheck, Result, 
 from keepwell.domains.checks.routes.bodies import (
     DeadCheckList,
     ErrorBudget,
+    FleetRow,
+    FleetView,
     ResultList,
     TransitionList,
     UptimeView,
@@ -51,6 +53,19 @@ UPTIME = Example(
         2_880,
         0,
         ErrorBudget(99.9, 86.4, 360.0, -273.6, 4.1667),
+    )
+)
+FLEET = Example(
+    answer=FleetView(
+        "24h",
+        datetime(2026, 11, 25, 10, tzinfo=UTC),
+        datetime(2026, 11, 26, 10, tzinfo=UTC),
+        "Portal",
+        0.9958,
+        1,
+        ErrorBudget(99.9, 86.4, 360.0, -273.6, 4.1667),
+        [FleetRow(_MONITOR, "Portal of patients", "Portal", 0.9958, 86_040.0, 360.0, 0.0, 0.0, 1, 4.1667)],
+        None,
     )
 )
 DEAD = Example(answer=DeadCheckList([DeadCheck(_DOWN, "default", 5, "WorkerLost")], None))

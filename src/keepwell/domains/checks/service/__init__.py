@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from keepwell.domains.checks.service.configurations import Configurations
+from keepwell.domains.checks.service.fleet import Fleet
 from keepwell.domains.checks.service.judging import Judge
 from keepwell.domains.checks.service.reading import CheckReader
 from keepwell.domains.checks.service.scheduling import Scheduler
@@ -31,6 +32,7 @@ class CheckService:
         self.teller = Teller(kernel, self.store, self.configurations)
         self.scheduler = Scheduler(self.store, self.configurations, self.judge, self.teller, kernel.clock)
         self.reader = CheckReader(kernel)
+        self.fleet = Fleet(monitors, self.reader)
 
     async def hasten(self) -> None:
         """Puts what was asked for before the workers at once. Where that fails, a scheduler does it a moment later."""
