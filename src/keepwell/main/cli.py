@@ -23,9 +23,12 @@ from keepwell.domains.identity import IdentityService
 from keepwell.domains.identity import cli as identity_cli
 from keepwell.domains.keys import KeyService
 from keepwell.domains.keys import cli as keys_cli
-from keepwell.domains.tenants import TenantService
+from keepwell.domains.queue.errors import JOB_NOT_HELD
+from keepwell.domains.tenants import TenantService, operator
 from keepwell.domains.tenants import cli as tenants_cli
-from keepwell.kernel.problems import Refused
+from keepwell.kernel import Origin
+from keepwell.kernel.problems import NOT_FOUND, Refused
+from keepwell.kit.ids import new_id
 from keepwell.main import fitness, proof
 from keepwell.main.addresses import Servers
 from keepwell.main.demo import DemoRefusedError
@@ -217,13 +220,17 @@ def redrive_job(
 ) -> None:
     """Make a held job ready again, with all its attempts; 1 when there is none."""
 
-    async def run() -> bool:
+    async def run() -> None:
         async with _parts() as parts:
-            return await parts.queue.redrive(clinic, job)
+            await parts.rooms.queue.retry(operator(clinic), job, Origin("cli", str(new_id()), purpose="HSYSADMIN"))
 
-    if not asyncio.run(run()):
+    try:
+        asyncio.run(run())
+    except Refused as refused:
+        if refused.refusal.type not in (NOT_FOUND, JOB_NOT_HELD):
+            raise
         print("No such job is held.")
-        raise typer.Exit(FAILED)
+        raise typer.Exit(FAILED) from None
     print("The job is ready again.")
 
 

@@ -14,6 +14,7 @@ from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.domains.flags import jobs as flag_jobs
 from keepwell.domains.keys import jobs as key_jobs
 from keepwell.domains.programs import jobs as program_jobs
+from keepwell.domains.queue import jobs as queue_jobs
 from keepwell.domains.schedules import jobs as schedule_jobs
 from keepwell.kernel import tally
 from keepwell.kernel.proof import checkpoints
@@ -75,6 +76,7 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("enqueue-due", schedule_jobs.EVERY_SECONDS, partial(schedule_jobs.enqueue_due, parts.rooms.schedules, parts.queue)),
         Work("retime-schedules", schedule_jobs.RETIME_SECONDS, partial(schedule_jobs.retime, parts.rooms.schedules)),
         Work("measure-queue", 15.0, parts.queue.measure),
+        Work("watch-queue", queue_jobs.EVERY_SECONDS, partial(queue_jobs.watch, parts.rooms.queue)),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
         Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),
         Work("run-batches", enrollment_jobs.EVERY_SECONDS, partial(enrollment_jobs.run_batches, parts.rooms.enrollment)),
