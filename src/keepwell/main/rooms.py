@@ -20,6 +20,7 @@ from keepwell.domains import (
     participants,
     programs,
     questionnaires,
+    queue,
     responses,
     schedules,
     tenants,
@@ -53,6 +54,8 @@ from keepwell.domains.programs import errors as program_errors
 from keepwell.domains.programs import routes as program_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
+from keepwell.domains.queue import errors as queue_errors
+from keepwell.domains.queue import routes as queue_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.schedules import errors as schedule_errors
@@ -72,6 +75,7 @@ from keepwell.main.outages import outages
 from keepwell.main.tasks import tasks
 from keepwell.platform.bus import Bus
 from keepwell.platform.counts import Counts
+from keepwell.platform.queue import Queue
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
 
@@ -95,6 +99,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
     *schedule_errors.PROBLEMS,
+    *queue_errors.PROBLEMS,
 )
 TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
@@ -119,6 +124,7 @@ TAGS: Mapping[str, str] = {
     "Vendors": "Who is given health information, and the agreements that allow it.",
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
     "Schedules": "What the clinic lets run by its own clocks: each instant once, and what was missed is told. See docs/jobs.md.",
+    "Jobs": "Work that waits for a worker, and what failed for good: administrators may let it be tried again. See docs/jobs.md.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
     "Audit": "Who did and saw what in the clinic.",
@@ -152,7 +158,7 @@ def catalog() -> Catalog:
 class Rooms:
     """The services of every room, over one kernel."""
 
-    def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus) -> None:
+    def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus, jobs: Queue) -> None:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
@@ -165,12 +171,13 @@ class Rooms:
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
         self.programs = programs.ProgramService(kernel)
-        self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants)
+        self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants, _enrollment(settings))
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
+        self.queue = queue.QueueService(kernel, jobs, self.incidents)
         self.schedules = schedules.ScheduleService(kernel, tasks(self.flags))
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
@@ -209,6 +216,7 @@ class Rooms:
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
             *schedule_routes.endpoints(self.schedules),
+            *queue_routes.endpoints(self.queue),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
 
@@ -241,6 +249,16 @@ def _live(settings: Settings) -> live.LiveSettings:
         connections=settings.room_connections,
         idle=settings.room_idle_s,
         pace=settings.room_messages_per_s,
+    )
+
+
+def _enrollment(settings: Settings) -> enrollment.EnrollmentSettings:
+    return enrollment.EnrollmentSettings(
+        rows=settings.enrollment_rows,
+        open_batches=settings.enrollment_open_batches,
+        at_once=settings.enrollment_at_once,
+        stall=settings.enrollment_stall_s,
+        tries=settings.enrollment_tries,
     )
 
 

@@ -45,6 +45,7 @@ _FAIL = "SELECT job_fail($1, $2, $3, $4, $5)"
 _GIVE_BACK = "SELECT job_give_back($1, $2, $3)"
 _REDRIVE = "SELECT job_redrive($1, $2)"
 _HELD = "SELECT * FROM job_held()"
+_OLDEST_DUE = "SELECT job_oldest_due()"
 _MEASURES = "SELECT * FROM job_measures()"
 _AWAY = (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _log = structlog.stdlib.get_logger("keepwell.worker")
@@ -64,17 +65,21 @@ class QueueSettings(msgspec.Struct, frozen=True):
     longest_delay: float = 600.0
     grace: float = 10.0
     stuck: float = 300.0
+    most_attempts: int = 8
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Work to be done. While one of the same kind and `key` lies there, another is not enqueued. Small priorities go first."""
+    """Work to be done. While one of the same kind and `key` lies there, another is not enqueued. Small priorities go first.
+
+    `most_attempts` None: as many as the queue's settings say.
+    """
 
     kind: str
     key: str
     payload: Mapping[str, str] = {}
     priority: int = 100
     delay: float = 0.0
-    most_attempts: int = 8
+    most_attempts: int | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -110,8 +115,9 @@ def delay_after(attempt: int, settings: QueueSettings, luck: float) -> float:
     return whole * (1 - luck / 2)
 
 
-async def enqueue(connection: Any, tenant: UUID, jobs: Sequence[Job]) -> None:
+async def enqueue(connection: Any, tenant: UUID, jobs: Sequence[Job], most_attempts: int = 8) -> None:
     """Puts jobs into the queue, in the transaction the connection is in, which has to be set to the tenant.
+    `most_attempts` is for jobs that do not say.
 
     Raises:
         ValueError: a payload holds something that is neither an id nor a name: it could be about a person.
@@ -125,7 +131,7 @@ async def enqueue(connection: Any, tenant: UUID, jobs: Sequence[Job]) -> None:
         [job.key for job in jobs],
         [msgspec.json.encode(job.payload).decode() for job in jobs],
         [job.priority for job in jobs],
-        [job.most_attempts for job in jobs],
+        [job.most_attempts or most_attempts for job in jobs],
         [job.delay for job in jobs],
     )
     await connection.execute(_ENQUEUE, tenant, *columns)
@@ -142,17 +148,25 @@ class Queue:
         self._claimed: dict[UUID, Claimed] = {}
         self._finished = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     def stop(self) -> None:
         """Lets `run` end: nothing more is claimed; what is under way may end within the grace, and is then given back."""
         self._stopping.set()
         self._finished.set()
 
+    async def close(self) -> None:
+        """Stops, and waits until everything that was under way has ended or was given back. Then the database may go."""
+        self.stop()
+        await self._ended.wait()
+
     async def run(self, handlers: Mapping[str, Handler]) -> None:
         """Does jobs of the kinds there are handlers for until `stop` is called or it is cancelled.
 
         A database that is away is waited for.
         """
+        self._ended.clear()
         beating = asyncio.create_task(self._keep_beating(), name="queue beats")
         try:
             while not self._stopping.is_set():
@@ -166,6 +180,7 @@ class Queue:
             await self._drain()
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+            self._ended.set()
 
     async def put(self, tenant: UUID, jobs: Sequence[Job]) -> None:
         """Enqueues what follows from stored state, in a transaction of its own: who may be cut off before it looks again.
@@ -175,7 +190,12 @@ class Queue:
         """
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(_CLAIM_TENANT, str(tenant))
-            await enqueue(connection, tenant, jobs)
+            await enqueue(connection, tenant, jobs, self.settings.most_attempts)
+
+    async def oldest_due(self) -> float:
+        """For how many seconds the oldest job that could be done was not, of all clinics."""
+        async with self._database.connection() as connection:
+            return await connection.fetchval(_OLDEST_DUE)
 
     async def held(self) -> list[Held]:
         """What failed for good, of all clinics, the oldest first, at most a thousand."""
