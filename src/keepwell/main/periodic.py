@@ -76,6 +76,7 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("enqueue-due", schedule_jobs.EVERY_SECONDS, partial(schedule_jobs.enqueue_due, parts.rooms.schedules, parts.queue)),
         Work("retime-schedules", schedule_jobs.RETIME_SECONDS, partial(schedule_jobs.retime, parts.rooms.schedules)),
         Work("measure-queue", 15.0, parts.queue.measure),
+        Work("watch-batches", enrollment_jobs.WATCH_SECONDS, partial(enrollment_jobs.watch_stalls, parts.rooms.stalls)),
         Work("watch-queue", queue_jobs.EVERY_SECONDS, partial(queue_jobs.watch, parts.rooms.queue)),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
         Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),

@@ -174,6 +174,7 @@ class Rooms:
         self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants, _enrollment(settings))
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
+        self.stalls = enrollment.StallWatch(kernel, self.incidents, settings.enrollment_stall_s)
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
