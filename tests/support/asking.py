@@ -105,7 +105,13 @@ class Asker:
             headers["Content-Type"], *_ = described["requestBody"]["content"]
             written = urlencode(body) if headers["Content-Type"] == FORM else json.dumps(body)
             content = body if isinstance(body, str) else written
-        some = {"row": uuid4(), "vid": 1, "key": "merge-by-default", "code": "not-found", "clinic": "nowhere"}
+        some = {
+            "row": 1 if "/batches/" in template else uuid4(),
+            "vid": 1,
+            "key": "merge-by-default",
+            "code": "not-found",
+            "clinic": "nowhere",
+        }
         path = template.format(id=ids.target or uuid4(), event=ids.target, **some)
         async with self._http.stream(method, path + row.query, headers=headers, content=content) as answer:
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):  # that has no end

@@ -288,6 +288,7 @@ ROWS: dict[str, Row] = {
     "GET /v1/batches/{id}/rows": _SEE_BATCH,
     "GET /v1/batches/{id}/report": _SEE_BATCH,
     "GET /v1/batches/{id}/events": _SEE_BATCH,
+    "GET /v1/batches/{id}/rows/{row}": _SEE_BATCH,
     **{
         f"POST /v1/batches/{{id}}/{action}": may("all all no", "batch", f"enrollment.{command}")
         for action, command in (("pause", "pause"), ("resume", "resume"), ("cancel", "cancel"), ("rollback", "roll-back"))

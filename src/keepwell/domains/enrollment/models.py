@@ -276,6 +276,19 @@ class BatchView(msgspec.Struct, frozen=True):
     stalled: bool
 
 
+class RowContent(msgspec.Struct, frozen=True):
+    """One row with what its columns say: as they were uploaded, and corrected since. Without `outcome` it was not run yet;
+    `values` None: what was uploaded is no longer kept.
+    """
+
+    row: int
+    outcome: Result | None
+    reason: str | None
+    participant: UUID | None
+    attempts: int
+    values: dict[str, str] | None
+
+
 class RowView(msgspec.Struct, frozen=True):
     """What came of one row; `row` counts from 1."""
 
