@@ -24,6 +24,7 @@ from keepwell.domains.identity import cli as identity_cli
 from keepwell.domains.keys import KeyService
 from keepwell.domains.keys import cli as keys_cli
 from keepwell.domains.queue.errors import JOB_NOT_HELD
+from keepwell.domains.schedules import cli as schedules_cli
 from keepwell.domains.tenants import TenantService, operator
 from keepwell.domains.tenants import cli as tenants_cli
 from keepwell.kernel import Origin
@@ -295,12 +296,19 @@ async def _enrolling() -> AsyncGenerator[enrollment_cli.Services]:
         yield enrollment_cli.Services(rooms.enrollment, rooms.programs, rooms.tenants)
 
 
+@contextlib.asynccontextmanager
+async def _scheduling() -> AsyncGenerator[schedules_cli.Services]:
+    async with _parts() as parts:
+        yield schedules_cli.Services(parts.rooms.schedules, parts.rooms.tenants)
+
+
 root.add_typer(tenants_cli.commands(_tenants), name="tenants")
 root.add_typer(identity_cli.commands(_identity), name="users")
 root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
 root.add_typer(keys_cli.commands(_keys), name="keys")
 root.add_typer(enrollment_cli.commands(_enrolling), name="enroll")
+root.add_typer(schedules_cli.commands(_scheduling), name="schedules")
 
 
 def _console() -> Console:
