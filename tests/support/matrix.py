@@ -385,6 +385,8 @@ NOT_ASKED: dict[str, str] = {
     "federated-identity.link": "part of the first login by a provider: tests/domains/factors",
     "flags.step-rollout": "run by the worker",
     "programs.recompute": "run by the worker",
+    "programs.tell": "run by a scheduled task",
+    "enrollment.forget-upload": "run by a scheduled task",
     **{f"enrollment.{name}": "run by the worker" for name in ("start", "finish", "record", "record-undone")},
     **{f"participants.{name}": "run by the worker, as who uploaded may" for name in ("enroll", "withdraw")},
     **{

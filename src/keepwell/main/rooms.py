@@ -72,7 +72,7 @@ from keepwell.kernel.problems import ProblemType
 from keepwell.kernel.tally import TallyKind
 from keepwell.main.flags import FLAGS, LEGACY_GRAPHQL, MERGE_BY_DEFAULT
 from keepwell.main.outages import outages
-from keepwell.main.tasks import tasks
+from keepwell.main.tasks import Services, tasks
 from keepwell.platform.bus import Bus
 from keepwell.platform.counts import Counts
 from keepwell.platform.queue import Queue
@@ -179,7 +179,8 @@ class Rooms:
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
         self.queue = queue.QueueService(kernel, jobs, self.incidents)
-        self.schedules = schedules.ScheduleService(kernel, tasks(self.flags))
+        duties = Services(self.flags, self.programs, enrollment.Retention(kernel), self.queue)
+        self.schedules = schedules.ScheduleService(kernel, tasks(duties, settings))
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
         self._introspection = settings.graphql_introspection

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +45,7 @@ _FINISH = "SELECT job_finish($1, $2, $3)"
 _FAIL = "SELECT job_fail($1, $2, $3, $4, $5)"
 _GIVE_BACK = "SELECT job_give_back($1, $2, $3)"
 _REDRIVE = "SELECT job_redrive($1, $2)"
+_PURGE = "SELECT job_purge($1, $2)"
 _HELD = "SELECT * FROM job_held()"
 _OLDEST_DUE = "SELECT job_oldest_due()"
 _MEASURES = "SELECT * FROM job_measures()"
@@ -206,6 +208,11 @@ class Queue:
         """Makes a held job ready again, with all its attempts; whether there was one."""
         async with self._database.connection() as connection:
             return await connection.fetchval(_REDRIVE, tenant, id_)
+
+    async def purge(self, tenant: UUID, before: datetime) -> int:
+        """Deletes a clinic's jobs that failed for good before an instant; how many."""
+        async with self._database.connection() as connection:
+            return await connection.fetchval(_PURGE, tenant, before)
 
     async def measure(self) -> None:
         """Brings the gauges up to date; says so when something has been due for too long."""

@@ -199,6 +199,13 @@ class Settings(BaseSettings):
     queue_attempts: Positive = 8
     """How often a job is tried before it is held, unless its kind says otherwise."""
 
+    kept_uploads_days: Positive = 90
+    """How long what was uploaded to enroll people is kept after the batch ended, where the task `retention.purge` runs, days."""
+    kept_jobs_days: Positive = 90
+    """How long jobs that failed for good are kept, likewise, days."""
+    reminder_days: Positive = 7
+    """How many days before a program closes people are to be reminded who have not answered."""
+
     enrollment_rows: Positive = 1_000_000
     """Most rows of one batch."""
     enrollment_open_batches: Positive = 50

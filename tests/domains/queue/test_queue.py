@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +30,8 @@ FAST = QueueSettings(poll=0.05, stuck=300.0)
 class Office:
     """Two clinics, whose administrators look at one queue."""
 
-    def __init__(self, database: Database, kernel: Kernel, http: httpx.AsyncClient) -> None:
+    def __init__(self, database: Database, kernel: Kernel, http: httpx.AsyncClient, clock: ManualClock) -> None:
+        self.clock = clock
         self.database = database
         self.kernel = kernel
         self.http = http
@@ -92,7 +94,7 @@ async def office(clean_database: DatabaseUrls, manual_clock: ManualClock) -> Asy
     catalog = Catalog((*tenants.AGGREGATES, *incidents.AGGREGATES))
     kernel = Kernel(database, catalog, KeyRing(MASTER_KEY, manual_clock), manual_clock, Limits())
     async with httpx.AsyncClient(timeout=20) as http:
-        office = Office(database, kernel, http)
+        office = Office(database, kernel, http, manual_clock)
         async with serving(Door(kernel, office.authenticate, routes.endpoints(office.service))) as base:
             http.base_url = httpx.URL(base)
             yield office
@@ -163,3 +165,14 @@ async def test_watchers_beside_each_other_open_one_incident(office: Office):
     await office.put("old", delay=-600)
     await asyncio.gather(*(jobs.watch(office.service) for _ in range(6)))
     assert await office.told() == [("queue/age", "open")]
+
+
+async def test_what_failed_long_ago_is_deleted_where_the_clinic_wants_that(office: Office):
+    await office.put("broken")
+    await office.work(fails=True)
+    await office.put("waiting", delay=600)
+    assert await office.service.purge(office.there, jobs._origin(), timedelta(0)) == 0
+    office.clock.set(datetime.now(UTC) + timedelta(days=1))  # the queue goes by the database's clock
+    assert await office.service.purge(office.here, jobs._origin(), timedelta(days=2)) == 0
+    assert await office.service.purge(office.here, jobs._origin(), timedelta(hours=1)) == 1
+    assert [job["key"] for job in await office.jobs()] == ["waiting"]

@@ -1,6 +1,8 @@
 """Looking at jobs, trying again what failed for good, and telling of it while it is so."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from keepwell.domains.incidents import IncidentService, Report
@@ -14,7 +16,7 @@ from keepwell.kit.ids import NIL
 from keepwell.platform.queue import Queue
 
 KIND, RESOURCE = "job", "Job"
-_READ, _SEARCH, _UPDATE = (Permission(RESOURCE, letter) for letter in "rsu")
+_READ, _SEARCH, _UPDATE, _DELETE = (Permission(RESOURCE, letter) for letter in "rsud")
 _SUBJECTS = "queue/"
 _RUNBOOK = "docs/jobs.md"
 
@@ -49,6 +51,18 @@ class QueueService:
         again = await self._kernel.search(search, lambda connection: one(connection, id_))
         return found if again is None else again  # a worker may have done it already
 
+    async def purge(self, actor: Actor, origin: Origin, kept: timedelta) -> int:
+        """Deletes the clinic's jobs that failed for good longer ago than they are `kept`; how many. The audit says so.
+
+        Raises:
+            Refused: as any search.
+        """
+        await self._kernel.search(Search(KIND, actor, origin, _DELETE, "purge"), _nothing)
+        purged = await self._queue.purge(actor.tenant, self._kernel.clock.now() - kept)
+        if purged:
+            await self._kernel.record(actor, origin, "jobs.purge", KIND, NIL, "ok")
+        return purged
+
     async def watch(self, origin: Origin) -> None:
         """Opens an incident in each clinic whose jobs fail for good or wait too long, and resolves it when that is over.
 
@@ -59,6 +73,10 @@ class QueueService:
         search = Search(KIND, operator(NIL), origin, _SEARCH, "watch")
         found = await self._kernel.search(search, lambda connection: troubles(connection, late))
         await self._incidents.keep_told(origin, _SUBJECTS, _reports(found, late))
+
+
+async def _nothing(_: Any) -> None:
+    """Only whether they may is asked."""
 
 
 def _reports(found: Iterable[Trouble], late: float) -> dict[UUID, list[Report]]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.enrollment.errors import BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS
+from keepwell.domains.enrollment.errors import BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS, UPLOAD_GONE
 from keepwell.domains.enrollment.models import BatchView, CancelBatch, PauseBatch, ResumeBatch, RollBackBatch, RowContent
 from keepwell.domains.enrollment.routes import examples
 from keepwell.domains.enrollment.routes.bodies import BatchList, BatchPart, Modes, Retry, RowList, RowPart
@@ -226,7 +226,7 @@ def _actions(batches: _Batches) -> tuple[Endpoint, ...]:
             _TAG,
             body=Retry,
             answers={200: BatchView},
-            problems=(BATCH_STATUS, UNKNOWN_ROWS),
+            problems=(BATCH_STATUS, UNKNOWN_ROWS, UPLOAD_GONE),
             idempotent=False,
             body_limit=16_000_000,
             compressed=True,
