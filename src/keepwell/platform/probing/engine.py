@@ -1,0 +1,252 @@
+"""The prober: looks names up, looks at every address, asks, and follows redirects with the same care."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from ipaddress import ip_network
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import msgspec
+from msgspec.structs import replace
+
+from keepwell.platform.probing.addresses import forbidden
+from keepwell.platform.probing.http import Target, exchange
+from keepwell.platform.probing.models import DnsProbe, HttpProbe, Observation, Probe, TcpProbe, TlsProbe
+from keepwell.platform.probing.resolver import Address, NoAddressError, Resolver
+from keepwell.platform.probing.sockets import connect, secure
+from keepwell.platform.probing.transfers import Transfers
+
+_MOST_REDIRECTS = 10
+_REDIRECTS = {301, 302, 303, 307, 308}
+_SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
+_PORTS = {"http": 80, "https": 443}
+_CANARY_SECONDS = 3.0
+_FRESH_SECONDS = 5.0
+
+
+class ProberSettings(msgspec.Struct, frozen=True):
+    """`at_once` and `per_target` bound what is under way, in all and to one host and port.
+
+    `canaries` are `host:port` that answer as long as our own network works; without any, it is taken to work. `name_servers` and
+    `authority` (a file of certificates) replace those of the machine. `allowed` are networks that may always be asked.
+    """
+
+    at_once: int = 500
+    per_target: int = 4
+    canaries: tuple[str, ...] = ()
+    name_servers: tuple[str, ...] = ()
+    authority: str | None = None
+    allowed: tuple[str, ...] = ()
+
+
+class Prober:
+    """One per process. What a target does never makes it raise."""
+
+    def __init__(self, settings: ProberSettings | None = None) -> None:
+        self.settings = settings or ProberSettings()
+        self._resolver = Resolver(self.settings.name_servers)
+        self._allowed = [ip_network(each) for each in self.settings.allowed]
+        self._transfers: Transfers | None = None
+        self._all = asyncio.Semaphore(self.settings.at_once)
+        self._targets: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        self._egress = (float("-inf"), True)
+        self._looking = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Makes ready, in the event loop it is used in."""
+        self._transfers = Transfers()
+
+    async def close(self) -> None:
+        """Cuts off what is under way."""
+        if self._transfers is not None:
+            transfers, self._transfers = self._transfers, None
+            transfers.close()
+
+    async def probe(self, probe: Probe, *, private: bool = False) -> Observation:
+        """Asks once, in all within the probe's own time, counted from when its turn came. `private`: any address is allowed."""
+        async with AsyncExitStack() as turn:
+            await turn.enter_async_context(_Turn(self._targets, _target(probe), self.settings.per_target))
+            await turn.enter_async_context(self._all)
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(probe.timeout_s):
+                    return await self._ask(probe, private=private)
+            except TimeoutError:
+                return Observation(error="timed-out", total_ms=_since(started))
+
+    async def egress(self) -> bool:
+        """Whether our own network works: one canary that answers is enough. Looked at anew after some seconds."""
+        if not self.settings.canaries:
+            return True
+        async with self._looking:
+            at, well = self._egress
+            if time.monotonic() - at > _FRESH_SECONDS:
+                well = await self._any_canary()
+                self._egress = (time.monotonic(), well)
+            return well
+
+    async def _any_canary(self) -> bool:
+        asking = [asyncio.create_task(self._canary(each)) for each in self.settings.canaries]
+        try:
+            for done in asyncio.as_completed(asking):
+                if await done:
+                    return True
+            return False
+        finally:
+            for each in asking:
+                each.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _canary(self, place: str) -> bool:
+        host, _, port = place.rpartition(":")
+        try:
+            async with asyncio.timeout(_CANARY_SECONDS):
+                seen = await self._connected(TcpProbe(host, int(port), _CANARY_SECONDS), private=True)
+        except (TimeoutError, ValueError):
+            return False
+        return seen.error in (None, "refused")  # who refuses is there
+
+    async def _ask(self, probe: Probe, *, private: bool) -> Observation:
+        match probe:
+            case HttpProbe():
+                return await self._followed(probe, private=private)
+            case DnsProbe():
+                return await self._answered(probe, private=private)
+            case TcpProbe() | TlsProbe():
+                return await self._connected(probe, private=private)
+
+    async def _connected(self, probe: TcpProbe | TlsProbe, *, private: bool) -> Observation:
+        started = time.monotonic()
+        found = await self._addresses(probe.host, probe.timeout_s, private=private)
+        dns_ms = _since(started)
+        if isinstance(found, Observation):
+            return replace(found, dns_ms=dns_ms, total_ms=dns_ms)
+        seen = await (connect(probe, found) if isinstance(probe, TcpProbe) else secure(probe, found, self.settings.authority))
+        return replace(seen, dns_ms=dns_ms, total_ms=seen.total_ms + dns_ms)
+
+    async def _answered(self, probe: DnsProbe, *, private: bool) -> Observation:
+        started = time.monotonic()
+        if probe.server is not None:
+            host = urlsplit(f"//{probe.server}").hostname or ""
+            found = await self._addresses(host, probe.timeout_s, private=private)
+            if isinstance(found, Observation):
+                return found
+        try:
+            answers = await self._resolver.records(probe.name, probe.record, probe.server, probe.timeout_s)
+        except NoAddressError:
+            return Observation(error="dns-failed", total_ms=_since(started), dns_ms=_since(started))
+        return Observation(answers=answers, total_ms=_since(started), dns_ms=_since(started))
+
+    async def _followed(self, probe: HttpProbe, *, private: bool) -> Observation:
+        """The answer at the end of the redirects; times add up, phases are those of the last request."""
+        until = time.monotonic() + probe.timeout_s
+        spent = 0.0
+        for _ in range(_MOST_REDIRECTS + 1):
+            seen = await self._exchanged(probe, until - time.monotonic(), private=private)
+            spent += seen.total_ms
+            seen = replace(seen, total_ms=spent)
+            location = seen.headers.get("location") if seen.status in _REDIRECTS else None
+            if not probe.follow_redirects or location is None:
+                return seen
+            probe = _redirected(probe, seen.status or 0, location)
+        return Observation(error="too-many-redirects", total_ms=spent)
+
+    async def _exchanged(self, probe: HttpProbe, seconds: float, *, private: bool) -> Observation:
+        url = _split(probe.url)
+        if url is None:
+            return Observation(error="unusable-request")
+        started = time.monotonic()
+        host = url.hostname or ""
+        found = await self._addresses(host, seconds, private=private)
+        dns_ms = _since(started)
+        if isinstance(found, Observation):
+            return replace(found, dns_ms=dns_ms, total_ms=dns_ms)
+        if self._transfers is None:
+            raise RuntimeError("the prober is not open")
+        target = Target(url, host, url.port or _PORTS[url.scheme], found, max(0.001, seconds - dns_ms / 1000))
+        seen = await exchange(self._transfers, probe, target, self.settings.authority)
+        return replace(seen, dns_ms=dns_ms, total_ms=seen.total_ms + dns_ms)
+
+    async def _addresses(self, host: str, seconds: float, *, private: bool) -> Sequence[Address] | Observation:
+        """Where a host is; one address that is not allowed is enough to go nowhere."""
+        try:
+            found = await self._resolver.addresses(host, max(0.001, seconds))
+        except NoAddressError:
+            return Observation(error="dns-failed")
+        if not private and any(forbidden(each) and not self._is_allowed(each) for each in found):
+            return Observation(error="forbidden-address")
+        return found
+
+    def _is_allowed(self, address: Address) -> bool:
+        return any(address in network for network in self._allowed)
+
+
+class _Turn:
+    """A turn at one target. Targets nobody waits for are forgotten."""
+
+    def __init__(self, targets: dict[str, tuple[asyncio.Semaphore, int]], target: str, width: int) -> None:
+        self._targets = targets
+        self._target = target
+        self._width = width
+
+    async def __aenter__(self) -> None:
+        turns, waiting = self._targets.get(self._target, (asyncio.Semaphore(self._width), 0))
+        self._targets[self._target] = (turns, waiting + 1)
+        try:
+            await turns.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._targets[self._target][0].release()
+        self._leave()
+
+    def _leave(self) -> None:
+        turns, waiting = self._targets[self._target]
+        if waiting == 1:
+            del self._targets[self._target]
+        else:
+            self._targets[self._target] = (turns, waiting - 1)
+
+
+def _target(probe: Probe) -> str:
+    match probe:
+        case HttpProbe():
+            url = _split(probe.url)
+            return f"{url.hostname}:{url.port or _PORTS[url.scheme]}" if url is not None else ""
+        case DnsProbe():
+            return f"dns:{probe.server or probe.name}"
+        case TcpProbe() | TlsProbe():
+            return f"{probe.host.lower()}:{probe.port}"
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an address we can ask at; None for any other text."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in _PORTS and bool(url.hostname) and url.port != 0 and url.username is None
+    except ValueError:
+        return None
+    return url if usable and text.isascii() and not any(each.isspace() for each in text) else None
+
+
+def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
+    """The next request. One with a body becomes a GET where browsers make it one (RFC 9110, 15.4)."""
+    there = replace(probe, url=urljoin(probe.url, location))
+    if (status == 303 and probe.method != "HEAD") or (status in (301, 302) and probe.method == "POST"):
+        there = replace(there, method="GET", body=b"")
+    if _origin(there.url) != _origin(probe.url):
+        headers = {name: value for name, value in probe.headers.items() if name.lower() not in _SECRET_HEADERS}
+        there = replace(there, headers=headers, basic=None, bearer=None, certificate=None)
+    return there
+
+
+def _origin(text: str) -> tuple[str, str | None, int | None] | None:
+    url = _split(text)
+    return None if url is None else (url.scheme, url.hostname, url.port or _PORTS[url.scheme])
+
+
+def _since(instant: float) -> float:
+    return (time.monotonic() - instant) * 1000
