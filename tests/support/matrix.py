@@ -306,6 +306,7 @@ ROWS: dict[str, Row] = {
     "POST /v1/schedules/{id}/run": may("all no no", "schedule", "schedules.run-now"),
     "POST /v1/schedules/{id}/pause": may("all no no", "schedule", "schedules.pause"),
     "POST /v1/schedules/{id}/resume": may("all no no", "schedule", "schedules.resume"),
+    "GET /v1/programs/{id}/reminders": may("all all no", "program"),
     "GET /v1/jobs": may("all no no"),
     "POST /v1/jobs/{id}/retry": may("all no no", judge=on_proof),
     # -- keys, emergencies, incidents, vendors

@@ -1,7 +1,7 @@
 """Every room of the program, listed once: a room that is not here does not exist."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from keepwell.domains import (
@@ -21,6 +21,7 @@ from keepwell.domains import (
     programs,
     questionnaires,
     queue,
+    reminders,
     responses,
     schedules,
     tenants,
@@ -56,6 +57,7 @@ from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
 from keepwell.domains.queue import errors as queue_errors
 from keepwell.domains.queue import routes as queue_routes
+from keepwell.domains.reminders import routes as reminder_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.schedules import errors as schedule_errors
@@ -179,7 +181,9 @@ class Rooms:
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
         self.queue = queue.QueueService(kernel, jobs, self.incidents)
-        duties = Services(self.flags, self.programs, enrollment.Retention(kernel), self.queue)
+        ahead = timedelta(days=settings.reminder_days)
+        self.reminders = reminders.ReminderService(kernel, self.programs, self.participants, self.responses, ahead)
+        duties = Services(self.flags, self.programs, enrollment.Retention(kernel), self.queue, self.reminders)
         self.schedules = schedules.ScheduleService(kernel, tasks(duties, settings))
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
@@ -209,6 +213,7 @@ class Rooms:
             *live_routes.endpoints(self.live, self.presented),
             *participant_routes.endpoints(self.participants),
             *program_routes.endpoints(self.programs),
+            *reminder_routes.endpoints(self.reminders),
             *enrollment_routes.endpoints(self.enrollment),
             *audit_routes.endpoints(self.audit),
             *fhir_routes.endpoints(self.fhir),
