@@ -1,4 +1,4 @@
-"""The five comparisons: with PostgreSQL alone, a bare handler, gathering on and off, many clinics and one, door and door."""
+"""The comparisons: with PostgreSQL alone, a bare handler, gathering on and off, many clinics and one, door and door, COPY."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -10,6 +10,7 @@ import msgspec
 
 from bench import bare, clinics, effort, machine, pgbench, proof, stage, wrk
 from bench.database import connect
+from bench.enrollment import Enrolling, servers_in
 from bench.measurement import Comparison, Contender, Run, Series, by_turns, compare
 from bench.stage import Server
 from bench.wrk import Target
@@ -17,7 +18,7 @@ from keepwell.kit.ids import new_id
 from keepwell.platform.embedded import EmbeddedServers
 
 FEW, MANY = 16, 64
-PARTS = ("writes", "reads", "gather", "tenants", "doors")
+PARTS = ("writes", "reads", "gather", "tenants", "doors", "enrollment")
 _WARM_SECONDS = 2
 _STATE_BYTES = "SELECT round(avg(octet_length(state))) FROM aggregate WHERE id = ANY($1::uuid[])"
 
@@ -26,6 +27,8 @@ PATCH_FEW, PATCH = f"PATCH, {FEW} connections", f"PATCH, {MANY} connections"
 PATCH_ALONE = f"PATCH, {MANY} connections, gather off"
 GET = f"audited GET, {MANY} connections"
 GET_FHIR, GET_GRAPHQL = f"the same through FHIR, {MANY} connections", f"the same through GraphQL, {MANY} connections"
+ENROLL, COPY, COPY_STORED = "enrolling", "COPY of the bare rows", "COPY of what is stored"
+_ROWS = 50_000
 BARE, STRIPPED = f"bare GET, {MANY} connections", f"stripped GET, {MANY} connections"
 
 
@@ -113,6 +116,12 @@ class Bench:
             found[GET] = lambda: self._get(on, one[:MANY])
             found[GET_FHIR] = lambda: self._get(on, resources)
             found[GET_GRAPHQL] = lambda: self._get(on, documents, "post")
+        if "enrollment" in parts:
+            alone = self._stack.enter_context(servers_in(self._folder / "enrollment"))
+            enrolling = Enrolling(*alone, _ROWS)
+            found[COPY] = enrolling.copy
+            found[ENROLL] = enrolling.enroll
+            found[COPY_STORED] = enrolling.copy_stored
         if "tenants" in parts:
             found[self._of(1)] = lambda: self._patch(on, one, MANY)
             found[self._of(len(many))] = lambda: self._patch(on, many, MANY)
@@ -134,6 +143,9 @@ class Bench:
         if "doors" in parts:
             found.append(compare("e. FHIR", series, GET_FHIR, GET))
             found.append(compare("e. GraphQL", series, GET_GRAPHQL, GET))
+        if "enrollment" in parts:
+            found.append(compare("f. enrollment", series, ENROLL, COPY, 0.1))
+            found.append(compare("f. enrollment, stored", series, ENROLL, COPY_STORED))
         return found
 
     def _of(self, clinics_: int) -> str:

@@ -8,10 +8,9 @@ import argparse
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
@@ -19,8 +18,9 @@ import httpx
 import uvloop
 from argon2 import PasswordHasher, Type
 
+from bench import flood
 from bench.clinics import PASSWORD, open_clinics
-from bench.stage import databases, keepwell
+from bench.stage import Server, bare, databases, keepwell
 from keepwell.domains.identity.service.hashing import LANES, MEMORY_KIB, PASSES
 from keepwell.kernel import Actor
 from keepwell.kernel.http import USUAL, Policy, RateLimits
@@ -30,12 +30,11 @@ from keepwell.platform import migrations
 from keepwell.platform.allowances import Allowances
 from keepwell.platform.valkey import Valkey, ValkeySettings
 
-_FLOOD = 200
 _CLIENTS = 8
 Step = Callable[[httpx.AsyncClient], Awaitable[int]]
 
 
-def bare(seconds: float, threads: int) -> float:
+def argon2_rate(seconds: float, threads: int) -> float:
     """Argon2 computations a second, with nothing around them."""
     hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, type=Type.ID)
     known = hasher.hash(PASSWORD)
@@ -74,41 +73,6 @@ def logging_in(email: str, password: str) -> Step:
     return step
 
 
-async def p95(url: str, token: str, seconds: float) -> float:
-    """Milliseconds that 95 % of the answers to `GET /v1/auth/me` took at most, one after the other."""
-    times: list[float] = []
-    until = perf_counter() + seconds
-    async with httpx.AsyncClient(base_url=url, timeout=30, headers={"authorization": f"Bearer {token}"}) as http:
-        while perf_counter() < until:
-            started = perf_counter()
-            (await http.get("/v1/auth/me")).raise_for_status()
-            times.append((perf_counter() - started) * 1000)
-    return quantiles(times, n=20)[-1]
-
-
-async def flood(url: str, email: str, seconds: float) -> dict[int, int]:
-    """So many wrong log-ins a second, whatever becomes of them, by status."""
-    statuses: dict[int, int] = {}
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=400)) as http:
-        step = logging_in(email, "a wrong password")
-
-        async def one() -> None:
-            status = await step(http)
-            statuses[status] = statuses.get(status, 0) + 1
-
-        started, sent = perf_counter(), list[asyncio.Task[None]]()
-        while (passed := perf_counter() - started) < seconds:
-            sent += [asyncio.create_task(one()) for _ in range(int(passed * _FLOOD) - len(sent))]
-            await asyncio.sleep(0.02)
-        await asyncio.gather(*sent)
-    return statuses
-
-
-def flooded(url: str, email: str, seconds: float) -> dict[int, int]:
-    """The same, in a process of its own."""
-    return asyncio.run(flood(url, email, seconds))
-
-
 async def decisions(valkey_url: str, count: int = 20_000) -> float:
     """Microseconds of processor time that one decision takes, settlements with Valkey included."""
     cache = Valkey(ValkeySettings(valkey_url))
@@ -143,9 +107,10 @@ async def measure(folder: Path, asked: argparse.Namespace) -> None:
             async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
                 answer = await http.post("/v1/auth/login", json={"email": clinic.email, "password": PASSWORD})
                 token: str = answer.raise_for_status().json()["access_token"]
-            await _reads(server.url, limited.url, token, asked)
-            await _log_ins(server.url, clinic.email, threads, asked)
-            await _under_flood(limited.url, clinic.email, token, asked)
+            if not asked.flood:
+                await _reads(server.url, limited.url, token, asked)
+                await _log_ins(server.url, clinic.email, threads, asked)
+            await _under_flood(limited, folder, clinic.email, token, asked)
 
 
 async def _reads(free: str, limited: str, token: str, asked: argparse.Namespace) -> None:
@@ -164,21 +129,28 @@ async def _reads(free: str, limited: str, token: str, asked: argparse.Namespace)
 async def _log_ins(url: str, email: str, threads: int, asked: argparse.Namespace) -> None:
     ratios: list[float] = []
     for _ in range(asked.rounds):
-        argon2 = await asyncio.to_thread(bare, asked.seconds, threads)
+        argon2 = await asyncio.to_thread(argon2_rate, asked.seconds, threads)
         logins = await rate(url, logging_in(email, PASSWORD), asked.seconds)
         ratios.append(logins / argon2)
         print(f"  {logins:.1f} log-ins a second, {argon2:.1f} bare Argon2, {threads} thread(s)")
     print(f"log-ins / bare Argon2: {median(ratios):.2f} (aim: 0.85)")
 
 
-async def _under_flood(url: str, email: str, token: str, asked: argparse.Namespace) -> None:
-    quiet = await p95(url, token, asked.seconds)
-    with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # so that the flood does not slow the clock it is timed by
-        await asyncio.get_running_loop().run_in_executor(apart, os.getpid)
-        flooding = asyncio.get_running_loop().run_in_executor(apart, flooded, url, email, asked.seconds)
-        busy, statuses = await asyncio.gather(p95(url, token, asked.seconds), flooding)
-    print(f"p95 of GET /v1/auth/me: {quiet:.1f} ms quiet, {busy:.1f} ms under {_FLOOD} wrong log-ins a second ({statuses})")
-    print(f"under flood / quiet: {busy / quiet:.2f} (aim: at most 1.5)")
+async def _under_flood(server: Server, folder: Path, email: str, token: str, asked: argparse.Namespace) -> None:
+    rounds: list[flood.Round] = []
+    async with flood.flooding() as send:
+        with bare(folder, module="bench.refusing", processes=1) as refusing:
+            await refusing.ready("/")
+            for _ in range(asked.rounds):
+                print(
+                    f"  who only refuses: {await flood.effort(send, refusing, folder / 'data', email, asked.seconds)}", flush=True
+                )
+                print(f"  the product: {await flood.effort(send, server, folder / 'data', email, asked.seconds)}", flush=True)
+                found, statuses = await flood.one_round(send, server.url, refusing.url, token, asked.seconds)
+                rounds.append(found)
+                print(f"  p95: {found.quiet:.1f} ms quiet, {found.elsewhere:.1f} ms with the flood elsewhere, ", end="")
+                print(f"{found.here:.1f} ms with it here ({statuses})", flush=True)
+    print(flood.told(rounds))
 
 
 def main() -> None:
@@ -186,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.login", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--flood", action="store_true", help="only what a flood does to other routes")
     with TemporaryDirectory(prefix="keepwell-bench-") as folder:
         uvloop.run(measure(Path(folder), parser.parse_args()))
 

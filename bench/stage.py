@@ -117,22 +117,22 @@ def keepwell(
 
 
 @contextmanager
-def bare(folder: Path, url: str) -> Generator[Server]:
-    """As many processes of the bare handler, on one socket."""
-    log = folder / "bare.log"
+def bare(folder: Path, *arguments: str, module: str = "bench.bare", processes: int = PROCESSES) -> Generator[Server]:
+    """As many processes of a bare handler, on one socket."""
+    log = folder / f"{module}.log"
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(1024)
         number = listening.fileno()
-        command = [sys.executable, "-m", "bench.bare", str(number), url]
+        command = [sys.executable, "-m", module, str(number), *arguments]
         with log.open("wb") as output:
-            processes = [
+            started = [
                 subprocess.Popen(
                     command, cwd=Path(__file__).parents[1], pass_fds=[number], stdout=output, stderr=subprocess.STDOUT
                 )
-                for _ in range(PROCESSES)
+                for _ in range(processes)
             ]
-        server = Server(f"http://127.0.0.1:{listening.getsockname()[1]}", processes, log)
+        server = Server(f"http://127.0.0.1:{listening.getsockname()[1]}", started, log)
         try:
             yield server
         finally:

@@ -5,22 +5,22 @@ SET statement_timeout = '30s';
 -- Up to which instant it has been told of a program that it opened or closed; null: of none.
 ALTER TABLE program ADD COLUMN told_until timestamptz;
 
--- Clinics with jobs that failed for good, or that have been due for longer than so many seconds.
-CREATE FUNCTION job_clinics(late double precision) RETURNS TABLE (tenant_id uuid, held bigint, age double precision)
+-- Clinics with jobs that failed for good, or that have been due for longer than so many seconds; of kinds that may wait, the former only.
+CREATE FUNCTION job_clinics(late double precision, patient text[]) RETURNS TABLE (tenant_id uuid, held bigint, age double precision)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT c.tenant_id, c.held, c.age FROM (
         SELECT j.tenant_id, count(*) FILTER (WHERE j.state = 'held') AS held,
-            coalesce(extract(epoch FROM clock_timestamp() - min(j.due_at) FILTER (WHERE j.state = 'ready')), 0)::double precision AS age
+            coalesce(extract(epoch FROM clock_timestamp() - min(j.due_at) FILTER (WHERE j.state = 'ready' AND j.kind <> ALL (patient))), 0)::double precision AS age
         FROM public.job j GROUP BY j.tenant_id) c
     WHERE c.held > 0 OR c.age > late
     ORDER BY c.tenant_id
 $$;
 
--- For how many seconds the oldest job that could be done was not.
-CREATE FUNCTION job_oldest_due() RETURNS double precision
+-- For how many seconds the oldest job that could be done was not, but for kinds that may wait.
+CREATE FUNCTION job_oldest_due(patient text[]) RETURNS double precision
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT greatest(0, coalesce(extract(epoch FROM clock_timestamp() - min(j.due_at)), 0))::double precision
-    FROM public.job j WHERE j.state = 'ready'
+    FROM public.job j WHERE j.state = 'ready' AND j.kind <> ALL (patient)
 $$;
 
 -- Deletes a clinic's jobs that failed for good before an instant; says how many.
@@ -47,8 +47,6 @@ END
 $$;
 
 -- Open incidents of all clinics about things of one kind, for who opens them and says by itself that they are over.
-CREATE POLICY watched ON incident FOR SELECT TO keepwell_directory USING (true);
-GRANT SELECT (tenant_id, id, subject, status) ON incident TO keepwell_directory;
 CREATE FUNCTION directory_open_incidents(prefix text) RETURNS TABLE (tenant_id uuid, id uuid, subject text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT i.tenant_id, i.id, i.subject FROM public.incident i

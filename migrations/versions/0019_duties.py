@@ -3,7 +3,7 @@
 from keepwell.platform.migrations import run_sql
 
 revision = "0019_duties"
-down_revision = "0014_queue"
+down_revision = "0018_statuspages"
 
 
 def upgrade() -> None:

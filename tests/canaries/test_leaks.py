@@ -11,7 +11,19 @@ import pytest
 import valkey
 
 from keepwell.platform.embedded import client_program
-from tests.support import canary_enrollment, canary_factors, canary_fhir, canary_jobs, canary_keys, canary_legacy, canary_login
+from tests.support import (
+    canary_checks,
+    canary_enrollment,
+    canary_factors,
+    canary_fhir,
+    canary_jobs,
+    canary_keys,
+    canary_legacy,
+    canary_login,
+    canary_monitors,
+    canary_notifications,
+    canary_statuspages,
+)
 from tests.support.canary import Canaries, Sighting, describe, files_below
 from tests.support.canary_routes import Planter
 from tests.support.chaos import recovered
@@ -166,8 +178,13 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, signer: Sig
         canary_enrollment.plant(planter)
         canary_fhir.plant(planter)
         canary_legacy.plant(planter)
+        canary_notifications.plant(planter)
+        canary_statuspages.plant(planter)
         canary_keys.plant(planter, signer)
         canary_jobs.plant(planter)
+        canary_notifications.told(planter)
+        canary_monitors.plant(planter)
+        canary_checks.plant(planter)
         canary_login.plant(planter)
         planter.everywhere(document)
         planter.sign_in("admin@demo.test")  # one of the routes was the way out

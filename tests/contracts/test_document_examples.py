@@ -141,7 +141,9 @@ def test_the_examples_tell_a_story_that_the_server_follows(
     keys(story, admin, server)
     emergencies(story, clinician, admin)
     vendors(story, admin)
+    status_pages(story, admin)
     schedules(story, admin)
+    monitors(story, admin)
     server_itself(story, admin, nobody)
     assert story.bodies() - story.played == NOT_PLAYED, "nobody plays these: they could show anything"
 
@@ -358,8 +360,20 @@ def incidents(story: Story, admin: httpx.Client):
     incident = admin.get("/v1/incidents").json()["items"][0]
     assert alike(incident) == alike(story.told("GET /v1/incidents"))["items"][0]
     story.play(admin, f"GET {path}", id=incident["id"])
-    for action in ("acknowledge", "notes", "resolve"):
+    users = admin.get("/v1/users").json()["items"]
+    story.ids[story.sent(f"POST {path}/assign")["owner"]] = next(each["id"] for each in users if each["role"] == "clinician")
+    for action in ("acknowledge", "notes", "assign", "severity", "impact", "resolve"):
         story.play(admin, f"POST {path}/{action}", id=incident["id"])
+    channels(story, admin)
+
+
+def channels(story: Story, admin: httpx.Client):
+    path = "/v1/channels/{id}"
+    channel = story.play(admin, "POST /v1/channels").json()["id"]
+    story.play(admin, f"GET {path}", id=channel)
+    assert alike(story.told("GET /v1/channels"))["items"][0] in alike(admin.get("/v1/channels").json())["items"]
+    story.play(admin, f"PATCH {path}", version=1, id=channel)
+    story.send(admin, f"DELETE {path}", version=2, id=channel)
 
 
 def emergencies(story: Story, clinician: httpx.Client, admin: httpx.Client):
@@ -380,10 +394,30 @@ def vendors(story: Story, admin: httpx.Client):
     story.play(admin, f"POST {path}/end", id=one)
 
 
+def status_pages(story: Story, admin: httpx.Client):
+    path = "/v1/status-pages/{id}"
+    one = story.play(admin, "POST /v1/status-pages").json()["id"]
+    story.play(admin, f"GET {path}", id=one)
+    story.play(admin, f"PATCH {path}", version=1, id=one)
+
+
 def schedules(story: Story, admin: httpx.Client):
     path = "/v1/schedules/{id}"
     one = story.play(admin, "POST /v1/schedules").json()["id"]
     story.play(admin, f"GET {path}", id=one)
+
+
+def monitors(story: Story, admin: httpx.Client):
+    path = "/v1/monitors/{id}"
+    one = story.play(admin, "POST /v1/monitors").json()["id"]
+    story.play(admin, f"GET {path}", id=one)
+    story.play(admin, f"PATCH {path}", version=1, id=one)
+    story.play(admin, f"POST {path}/pause", id=one)
+    story.play(admin, f"POST {path}/resume", id=one)
+    story.play(admin, f"POST {path}/check", id=one)
+    for what in ("results", "uptime", "status", "transitions", "dead-checks"):
+        assert admin.get(f"/v1/monitors/{one}/{what}").status_code == 200
+    story.play(admin, "POST /v1/monitors/import")
 
 
 def server_itself(story: Story, admin: httpx.Client, nobody: httpx.Client):

@@ -33,7 +33,7 @@ MISUNDERSTOOD = {
     "unsupported-media-type",
 }
 PEOPLE = "external_id,given_name\nE-1,Ann\n"
-NOT_THERE = ("$session", "$row", "$passkey", "$job", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
+NOT_THERE = ("$session", "$notification", "$row", "$passkey", "$job", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
 """Examples about what nobody here has."""
 
 
@@ -69,22 +69,35 @@ def variables(server: Server) -> dict[str, str]:
     assert server.cli("keys", "leaked", given=issued["token"]).returncode == 0
     incidents = httpx.get(f"{server.base}/v1/incidents", headers={"Authorization": f"Bearer {token}"}).json()["items"]
     emergency = post(server.base, "/v1/break-glass", spare["access_token"], {"reason": "something that cannot wait"})
+    channel = post(server.base, "/v1/channels", token, {"kind": "webhook", "url": "https://hooks.invalid/"})
+    slug = uuid4().hex[:12]
+    shown = post(server.base, "/v1/status-pages", token, {"slug": slug, "title": "Services", "published": True})
     vendor = post(server.base, "/v1/vendors", token, {"name": str(uuid4()), "touches": []})
     spring = {"name": "Spring", "time_zone": "Asia/Tokyo", "opens": "2020-01-01", "closes": "2090-12-31"}
     program = post(server.base, "/v1/programs", token, spring)["id"]
     csv = {"Authorization": f"Bearer {token}", "Content-Type": "text/csv"}
     uploaded = httpx.post(f"{server.base}/v1/programs/{program}/batches?dry_run=true", content=PEOPLE, headers=csv)
     nightly = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Asia/Tokyo"}
+    nightly_export = {"name": "Export", "kind": "heartbeat", "heartbeat": {"period_s": 3600}}
+    heartbeat = post(server.base, "/v1/monitors", token, nightly_export)
+    portal = {"name": "Portal", "target": "https://portal.clinic.example"}
     return {
         "base": server.base,
+        "monitor": post(server.base, "/v1/monitors", token, portal)["id"],
+        "heartbeat": heartbeat["id"],
+        "beat": heartbeat["heartbeat_token"],
         "program": program,
         "batch": uploaded.raise_for_status().json()["id"],
         "other": post(server.base, "/fhir/R4/Patient", token, {"resourceType": "Patient"})["id"],
         "schedule": post(server.base, "/v1/schedules", token, nightly)["id"],
         "apikey": post(server.base, "/v1/keys", token, {"name": "Import", "scopes": ["system/Questionnaire.rs"]})["key"]["id"],
         "incident": incidents[0]["id"],
+        "channel": channel["id"],
+        "notification": str(uuid4()),
         "emergency": emergency["break_glass"]["id"],
         "vendor": vendor["id"],
+        "page": shown["id"],
+        "slug": slug,
         "token": token,
         "refresh": spare["refresh_token"],
         "session": str(uuid4()),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepwell.kit.gcra import SECOND, Rate, left, parse, taken, wait
+from keepwell.kit.gcra import SECOND, Pace, Rate, left, parse, taken, wait
 
 rates = st.builds(Rate, st.integers(1, 2 * SECOND), st.integers(1, 50))
 pauses = st.lists(st.one_of(st.integers(0, 10), st.integers(0, 5 * SECOND)), min_size=1, max_size=200)
@@ -87,3 +87,12 @@ def test_a_rate_is_read_as_it_is_written(text: str, rate: Rate | None):
 def test_what_is_no_rate_is_refused(text: str):
     with pytest.raises(ValueError, match="such as 100:1000"):
         parse(text)
+
+
+def test_a_pace_lets_its_burst_through_and_then_keeps_to_its_rate():
+    pace = Pace(Rate.of(10, 3))
+    assert pace.full(0)
+    assert [pace.take(0) for _ in range(4)] == [True, True, True, False]
+    assert not pace.full(2 * SECOND // 10)
+    assert [pace.take(SECOND // 10) for _ in range(2)] == [True, False]
+    assert pace.full(SECOND)

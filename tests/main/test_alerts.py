@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
 RULES: list[dict[str, Any]] = [rule for group in DOCUMENT["groups"] for rule in group["rules"]]
 _METRIC = re.compile(r"\b((?:keepwell|process)_[a-z_]+)(?:\{([^}]*)\})?")
-_LABEL = re.compile(r'([a-z_]+)\s*=~?\s*"([^"]*)"')
+_LABEL = re.compile(r'([a-z_]+)\s*(?:=~?|!=)\s*"([^"]*)"')
 _DURATION = re.compile(r"\d+[smhd]")
 
 

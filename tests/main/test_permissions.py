@@ -9,8 +9,10 @@ import pytest
 
 from keepwell.domains.identity.rules import people
 from keepwell.domains.incidents import Report
+from keepwell.domains.notifications.models.channels import CreateChannel, Rules
 from keepwell.domains.tenants import operator
-from keepwell.kernel import Origin
+from keepwell.kernel import Envelope, Origin
+from keepwell.kit.ids import new_id
 from keepwell.main.app import application
 from keepwell.main.parts import Parts
 from keepwell.main.rooms import catalog
@@ -52,6 +54,9 @@ async def clinic(parts: Parts, http: httpx.AsyncClient, slug: str) -> Clinic:
         known: Any = role
         await parts.rooms.identity.users.create_user(made.id, email, named, known, PASSWORD, ORIGIN)
     await parts.rooms.incidents.tell(operator(made.id), ORIGIN, Report("a test", "warning", "Something is wrong"))
+    hook = CreateChannel(new_id(), "A channel", "webhook", "https://hooks.invalid/", Rules())
+    await parts.kernel.execute([Envelope(hook, operator(made.id), ORIGIN)])
+    await parts.rooms.notifications.follower.follow(made.id, ORIGIN)  # there is something to be told now
     return await furnished(http, slug)
 
 

@@ -12,6 +12,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.load import PASSWORD
+from tests.support.receiver import receiver_beside
 from tests.support.server import PROGRAM, Server, free_port
 from tests.support.waiting import eventually
 
@@ -133,15 +135,25 @@ def test_another_master_key_than_the_databases_ends_with_a_sentence(server: Serv
     server.start()
     server.environment["KEEPWELL_MASTER_KEY"] = "another key than the one this database was made with"
     port = str(free_port())
-    for words in (["serve", "--port", port], ["api", "--port", port], ["worker"], ["audit", "verify"], ["rebuild", "--check"]):
+    for words in (
+        ["serve", "--port", port],
+        ["api", "--port", port],
+        ["worker"],
+        ["scheduler"],
+        ["notifier"],
+        ["audit", "verify"],
+        ["rebuild", "--check"],
+    ):
         ended = server.cli(*words)
         assert (ended.returncode, "master key does not open" in ended.stderr) == (3, True), words
         assert "Traceback" not in ended.stderr
 
 
-def test_api_and_worker_run_as_processes_of_their_own(server: Server):
+def test_api_worker_scheduler_and_notifier_run_as_processes_of_their_own(server: Server):
+    server.environment["KEEPWELL_MONITOR_ALLOW_PRIVATE"] = "true"
     server.start()
-    kinds = {"api": ("--port", "0"), "worker": (), "watched worker": ("--port", "0")}
+    watched = ("--port", "0")
+    kinds = {"api": watched, "worker": (), "scheduler": watched, "watched worker": watched, "watched notifier": watched}
     running = {
         kind: subprocess.Popen(
             [PROGRAM, kind.split()[-1], *options],
@@ -155,18 +167,32 @@ def test_api_and_worker_run_as_processes_of_their_own(server: Server):
     try:
         said = {kind: first_line(process) for kind, process in running.items()}
         assert said["worker"] == "Keepwell's worker is ready.\n"
-        for kind in ("api", "watched worker"):
+        for kind in ("api", "scheduler", "watched worker", "watched notifier"):
             base = said[kind].split()[-1]
             assert httpx.get(f"{base}/health/ready").status_code == 200
             assert "keepwell_database_wait_seconds" in httpx.get(f"{base}/metrics").text
             assert httpx.get(f"{base}/v1/auth/me").status_code == (401 if kind == "api" else 404)
+        told_of_a_leaked_key(server)
         for process in running.values():
             process.send_signal(signal.SIGINT)
-        assert [process.wait(30) for process in running.values()] == [0, 0, 0]
+        assert [process.wait(30) for process in running.values()] == [0] * len(kinds)
     finally:
         for process in running.values():
             process.kill()
             process.communicate()
+
+
+def told_of_a_leaked_key(server: Server) -> None:
+    """It opens an incident, of which whoever watches is told."""
+    login = {"email": "admin@demo.test", "password": PASSWORD}
+    with receiver_beside() as hook, httpx.Client(base_url=server.base, timeout=20) as admin:
+        admin.headers["authorization"] = f"Bearer {admin.post('/v1/auth/login', json=login).json()['access_token']}"
+        admin.post("/v1/channels", json={"kind": "webhook", "url": hook.url}).raise_for_status()
+        key = admin.post("/v1/keys", json={"name": "Import", "scopes": ["system/Questionnaire.rs"]}).raise_for_status().json()
+        assert server.cli("keys", "leaked", given=key["token"]).returncode == 0
+        eventually(lambda: hook.taken, 60)
+        [line] = hook.taken[0].json["data"]["incidents"]
+        assert (line["happened"], line["title"]) == ("opened", "A key was found where it must not be")
 
 
 def test_settings_and_help_need_no_server(tmp_path: Path):

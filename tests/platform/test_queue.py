@@ -9,13 +9,26 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keepwell.kit.ids import new_id
 from keepwell.platform.postgres import Database, PoolSettings
-from keepwell.platform.queue import AGE, JOBS, Claimed, Handler, HoldError, Job, Queue, QueueSettings, delay_after, enqueue
+from keepwell.platform.queue import (
+    AGE,
+    JOBS,
+    Claimed,
+    Handler,
+    HoldError,
+    Job,
+    PutOffError,
+    Queue,
+    QueueSettings,
+    delay_after,
+    enqueue,
+)
 from tests.support.cluster import DatabaseUrls
 from tests.support.waiting import eventually, eventually_async
 
@@ -243,3 +256,23 @@ def test_delays_grow_up_to_a_bound_and_are_never_nothing(attempt: int, luck: flo
     found = delay_after(attempt, settings, luck)
     assert settings.first_delay / 2 <= found <= settings.longest_delay
     assert delay_after(attempt + 1, settings, luck) >= found
+
+
+async def test_who_knows_when_trying_again_may_help_is_not_asked_before(desk: Desk, clean_database: DatabaseUrls):
+    tenant = new_id()
+    await desk.put(tenant, jobs(1))
+
+    async def busy(job: Claimed) -> None:
+        await desk.note(job)
+        raise PutOffError(600)
+
+    async with desk.working(busy):
+        await desk.wait_for(1)
+
+        async def put_off() -> bool:
+            return await desk.rows() == [("ready", 1)]
+
+        await eventually_async(put_off)
+    with psycopg.connect(clean_database.superuser) as everything:
+        [(wait,)] = everything.execute("SELECT extract(epoch FROM due_at - clock_timestamp())::float FROM job").fetchall()
+    assert 500 < wait <= 600

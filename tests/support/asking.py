@@ -20,6 +20,7 @@ DONE = {200, 201, 202, 204, 409, 412}
 HIDDEN = {403, 404}
 PROGRAM = {"name": "Spring", "time_zone": "Europe/Berlin", "opens": "2020-01-01", "closes": "2090-12-31"}
 SCHEDULE = {"task": "flags.report-stale", "cron": "30 2 * * *", "time_zone": "Europe/Berlin"}
+MONITOR = {"name": "Export", "kind": "heartbeat", "heartbeat": {"period_s": 3600}}
 VENDOR = {"name": "Pharmacy", "touches": ["prescriptions"], "contact": "privacy@pharmacy.example"}
 
 
@@ -111,6 +112,8 @@ class Asker:
             "key": "merge-by-default",
             "code": "not-found",
             "clinic": "nowhere",
+            "slug": "nothing",
+            "token": "nobody's",
         }
         path = template.format(id=ids.target or uuid4(), event=ids.target, **some)
         async with self._http.stream(method, path + row.query, headers=headers, content=content) as answer:
@@ -153,6 +156,14 @@ async def with_a_factor(http: httpx.AsyncClient, email: str) -> str:
     return login["session_id"]
 
 
+async def emergency(http: httpx.AsyncClient, token: str) -> str:
+    """Emergency access that somebody has begun."""
+    async with acting(http, token) as person:
+        started = await person.post("/v1/break-glass", json={"reason": "Nobody else is reachable", "minutes": 30})
+        assert started.status_code == 201, started.text
+        return started.json()["break_glass"]["id"]
+
+
 @asynccontextmanager
 async def acting(http: httpx.AsyncClient, token: str) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the same server under somebody's name."""
@@ -176,17 +187,21 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
             "subject": f"Patient/{uuid4()}",
             "program": await made_by(admin, "/v1/programs", PROGRAM),
             "schedule": await made_by(admin, "/v1/schedules", SCHEDULE),
+            "monitor": await made_by(admin, "/v1/monitors", MONITOR),
             "vendor": await made_by(admin, "/v1/vendors", VENDOR),
+            "status-page": await made_by(admin, "/v1/status-pages", {"slug": "seen", "title": "Seen", "published": True}),
         }
         made["key"] = (await admin.post("/v1/keys", json={"name": "A key", "scopes": ["user/Patient.r"]})).json()["key"]["id"]
         [incident] = (await admin.get("/v1/incidents")).json()["items"]
         made["incident"] = incident["id"]
+        for what in ("channel", "notification"):
+            [made[what]] = [one["id"] for one in (await admin.get(f"/v1/{what}s")).json()["items"]]
         batches = f"/v1/programs/{made['program']}/batches?dry_run=true"
         uploaded = await admin.post(batches, content="external_id\nA-1\n", headers={"Content-Type": "text/csv"})
         made["batch"] = uploaded.json()["id"]
-        async with acting(http, tokens["clinician"]) as clinician:
-            started = await clinician.post("/v1/break-glass", json={"reason": "Nobody else is reachable", "minutes": 30})
-            made["emergency"] = started.json()["break_glass"]["id"]
+        colleague = {**other, "email": f"colleague@{slug}.test", "role": "clinician"}
+        await made_by(admin, "/v1/users", colleague)
+        made["emergency"] = await emergency(http, (await log_in(http, colleague["email"]))["access_token"])
         begun = {"questionnaire": made["form"]}
         made["response"] = await made_by(admin, "/v1/responses", {**begun, "subject": made["subject"]})
         mine = await made_by(patient, "/v1/responses", begun)
@@ -205,6 +220,7 @@ async def furnished(http: httpx.AsyncClient, slug: str) -> Clinic:
         "session": {role: login["session_id"] for role, login in spare.items()},
         "response": {"patient": mine},
         "subject": {"patient": f"Patient/{people['patient']}"},
+        "emergency": {"clinician": await emergency(http, tokens["clinician"])},
     }
     refresh = (await log_in(http, f"admin@{slug}.test"))["refresh_token"]
     return Clinic(tokens, people, made, own, Ids("", made["form"], f"{resource['url']}|1", resource, refresh), unnamed)

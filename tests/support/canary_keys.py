@@ -56,10 +56,16 @@ def incidents(planter: Planter) -> None:
     [incident] = planter.send("GET /v1/incidents", expected=200).json()["items"]
     one = f"/v1/incidents/{incident['id']}"
     planter.send("GET /v1/incidents/{id}", one, expected=200)
-    for action in ("acknowledge", "notes", "resolve"):
+    for action in ("acknowledge", "notes", "impact", "resolve"):
         text = {"text": planter.secret.text(f"text to {action}")}
         planter.send(f"POST /v1/incidents/{{id}}/{action}", f"{one}/{action}", json=text, headers=planter.key(), expected=200)
     planter.send("POST /v1/incidents/{id}/acknowledge", f"{one}/acknowledge", json={"text": "x"}, expected=409)
+    judged = {"severity": "warning", "text": planter.secret.text("judgement")}
+    planter.send("POST /v1/incidents/{id}/severity", f"{one}/severity", json=judged, expected=409)
+    given = {"owner": None, "text": planter.secret.text("hand-over")}
+    planter.send("POST /v1/incidents/{id}/assign", f"{one}/assign", json=given, expected=200)
+    planter.send("GET /v1/incidents/{id}/postmortem", f"{one}/postmortem", expected=200)
+    planter.send("GET /v1/incidents/times", expected=200)
 
 
 def vendors(planter: Planter) -> None:

@@ -184,6 +184,8 @@ def _value(type_: str, at: datetime) -> Any:
         "bytea[]": [number.to_bytes(32, "big")],
         "text[]": [f"text {number}"],
         "integer": number,
+        "real": float(number),
+        "double precision": float(number),
         "bigint": number,
         "boolean": True,
         "timestamp with time zone": at,

@@ -25,9 +25,13 @@ Kind = Literal[
     "program",
     "batch",
     "schedule",
+    "monitor",
     "key",
     "incident",
+    "channel",
+    "notification",
     "vendor",
+    "status-page",
     "emergency",
 ]
 """What an operation names; nothing when it names nothing that belongs to a clinic."""
@@ -108,6 +112,16 @@ def unsigned(answer: httpx.Response) -> int:
     return 200 if not answer.is_success and answer.json()["code"] in UNSIGNED else answer.status_code
 
 
+def unknown(answer: httpx.Response) -> int:
+    """Anybody may beat; the token that is sent is nobody's."""
+    return 200 if answer.status_code == 404 else answer.status_code
+
+
+def unfound(answer: httpx.Response) -> int:
+    """Anybody may look; there is nothing where the example looks."""
+    return 200 if not answer.is_success and answer.json()["code"] == "not-found" else answer.status_code
+
+
 def a_wrong_password(_: Ids) -> Any:
     return {"current_password": "not the password of anybody", "new_password": "a sentence nobody has said yet"}
 
@@ -131,6 +145,11 @@ def on_merge(answer: httpx.Response) -> int:
 
 def adding(_: Ids) -> Any:
     return {"group": "group", "answers": {}}
+
+
+def unowned(_: Ids) -> Any:
+    """Given to nobody: the person of the example has no account here."""
+    return {"owner": None}
 
 
 def querying(ids: Ids) -> Any:
@@ -309,6 +328,21 @@ ROWS: dict[str, Row] = {
     "GET /v1/programs/{id}/reminders": may("all all no", "program"),
     "GET /v1/jobs": may("all no no"),
     "POST /v1/jobs/{id}/retry": may("all no no", judge=on_proof),
+    # -- what is watched
+    "POST /v1/monitors": may("all no no", "", "monitors.create"),
+    "GET /v1/monitors": may("all no no"),
+    "POST /v1/monitors/import": may("all no no"),
+    "GET /v1/monitors/{id}": may("all no no", "monitor"),
+    "PATCH /v1/monitors/{id}": may("all no no", "monitor", "monitors.change"),
+    "POST /v1/monitors/{id}/pause": may("all no no", "monitor", "monitors.pause"),
+    "POST /v1/monitors/{id}/resume": may("all no no", "monitor", "monitors.resume"),
+    "POST /v1/monitors/{id}/check": may("all no no", "monitor", "checks.request"),
+    **{
+        f"GET /v1/monitors/{{id}}/{what}": may("all no no", "monitor")
+        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+    },
+    "POST /v1/monitors/{id}/rotate": may("all no no", "monitor", "monitors.rotate-heartbeat"),
+    "POST /v1/heartbeats/{token}": PUBLIC._replace(judge=unknown),
     # -- keys, emergencies, incidents, vendors
     "GET /v1/users/unused": may("all no no"),
     "POST /v1/keys": may("all no no", "", "keys.create"),
@@ -324,13 +358,36 @@ ROWS: dict[str, Row] = {
     "POST /v1/break-glass": may("all all no", "", "break-glass.start", "sessions.start-emergency"),
     "GET /v1/break-glass": may("all no no"),
     "GET /v1/break-glass/{id}": may("all no no", "emergency"),
-    "POST /v1/break-glass/{id}/end": may("all all no", "emergency", "break-glass.end"),
+    "POST /v1/break-glass/{id}/end": may("all own no", "emergency", "break-glass.end"),
     "POST /v1/break-glass/{id}/review": may("all no no", "emergency", "break-glass.review"),
     "GET /v1/incidents": may("all no no"),
     "GET /v1/incidents/{id}": may("all no no", "incident"),
     "POST /v1/incidents/{id}/acknowledge": may("all no no", "incident", "incidents.acknowledge"),
     "POST /v1/incidents/{id}/notes": may("all no no", "incident", "incidents.note"),
+    "POST /v1/incidents/{id}/assign": may("all no no", "incident", "incidents.assign")._replace(body=unowned),
+    "POST /v1/incidents/{id}/severity": may("all no no", "incident", "incidents.change-severity"),
+    "POST /v1/incidents/{id}/impact": may("all no no", "incident", "incidents.describe-impact"),
     "POST /v1/incidents/{id}/resolve": may("all no no", "incident", "incidents.resolve"),
+    "GET /v1/incidents/{id}/postmortem": may("all no no", "incident"),
+    "GET /v1/incidents/times": may("all no no"),
+    "POST /v1/channels": may("all no no", "", "channels.create"),
+    "GET /v1/channels": may("all no no"),
+    "GET /v1/channels/{id}": may("all no no", "channel"),
+    "PATCH /v1/channels/{id}": may("all no no", "channel", "channels.change"),
+    "POST /v1/channels/{id}/test": may("all no no", "channel"),
+    "GET /v1/notifications": may("all no no"),
+    "GET /v1/notifications/{id}": may("all no no", "notification"),
+    "POST /v1/notifications/{id}/redrive": may("all no no", "notification", "notifications.redrive"),
+    "DELETE /v1/channels/{id}": may("all no no", "channel", "channels.delete"),
+    "POST /v1/status-pages": may("all no no", "", "statuspages.create"),
+    "GET /v1/status-pages": may("all no no"),
+    "GET /v1/status-pages/{id}": may("all no no", "status-page"),
+    "PATCH /v1/status-pages/{id}": may("all no no", "status-page", "statuspages.change"),
+    "DELETE /v1/status-pages/{id}": may("all no no", "status-page", "statuspages.delete"),
+    **{
+        f"GET {path}": Row(public=True, judge=unfound)
+        for path in ("/v1/status/{clinic}/{slug}", *(f"/status/{{clinic}}/{{slug}}{tail}" for tail in ("", "/atom", "/rss")))
+    },
     "POST /v1/vendors": may("all no no", "", "vendors.register"),
     "GET /v1/vendors": may("all no no"),
     "GET /v1/vendors/expiring": may("all no no"),
@@ -367,7 +424,8 @@ ROWS: dict[str, Row] = {
     "GET /problems": PUBLIC,
     "GET /problems/{code}": PUBLIC,
     "GET /.well-known/jwks.json": PUBLIC,
-    # -- last, because nobody answers a form that is retired
+    # -- last, because nobody answers a form that is retired, and nobody pauses a monitor that has ended
+    "DELETE /v1/monitors/{id}": may("all no no", "monitor", "monitors.delete"),
     "POST /v1/questionnaires/{id}/retire": may("all all no", "form", "questionnaires.retire"),
 }
 
@@ -378,6 +436,11 @@ NOT_ASKED: dict[str, str] = {
     "sessions.continue": "run by the door itself when a session in a cookie is used",
     "sessions.keep": "part of changing one's password: tests/domains/identity/test_passwords.py",
     "incidents.open": "by what the program notices: tests/domains/incidents, tests/domains/keys",
+    **{
+        f"notifications.{name}": "run by the notifier"
+        for name in ("follow", "plan", "join", "begin", "record-sent", "record-failure")
+    },
+    "monitors.allow-private": "operators' command: `keepwell monitors allow-private`",
     **{f"schedules.{name}": "run by the worker" for name in ("begin-run", "end-run", "retime")},
     **{f"enrollment.{name}": "part of a retry of rows that did not come through" for name in ("reopen", "reopen-rows")},
     "factors.present": "part of a login, in the name of who gave the right password: tests/domains/factors",

@@ -26,8 +26,9 @@ _COMMANDS = """
 ## Commands
 
 What changes something, whatever the door. Rules narrow it further: a session is ended by its person, an administrator or an
-operator, and nobody changes their own role. Sessions are started and continued by logging in and by using them, with a
-permission for that one session.
+operator, emergency access by who has it or an administrator, and nobody changes their own role. An emergency adds nothing to
+what administrators may do: who of them begins one is answered 409 `no-more-access`. Sessions are started and continued by
+logging in and by using them, with a permission for that one session.
 
 | command | needs | admin | clinician | patient | over HTTP |
 |---|---|---|---|---|---|

@@ -22,7 +22,9 @@ Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 
 
 @asynccontextmanager
-async def target(behaviour: Behaviour, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncGenerator[int]:
+async def target(
+    behaviour: Behaviour, context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncGenerator[int]:
     """Serves connections; yields the port. What is still under way in the end is cut off."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -37,7 +39,7 @@ async def target(behaviour: Behaviour, context: ssl.SSLContext | None = None, ho
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(accept, host, 0, ssl=context)
+    server = await asyncio.start_server(accept, host, port, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -153,13 +155,51 @@ def certificate(folder: Path, host: str = "localhost", days: int = 30) -> Certif
     return Certificate(file, now + timedelta(days=days))
 
 
+Spoilt = Callable[[dns.message.Message], bytes]
+
+
+def _failing(answer: dns.message.Message) -> bytes:
+    answer.answer.clear()
+    answer.set_rcode(dns.rcode.SERVFAIL)
+    return answer.to_wire()
+
+
+def _of_another_question(answer: dns.message.Message) -> bytes:
+    answer.id ^= 1
+    return answer.to_wire()
+
+
+def _cut_off(answer: dns.message.Message) -> bytes:
+    answer.answer.clear()
+    answer.flags |= dns.flags.TC
+    return answer.to_wire()
+
+
+def _going_round(answer: dns.message.Message) -> bytes:
+    name = answer.question[0].name
+    answer.answer = [dns.rrset.from_text(name, 60, "IN", "CNAME", str(name))]
+    return answer.to_wire()
+
+
+SPOILT: dict[str, Spoilt] = {
+    "garbage": lambda _: b"\xff" * 40,
+    "failing": _failing,
+    "of-another-question": _of_another_question,
+    "cut-off": _cut_off,
+    "going-round": _going_round,
+}
+"""What a bad name server makes of a good answer. Nobody listens on its TCP port."""
+
+
 class Names(asyncio.DatagramProtocol):
     """A name server: records by name and type, each with the seconds it holds; how often each was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, spoilt: Spoilt = dns.message.Message.to_wire) -> None:
+        self._spoilt = spoilt
         self.records: dict[tuple[str, str], tuple[int, list[str]]] = {}
         self.asked: list[tuple[str, str]] = []
         self.mute = False
+        self.unheard: set[str] = set()
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -169,7 +209,7 @@ class Names(asyncio.DatagramProtocol):
         question = dns.message.from_wire(data)
         name, record = str(question.question[0].name).rstrip("."), str(question.question[0].rdtype.name)
         self.asked.append((name, record))
-        if self.mute or self._transport is None:
+        if self.mute or record in self.unheard or self._transport is None:
             return
         answer = dns.message.make_response(question)
         answer.flags |= dns.flags.RA
@@ -178,14 +218,14 @@ class Names(asyncio.DatagramProtocol):
             answer.answer.append(dns.rrset.from_text(question.question[0].name, seconds, "IN", record, *texts))
         elif not any(known == name for known, _ in self.records):
             answer.set_rcode(dns.rcode.NXDOMAIN)
-        self._transport.sendto(answer.to_wire(), addr)
+        self._transport.sendto(self._spoilt(answer), addr)
 
 
 @asynccontextmanager
-async def name_server() -> AsyncGenerator[tuple[Names, str]]:
+async def name_server(spoilt: Spoilt = dns.message.Message.to_wire) -> AsyncGenerator[tuple[Names, str]]:
     """Runs a name server; yields it and its `address:port`."""
     loop = asyncio.get_running_loop()
-    transport, names = await loop.create_datagram_endpoint(Names, local_addr=("127.0.0.1", 0))
+    transport, names = await loop.create_datagram_endpoint(lambda: Names(spoilt), local_addr=("127.0.0.1", 0))
     try:
         host, port = transport.get_extra_info("sockname")
         yield names, f"{host}:{port}"

@@ -6,6 +6,7 @@ from keepwell.kernel.finding import Comparison, Condition, Finder, Found, Operat
 from keepwell.kernel.journal import Entry, fold
 from keepwell.kernel.permissions import Permission
 from keepwell.kernel.problems import Fault, ProblemType, Refusal, Refused
+from keepwell.kernel.recording import Several, several
 from keepwell.kernel.service import Follow, Followed, Kernel, Limits, Read, Rehearsal, Search, Versions, View, Wanted
 
 __all__ = [
@@ -42,9 +43,11 @@ __all__ = [
     "Rehearsal",
     "Search",
     "Selection",
+    "Several",
     "Snapshot",
     "Versions",
     "View",
     "Wanted",
     "fold",
+    "several",
 ]

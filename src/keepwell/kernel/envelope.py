@@ -103,6 +103,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class Closing(msgspec.Struct, frozen=True):
     """A last command that writes down what came of the others, in the same transaction, even where these are only tried out.
 
+    It speaks for them: nobody is shown what they left, so that their outcomes have no body, and no cache is filled with it.
     `kind` and `id` name its aggregate; `make` may be called again, for a part of the others, when they could not be stored
     together.
     """

@@ -40,7 +40,7 @@ from keepwell.kernel.problems import (
 )
 from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Loaded, StaleBatchError, StateRow, Wanted
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import LOST, Database, DatabaseUnavailable
 from keepwell.platform.telemetry import describe
 
 _log = structlog.stdlib.get_logger("keepwell.kernel")
@@ -55,14 +55,6 @@ _ROLLED_BACK = (
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
-)
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the connection ended between two steps of the driver's own
-    OSError,
-    TimeoutError,
 )
 
 
@@ -159,7 +151,7 @@ class Executor:
             _refuse_all(parcels, Refusal(UNAVAILABLE, "The database cannot be reached.", retry_after=unavailable.retry_after))
         except _ROLLED_BACK:
             _refuse_all(parcels, Refusal(UNAVAILABLE, "The database took too long, or takes no changes now.", retry_after=2))
-        except _LOST:
+        except LOST:
             lost = Refusal(OUTCOME_UNKNOWN if writing else UNAVAILABLE, "The connection to the database was lost.", retry_after=2)
             _refuse_all(parcels, lost)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one parcel's fault: it must not take its neighbours down
@@ -267,7 +259,7 @@ class Executor:
             if self._tells_position:
                 await self._mark(connection, parcels)
         if states:
-            self._tell(states, writer, plan, keys)
+            self._tell(states, writer, plan, keys, kept=all(parcel.closing is None for parcel in parcels))
         return answers
 
     async def _mark(self, connection: Any, parcels: Sequence[Parcel]) -> None:
@@ -283,10 +275,11 @@ class Executor:
                 if (position := each.envelope.origin.position) is not None:
                     position.saw(reached)
 
-    def _tell(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys]) -> None:
+    def _tell(self, states: Sequence[StateRow], writer: int, plan: Plan, keys: dict[UUID, TenantKeys], *, kept: bool) -> None:
         """Tells cache and listener what was committed. A failure there must not become the outcome of what is stored."""
         try:
-            self._write_through(states, writer, plan, keys)
+            if kept:
+                self._write_through(states, writer, plan, keys)
             self._committed([Change(row.tenant, row.kind, row.id, row.version) for row in states])
         except Exception as error:  # noqa: BLE001 - see above
             _log.error("kernel.change-not-told", count=len(states), **describe(error))
@@ -407,7 +400,7 @@ async def _outcomes(plan: Plan, parcel: Parcel, catalog: Catalog) -> list[Outcom
         Refused: what a long one would show is more than can be held at once.
     """
     commands, atomic, dry_run = parcel.admitted, parcel.atomic, parcel.dry_run
-    mark = plan.begin(reversible=atomic or dry_run, rehearsal=parcel.rehearsal)
+    mark = plan.begin(reversible=atomic or dry_run, shown=parcel.closing is None, rehearsal=parcel.rehearsal)
     outcomes: list[Outcome] = []
     shown = 0
     for start in range(0, len(commands), _AT_ONCE):

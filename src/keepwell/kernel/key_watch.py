@@ -3,19 +3,17 @@
 import asyncio
 from time import monotonic
 
-import asyncpg
 import structlog
 
 from keepwell.kernel.keys import FRESH_SECONDS, KeyRing
 from keepwell.kernel.problems import Refused
 from keepwell.kernel.read import refusal_for
 from keepwell.platform.crypto import UnreadableError
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import AWAY, Database
 from keepwell.platform.telemetry import describe
 
 _EVERY = FRESH_SECONDS / 2
 _APART = 0.25
-_AWAY = (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _log = structlog.stdlib.get_logger("keepwell.keys")
 
 
@@ -72,7 +70,7 @@ class KeyWatch:
         """One look. A database that is away, or has no such schema yet, is asked again."""
         try:
             await self.look()
-        except (Refused, *_AWAY) as failure:
+        except (Refused, *AWAY) as failure:
             _log.debug("keys.not-seen", error=type(failure).__qualname__)
         except UnreadableError as error:
             _log.error("keys.not-opened", **describe(error))

@@ -10,7 +10,7 @@ knows, that much later, that every process that works knows. Keys of a tenant th
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -33,8 +33,8 @@ _FIRST = 1
 _MOST_CACHED = 20_000
 _UNKNOWN = -1
 _FIRST_SIGNING = "keepwell access token signing v1"
-_blind = lru_cache(maxsize=65_536)(crypto.blind)
-"""For all tenants together: a cache for each would grow with their number."""
+_blinder = lru_cache(maxsize=1_024)(crypto.blinder)
+"""For those tenants that are about: made of all whose keys are open, they would be dearer to keep than to make."""
 
 
 class UnknownVersionError(UnreadableError):
@@ -68,7 +68,7 @@ def place(tenant: UUID, table: str, column: str, row: str) -> bytes:
 class TenantKeys:
     """The opened keys of one tenant. They are brought up to date in place: who holds them opens what is sealed from then on."""
 
-    __slots__ = ("_asked", "_index", "_missing", "_sealers", "blind", "current", "epoch", "tenant")
+    __slots__ = ("_asked", "_index", "_missing", "_sealers", "current", "epoch", "tenant")
 
     def __init__(self, tenant: UUID, keys: dict[int, bytes], current: int, epoch: int) -> None:
         self.tenant = tenant
@@ -76,7 +76,6 @@ class TenantKeys:
         self._sealers: dict[int, Sealer] = {}
         self._asked: set[int] = set()
         self._missing: set[int] = set()
-        self.blind: Callable[[str], bytes] = partial(_blind, self._index)
         self.update(keys, current, epoch)
 
     def update(self, keys: dict[int, bytes], current: int, epoch: int) -> None:
@@ -89,9 +88,14 @@ class TenantKeys:
         self.current = self._sealers[current]
         self.epoch = epoch
 
+    @property
+    def blind(self) -> Callable[[str], bytes]:
+        """Makes the tenant's blind indexes: see `crypto.blinder`."""
+        return _blinder(self._index)
+
     def fingerprint(self, digest: bytes) -> bytes:
         """A digest of content as it may be stored: without the key nobody can try out what the content was."""
-        return crypto.blind(self._index, f"fingerprint:{digest.hex()}")
+        return self.blind(f"fingerprint:{digest.hex()}")
 
     def seal(self, plaintext: bytes, table: str, column: str, row: str) -> bytes:
         return self.current.seal(plaintext, place(self.tenant, table, column, row))
@@ -135,6 +139,11 @@ class KeyRing:
         self.clock = clock
 
     # -- the installation's
+
+    @property
+    def known(self) -> bool:
+        """Whether the installation's keys were seen here."""
+        return bool(self._installation)
 
     def derive(self, label: str) -> bytes:
         """32 bytes for one purpose of the whole installation, such as signing checkpoints: the same whatever the master key.

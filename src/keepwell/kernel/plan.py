@@ -115,12 +115,15 @@ class Plan:
         self.key_rows: list[KeyRow] = []
         self.records: list[StoredAccess] = []
         self._needs: list[NeedMoreError] = []
+        self._shown = True
         self._rehearsal: Rehearsal | None = None
         self._rehearsed: set[Target] = set()
 
-    def begin(self, *, reversible: bool, rehearsal: Rehearsal | None = None) -> Mark | None:
-        """Begins a parcel. `reversible`: its commands may have to be taken back. They see what `rehearsal` decided before."""
-        self._rehearsal, self._rehearsed = rehearsal, set()
+    def begin(self, *, reversible: bool, shown: bool = True, rehearsal: Rehearsal | None = None) -> Mark | None:
+        """Begins a parcel. `reversible`: its commands may have to be taken back. `shown`: callers see what they leave. They see
+        themselves what `rehearsal` decided before.
+        """
+        self._shown, self._rehearsal, self._rehearsed = shown, rehearsal, set()
         return self._mark() if reversible else None
 
     def decide(self, commands: Sequence[Admitted], *, dry_run: bool) -> list[Outcome]:
@@ -333,10 +336,11 @@ class Plan:
             raise ValueError(f"{command_type.name} produced no event for a new aggregate")
         if snapshot is None and (refusal := compartment_kept(admitted, after)):
             return _refused(admitted, refusal)
-        body = view_json(aggregate, after)
+        body = view_json(aggregate, after) if self._shown else b""
         if entries:
             self._states[target] = after
-            self._views[target] = (after.head, body)
+            if self._shown:
+                self._views[target] = (after.head, body)
             self.entries.extend(entries)
             self._fresh.setdefault(target, []).extend(events)
         happened = tuple(journal.event_name(event) for event in events)

@@ -24,17 +24,10 @@ from keepwell.kernel.store import ReadRow
 from keepwell.kit.ids import NIL, new_id
 from keepwell.kit.time import Clock
 from keepwell.platform.crypto import UnreadableError
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import LOST, Database, DatabaseUnavailable
 
-_FAILURES = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the connection ended between two steps of the driver's own
-    asyncpg.ReadOnlySQLTransactionError,  # after a failover: this server takes no access records
-    OSError,
-    TimeoutError,
-)
+# A server that takes no changes, after a failover, takes no access records.
+_FAILURES = (*LOST, asyncpg.ReadOnlySQLTransactionError)
 _UNREADABLE = Refusal(INTERNAL, "What is stored cannot be read.")
 _LOCKED = Refusal(OVERLOADED, "Somebody else holds it for too long.", retry_after=1)
 REFUSALS = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -24,7 +25,7 @@ from keepwell.kernel.execute import Executor, Parcel
 from keepwell.kernel.finding import Condition, Finder, Found, Selection
 from keepwell.kernel.follow import Follow, Followed, Follower, PendingFollow
 from keepwell.kernel.gather import Lane, OverloadedError
-from keepwell.kernel.journal import Entry, access_record
+from keepwell.kernel.journal import Entry, StoredAccess
 from keepwell.kernel.key_watch import KeyWatch
 from keepwell.kernel.keys import KeyRing, TenantKeys
 from keepwell.kernel.look import Looker, Spreads
@@ -34,6 +35,7 @@ from keepwell.kernel.position import KEY as POSITION_KEY
 from keepwell.kernel.position import Positions
 from keepwell.kernel.problems import FORBIDDEN, OVERLOADED, Refusal, Refused
 from keepwell.kernel.read import PendingRead, Read, Reader, Search, View
+from keepwell.kernel.recording import Noted, Recorder
 from keepwell.kernel.rehearsal import Rehearsal
 from keepwell.kernel.store import Versions, Wanted
 from keepwell.kernel.tally import Tally
@@ -48,6 +50,7 @@ Witness = Callable[[Actor, Origin, str], None]
 """Is told who did what, from where: the name of a command, or kind and action of a read."""
 
 _LONG = 64
+_LONG_AT_ONCE = 3  # one is decided, one is written, one waits for its turn
 _MOST_LONG = 8
 _NEWEST = 2**31 - 1
 _log = structlog.get_logger("keepwell.kernel")
@@ -61,11 +64,6 @@ class Limits(msgspec.Struct, frozen=True):
     queue: int = 5_000
     idempotency_lifetime: timedelta = timedelta(hours=24)
     recency: timedelta = timedelta(minutes=15)
-
-
-class _Agent(msgspec.Struct, frozen=True):
-    actor: Actor
-    origin: Origin
 
 
 class Kernel:
@@ -109,7 +107,8 @@ class Kernel:
         width = 1 if most > 1 else max(1, database.settings.largest // 2)
         bounds: dict[str, Any] = {"most": most, "patience": patience, "capacity": capacity, "width": width}
         self._executor = executor
-        self._long = asyncio.Semaphore(1)
+        self._recorder = Recorder(self._write_record, clock)
+        self._long = asyncio.Semaphore(_LONG_AT_ONCE)
         self._waiting_long = 0
         self.writes: Lane[Parcel] = Lane(executor.run, name="write", **bounds)
         self.reads: Lane[PendingRead] = Lane(self._reader.run, name="read", **bounds)
@@ -154,9 +153,10 @@ class Kernel:
             except OverloadedError:
                 refusal = Refusal(OVERLOADED, retry_after=1)
                 outcomes.extend(Outcome(each.aggregate.kind, each.envelope.command.id, refusal=refusal) for each in chunk)
-        for each, outcome in zip(admitted, outcomes, strict=True):
-            code = outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
-            metrics.commands(each.command_type.name, code).inc()
+        came = Counter((each.command_type.name, _word(outcome)) for each, outcome in zip(admitted, outcomes, strict=True))
+        for labels, number in came.items():
+            metrics.commands(*labels).inc(number)
+        for each in admitted:
             self._witness(each.envelope.actor, each.envelope.origin, each.command_type.name)
         return outcomes
 
@@ -291,12 +291,27 @@ class Kernel:
         return self.blind(actor.tenant)(actor.subject or "")
 
     async def record(self, actor: Actor, origin: Origin, action: str, kind: str, entity: UUID, outcome: str) -> None:
-        """Writes an access record of something that was no command, such as a failed login; durable when this returns."""
-        record = access_record(_Agent(actor, origin), kind, entity, self.clock.now(), action, outcome)
+        """Writes an access record of something that was no command; durable when this returns.
+
+        Raises:
+            Refused: it cannot be written now.
+        """
+        await self._recorder.each(Noted(actor, origin.door, action, kind, entity, outcome), origin)
+
+    async def record_often(self, actor: Actor, origin: Origin, action: str, kind: str, entity: UUID, outcome: str) -> None:
+        """As `record`, of what may come by the hundred, such as failed log-ins: then one record tells how many there were."""
+        await self._recorder.often(Noted(actor, origin.door, action, kind, entity, outcome), origin)
+
+    async def _write_record(self, tenant: UUID, record: StoredAccess) -> None:
         try:
-            await self.writes.submit(Parcel(actor.tenant, (), records=(record,)))
+            await self.writes.submit(Parcel(tenant, (), records=(record,)))
         except OverloadedError as error:
             raise Refused(Refusal(OVERLOADED, retry_after=1)) from error
+
+    async def know_keys(self) -> None:
+        """Sees to it that what is derived from the installation's keys can be had. Raises `Refused` when it cannot be now."""
+        if not self.ring.known:
+            await self.key_watch.look()
 
     async def open_keys(self, tenant: UUID) -> None:
         """Opens (or makes) a tenant's keys, so that `blind` can be used."""
@@ -339,8 +354,10 @@ class Kernel:
 
     async def close(self) -> None:
         """Waits for what was accepted, and writes what was counted."""
-        async with self._long:
-            await self.writes.close()
+        await self._recorder.close()
+        for _ in range(_LONG_AT_ONCE):
+            await self._long.acquire()
+        await self.writes.close()
         await self.reads.close()
         await self.follows.close()
         await self.tally.close()
@@ -355,6 +372,11 @@ class Kernel:
             await self.record(who.actor, who.origin, action, kind, entity, FORBIDDEN.code)
             raise Refused(Refusal(FORBIDDEN, f"This needs {permission.resource}.{permission.action}."))
         return granted
+
+
+def _word(outcome: Outcome) -> str:
+    """What came of a command, in a word."""
+    return outcome.refusal.code if outcome.refusal else "replayed" if outcome.replayed else "ok"
 
 
 def _nobody(_actor: Actor, _origin: Origin, _operation: str) -> None:

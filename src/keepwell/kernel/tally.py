@@ -15,23 +15,14 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 
 from keepwell.kernel import metrics
 from keepwell.kernel.store import segment_starts
 from keepwell.kit.time import Clock, microseconds
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import AWAY, Database
 
-_FAILURES = (
-    DatabaseUnavailable,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 _AT_ONCE = 1_000
 _LABEL = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _ADD = "SELECT tally_add($1, $2, $3, $4, $5, $6, $7, $8)"
@@ -145,7 +136,7 @@ class Tally:
             try:
                 for _ in range(len(self._counts) // _AT_ONCE + 1):
                     await self._write(sorted(islice(self._counts, _AT_ONCE)))
-            except _FAILURES as failure:
+            except AWAY as failure:
                 metrics.TALLY_WRITES.labels("failed").inc()
                 if not self._failing:
                     _log.warning("tally.waits", error=type(failure).__qualname__, count=len(self._counts))

@@ -19,7 +19,7 @@ from prometheus_client import Counter, Gauge
 from keepwell.kernel.cache import Cache, Held, Target
 from keepwell.kernel.store import CLAIM_TENANT
 from keepwell.kit.time import Clock
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import AWAY, Database
 
 WARMED = Counter(
     "keepwell_read_cache_warmed", "States loaded ahead of their use: held, not there any more, no room left", ["outcome"]
@@ -27,7 +27,6 @@ WARMED = Counter(
 RUNS = Counter("keepwell_read_cache_warming_runs", "Attempts to warm the cache", ["outcome"])
 PROGRESS = Gauge("keepwell_read_cache_warming_progress", "The share of the states to load that was dealt with, 0 to 1")
 
-_FAILURES = (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _AT_ONCE = 25
 _FIRST_WINDOW = timedelta(minutes=1)
 _WIDER = 4
@@ -81,7 +80,7 @@ class Warming:
                 if 4 * done // len(targets) > 4 * before // len(targets):
                     _log.info("cache.warming", step=f"{done}/{len(targets)}")
                 await asyncio.sleep(len(chunk) / self._settings.rate)
-        except _FAILURES as failure:
+        except AWAY as failure:
             RUNS.labels("failed").inc()
             _log.warning("cache.warming-failed", count=done, error=type(failure).__qualname__)
             return False

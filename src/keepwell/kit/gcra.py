@@ -57,6 +57,27 @@ def wait(rate: Rate, full_at: int, now: int) -> int:
     return max(0, taken(rate, full_at, now) - now - rate.window)
 
 
+class Pace:
+    """One bucket of which nobody else knows."""
+
+    __slots__ = ("_full_at", "_rate")
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._full_at = 0
+
+    def full(self, now: int) -> bool:
+        """Whether nothing of it is in use."""
+        return self._full_at <= now
+
+    def take(self, now: int) -> bool:
+        """Whether one could be had."""
+        if wait(self._rate, self._full_at, now):
+            return False
+        self._full_at = taken(self._rate, self._full_at, now)
+        return True
+
+
 def left(rate: Rate, full_at: int, now: int) -> int:
     """How many can be had at once now."""
     return max(0, (rate.window - max(0, full_at - now)) // rate.interval)

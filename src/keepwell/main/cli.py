@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from keepwell.domains.checks import CheckService
+from keepwell.domains.checks import cli as checks_cli
 from keepwell.domains.crypto import CryptoService
 from keepwell.domains.crypto import cli as crypto_cli
 from keepwell.domains.enrollment import cli as enrollment_cli
@@ -23,6 +25,8 @@ from keepwell.domains.identity import IdentityService
 from keepwell.domains.identity import cli as identity_cli
 from keepwell.domains.keys import KeyService
 from keepwell.domains.keys import cli as keys_cli
+from keepwell.domains.monitors import MonitorService
+from keepwell.domains.monitors import cli as monitors_cli
 from keepwell.domains.queue.errors import JOB_NOT_HELD
 from keepwell.domains.schedules import cli as schedules_cli
 from keepwell.domains.tenants import TenantService, operator
@@ -36,12 +40,15 @@ from keepwell.main.demo import DemoRefusedError
 from keepwell.main.health import NotReadyError
 from keepwell.main.parts import Parts
 from keepwell.main.serve import api as run_api
+from keepwell.main.serve import notifier as run_notifier
+from keepwell.main.serve import scheduler as run_scheduler
 from keepwell.main.serve import serve as run_serve
 from keepwell.main.serve import worker as run_worker
 from keepwell.main.server import AddressInUseError, listeners
 from keepwell.platform import migrations, telemetry
 from keepwell.platform.embedded import EmbeddedStartError, holds_database
 from keepwell.platform.postgres import DatabaseUnavailable, UnsafeRoleError
+from keepwell.platform.program import settle
 from keepwell.platform.settings import InvalidSettingsError, ProcessKind, Settings, describe, load
 
 FAILED = 1
@@ -90,7 +97,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="API processes that share the port.")] = 1,
     demo: Annotated[bool, typer.Option("--demo", help="Make the demo clinic; only without other clinics.")] = False,  # noqa: FBT002
 ) -> None:
-    """Everything in one: API and periodic work; PostgreSQL and Valkey too, unless their URLs are set."""
+    """Everything in one: API, periodic work, notifications; PostgreSQL and Valkey too, unless their URLs are set."""
     run_serve(load(), host, port, workers, with_demo=demo)
 
 
@@ -114,6 +121,24 @@ def worker(
 ) -> None:
     """One worker process: seals the journal, makes partitions ahead, drops what is old, moves roll-outs of feature flags."""
     run_worker(load(), None if port is None else listeners(host, port, 1)[0])
+
+
+@root.command()
+def scheduler(
+    host: Host = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+) -> None:
+    """One scheduler process: puts checks of monitors before the workers when they are due."""
+    run_scheduler(load(), None if port is None else listeners(host, port, 1)[0])
+
+
+@root.command()
+def notifier(
+    host: Host = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+) -> None:
+    """One notifier process: tells people what happens to incidents, on the channels of their clinic."""
+    run_notifier(load(), None if port is None else listeners(host, port, 1)[0])
 
 
 @root.command()
@@ -284,6 +309,18 @@ async def _keys() -> AsyncGenerator[KeyService]:
 
 
 @contextlib.asynccontextmanager
+async def _checks() -> AsyncGenerator[CheckService]:
+    async with _parts() as parts:
+        yield parts.rooms.checks
+
+
+@contextlib.asynccontextmanager
+async def _monitors() -> AsyncGenerator[MonitorService]:
+    async with _parts() as parts:
+        yield parts.rooms.monitors
+
+
+@contextlib.asynccontextmanager
 async def _identity() -> AsyncGenerator[IdentityService]:
     async with _parts() as parts:
         yield parts.rooms.identity
@@ -292,6 +329,7 @@ async def _identity() -> AsyncGenerator[IdentityService]:
 @contextlib.asynccontextmanager
 async def _enrolling() -> AsyncGenerator[enrollment_cli.Services]:
     async with _parts() as parts:
+        settle()
         rooms = parts.rooms
         yield enrollment_cli.Services(rooms.enrollment, rooms.programs, rooms.tenants)
 
@@ -307,6 +345,8 @@ root.add_typer(identity_cli.commands(_identity), name="users")
 root.add_typer(crypto_cli.commands(_crypto), name="crypto")
 root.add_typer(flags_cli.commands(_flags), name="flags")
 root.add_typer(keys_cli.commands(_keys), name="keys")
+root.add_typer(checks_cli.commands(_checks), name="checks")
+root.add_typer(monitors_cli.commands(_monitors), name="monitors")
 root.add_typer(enrollment_cli.commands(_enrolling), name="enroll")
 root.add_typer(schedules_cli.commands(_scheduling), name="schedules")
 

@@ -8,6 +8,9 @@ from functools import partial
 
 import msgspec
 
+from keepwell.domains.enrollment import jobs as enrollment_jobs
+from keepwell.domains.enrollment.service import RUN
+from keepwell.domains.notifications import jobs as notification_jobs
 from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.announce import Announcer
 from keepwell.kernel.cache import Cache, CacheSettings
@@ -25,6 +28,7 @@ from keepwell.platform.bus import Bus
 from keepwell.platform.crypto import derive
 from keepwell.platform.master_key import master_key, previous_master_keys
 from keepwell.platform.postgres import Database, PoolSettings
+from keepwell.platform.probing import Prober, ProberSettings
 from keepwell.platform.program import fingerprint
 from keepwell.platform.queue import Queue, QueueSettings
 from keepwell.platform.replicas import Replicas, ReplicaSettings
@@ -62,7 +66,10 @@ class Parts:
             replicas=self.replicas,
         )
         self.queue = Queue(self.database, _queue(settings))
-        self.queues = (self.queue,)
+        self.batches = Queue(self.database, enrollment_jobs.QUEUE)
+        self.notices = Queue(self.database, notification_jobs.SETTINGS)
+        self.prober = Prober(ProberSettings(at_once=settings.check_width, canaries=settings.check_canaries))
+        self.queues = (self.queue, self.batches, self.notices)
         self.rates = RateLimits(policies(settings), derive(master_key(settings), RATES_KEY), Allowances(self.cache))
         self.rooms = Rooms(self.kernel, settings, self.cache, self.bus, self.queue)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))
@@ -147,6 +154,7 @@ def _queue(settings: Settings) -> QueueSettings:
         grace=settings.queue_grace_s,
         stuck=settings.queue_stuck_s,
         most_attempts=settings.queue_attempts,
+        patient=(RUN,),  # a batch may wait for others: whether it stalls, enrollment watches
     )
 
 

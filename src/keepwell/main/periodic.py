@@ -11,9 +11,11 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.domains.access import jobs as access_jobs
+from keepwell.domains.checks import jobs as check_jobs
 from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.domains.flags import jobs as flag_jobs
 from keepwell.domains.keys import jobs as key_jobs
+from keepwell.domains.notifications import jobs as notification_jobs
 from keepwell.domains.programs import jobs as program_jobs
 from keepwell.domains.queue import jobs as queue_jobs
 from keepwell.domains.schedules import jobs as schedule_jobs
@@ -33,6 +35,10 @@ CLOCK_SKEW = Gauge("keepwell_database_clock_skew_seconds", "How far the database
 _PURGE_AT_ONCE = 5_000
 _MONTHS_AHEAD = 4
 _log = structlog.stdlib.get_logger("keepwell.worker")
+
+
+Duty = Callable[[Parts], Awaitable[None]]
+"""What a process does until it is cancelled."""
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -84,7 +90,11 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("watch-queue", queue_jobs.EVERY_SECONDS, partial(queue_jobs.watch, parts.rooms.queue)),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
         Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),
-        Work("run-batches", enrollment_jobs.EVERY_SECONDS, partial(enrollment_jobs.run_batches, parts.rooms.enrollment)),
+        Work(
+            "enqueue-batches",
+            enrollment_jobs.EVERY_SECONDS,
+            partial(enrollment_jobs.enqueue_runnable, parts.rooms.enrollment, parts.queue),
+        ),
     )
 
 
@@ -97,12 +107,65 @@ async def compare_clocks(parts: Parts) -> None:
     CLOCK_SKEW.set((theirs - between).total_seconds())
 
 
+def notices(parts: Parts) -> tuple[Work, ...]:
+    """The periodic work of telling people, for any number of processes too."""
+    service, queue, clock = parts.rooms.notifications, parts.notices, parts.clock
+    return (
+        Work("enqueue-notices", notification_jobs.EVERY_SECONDS, partial(notification_jobs.enqueue_due, service, queue, clock)),
+        Work("sweep-notices", notification_jobs.SWEEP_SECONDS, partial(notification_jobs.sweep, service, queue, clock)),
+        Work("measure-notices", notification_jobs.MEASURE_SECONDS, partial(notification_jobs.measure, service)),
+    )
+
+
+def checks(parts: Parts) -> tuple[Work, ...]:
+    """What schedulers do for checks of monitors, however many there are."""
+    scheduler, settings = parts.rooms.checks.scheduler, parts.settings
+    keep = partial(scheduler.keep, settings.check_results_days, settings.check_results_most)
+    return (
+        Work("schedule-checks", check_jobs.TICK_SECONDS, scheduler.tick),
+        Work("watch-heartbeats", check_jobs.BEAT_SECONDS, scheduler.watch_beats),
+        Work("give-up-checks", check_jobs.SWEEP_SECONDS, scheduler.expire),
+        Work("judge-checks", check_jobs.SWEEP_SECONDS, scheduler.judge),
+        Work("measure-checks", check_jobs.MEASURE_SECONDS, scheduler.measure),
+        Work("keep-results", check_jobs.KEEP_SECONDS, keep),
+    )
+
+
+async def schedule(parts: Parts) -> None:
+    """Puts checks of monitors before the workers until cancelled."""
+    await keep_working(checks(parts))
+
+
+async def notify(parts: Parts) -> None:
+    """Tells people what happens to incidents until cancelled. What is under way then is given back."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.notices.run(notification_jobs.handlers(parts.rooms.notifications, parts.notices)), name="notices")
+        group.create_task(keep_working(notices(parts)), name="periodic notices")
+
+
 async def work(parts: Parts) -> None:
     """Does jobs and periodic work until cancelled. What is under way then is given back."""
     parts.rooms.schedules.runs_only_when(Checks(parts).migrations)
     async with asyncio.TaskGroup() as group:
         group.create_task(parts.queue.run(schedule_jobs.handlers(parts.rooms.schedules)), name="jobs")
+        group.create_task(parts.batches.run(enrollment_jobs.handlers(parts.rooms.enrollment)), name="batches")
         group.create_task(keep_working(works(parts)), name="periodic work")
+        group.create_task(check_jobs.keep_checking(parts.rooms.checks, parts.prober, check_settings(parts)), name="checks")
+
+
+def check_settings(parts: Parts) -> check_jobs.WorkerSettings:
+    """How this process makes checks."""
+    return check_jobs.WorkerSettings(region=parts.settings.region, width=parts.settings.check_width)
+
+
+async def kept(duty: Duty, parts: Parts, pause: float = 5.0) -> None:
+    """Does a duty until cancelled. One that fails is begun again after a pause, and keeps nothing beside it from going on."""
+    while True:
+        try:
+            await duty(parts)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody else would do this here
+            _log.error("process.duty-failed", part=parts.kind, **describe(error))
+        await asyncio.sleep(pause)
 
 
 async def keep_working(all_work: tuple[Work, ...]) -> None:

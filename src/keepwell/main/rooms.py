@@ -7,6 +7,7 @@ from functools import partial
 from keepwell.domains import (
     access,
     audit,
+    checks,
     crypto,
     enrollment,
     factors,
@@ -17,6 +18,8 @@ from keepwell.domains import (
     incidents,
     keys,
     live,
+    monitors,
+    notifications,
     participants,
     programs,
     questionnaires,
@@ -24,12 +27,15 @@ from keepwell.domains import (
     reminders,
     responses,
     schedules,
+    statuspages,
     tenants,
     vendors,
 )
 from keepwell.domains.access import errors as access_errors
 from keepwell.domains.access import routes as access_routes
 from keepwell.domains.audit import routes as audit_routes
+from keepwell.domains.checks import errors as check_errors
+from keepwell.domains.checks import routes as check_routes
 from keepwell.domains.crypto import errors as crypto_errors
 from keepwell.domains.enrollment import errors as enrollment_errors
 from keepwell.domains.enrollment import routes as enrollment_routes
@@ -49,6 +55,10 @@ from keepwell.domains.keys import errors as key_errors
 from keepwell.domains.keys import routes as key_routes
 from keepwell.domains.live import errors as live_errors
 from keepwell.domains.live import routes as live_routes
+from keepwell.domains.monitors import errors as monitor_errors
+from keepwell.domains.monitors import routes as monitor_routes
+from keepwell.domains.notifications import errors as notification_errors
+from keepwell.domains.notifications import routes as notification_routes
 from keepwell.domains.participants import errors as participant_errors
 from keepwell.domains.participants import routes as participant_routes
 from keepwell.domains.programs import errors as program_errors
@@ -62,6 +72,8 @@ from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.schedules import errors as schedule_errors
 from keepwell.domains.schedules import routes as schedule_routes
+from keepwell.domains.statuspages import errors as status_page_errors
+from keepwell.domains.statuspages import routes as status_page_routes
 from keepwell.domains.tenants import errors as tenant_errors
 from keepwell.domains.uploads import errors as upload_errors
 from keepwell.domains.vendors import errors as vendor_errors
@@ -80,6 +92,7 @@ from keepwell.platform.counts import Counts
 from keepwell.platform.queue import Queue
 from keepwell.platform.settings import Settings
 from keepwell.platform.valkey import Valkey
+from keepwell.web import status as web_status
 
 PROBLEMS: tuple[ProblemType, ...] = (
     *tenant_errors.PROBLEMS,
@@ -97,13 +110,17 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *flag_errors.PROBLEMS,
     *graphql_errors.PROBLEMS,
     *incident_errors.PROBLEMS,
+    *notification_errors.PROBLEMS,
     *key_errors.PROBLEMS,
+    *monitor_errors.PROBLEMS,
+    *check_errors.PROBLEMS,
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
     *schedule_errors.PROBLEMS,
     *queue_errors.PROBLEMS,
+    *status_page_errors.PROBLEMS,
 )
-TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES, *monitors.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
 
 SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
@@ -123,8 +140,11 @@ TAGS: Mapping[str, str] = {
     "Live": "One response as it changes, told to everybody who is there: see the project's docs/live.md, for the WebSocket too.",
     "Keys": "Keys by which programs come in. Each is shown once; a leaked one is revoked in one step: see docs/keys.md.",
     "Emergency access": "More than a role allows, for a short time and a reason; all of it marked, and reviewed by another.",
+    "Status pages": "What a clinic shows everybody of how its services are and were.",
     "Vendors": "Who is given health information, and the agreements that allow it.",
+    "Monitors": "What is watched, how, and when nothing is held against it: see the project's docs/monitors.md.",
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
+    "Notifications": "Who is told of incidents, where, and when not; what was told and what was not: see docs/notifications.md.",
     "Schedules": "What the clinic lets run by its own clocks: each instant once, and what was missed is told. See docs/jobs.md.",
     "Jobs": "Work that waits for a worker, and what failed for good: administrators may let it be tried again. See docs/jobs.md.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
@@ -147,7 +167,11 @@ def catalog() -> Catalog:
         fhir,
         flags,
         incidents,
+        notifications,
         keys,
+        monitors,
+        checks,
+        statuspages,
         access,
         vendors,
         programs,
@@ -173,11 +197,18 @@ class Rooms:
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
         self.programs = programs.ProgramService(kernel)
-        self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants, _enrollment(settings))
+        self.enrollment = enrollment.EnrollmentService(
+            kernel, self.programs, self.participants, _enrollment(settings), enqueue=jobs.put
+        )
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
+        self.notifications = notifications.NotificationService(kernel, self.incidents, _notifications(settings))
         self.stalls = enrollment.StallWatch(kernel, self.incidents, settings.enrollment_stall_s)
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
+        self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
+        self.checks = checks.CheckService(kernel, self.monitors)
+        self.monitors.heartbeats.kept_by(self.checks.beat)
+        self.status_pages = statuspages.StatusPageService(kernel, self.tenants, self.checks)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
         self.queue = queue.QueueService(kernel, jobs, self.incidents)
@@ -219,7 +250,12 @@ class Rooms:
             *fhir_routes.endpoints(self.fhir),
             *flag_routes.endpoints(self.flags),
             *incident_routes.endpoints(self.incidents),
+            *notification_routes.endpoints(self.notifications),
             *key_routes.endpoints(self.keys),
+            *monitor_routes.endpoints(self.monitors),
+            *check_routes.endpoints(self.checks),
+            *status_page_routes.endpoints(self.status_pages),
+            *web_status.endpoints(self.status_pages),
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
             *schedule_routes.endpoints(self.schedules),
@@ -240,10 +276,10 @@ class Rooms:
         self.live.drain()
 
     async def close(self) -> None:
-        await self.enrollment.close()
         await self.live.close()
         await self.factors.close()
         self.keys.close()
+        self.notifications.close()
         self.identity.close()
 
 
@@ -272,6 +308,10 @@ def _enrollment(settings: Settings) -> enrollment.EnrollmentSettings:
 def _factors(settings: Settings) -> factors.FactorSettings:
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     return factors.FactorSettings(settings.public_url, smtp_url, settings.mail_from, settings.oidc_allow_private)
+
+
+def _notifications(settings: Settings) -> notifications.NotificationSettings:
+    return notifications.NotificationSettings(settings.public_url, settings.monitor_allow_private)
 
 
 def _identity(settings: Settings) -> identity.Settings:

@@ -1,4 +1,4 @@
-"""The process kinds: `serve` (everything in one), `api`, `worker`."""
+"""The process kinds: `serve` (everything in one), `api`, `worker`, `scheduler`, `notifier`."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,10 @@ from keepwell.main.app import application, watched
 from keepwell.main.children import READY_LINE, Child, parent_gone
 from keepwell.main.exposition import Exposition
 from keepwell.main.parts import Parts
-from keepwell.main.periodic import work
+from keepwell.main.periodic import Duty, kept, notify, schedule, work
 from keepwell.main.server import listeners, server, stopping_on_signals
 from keepwell.platform import migrations, telemetry
+from keepwell.platform.program import settle
 from keepwell.platform.settings import ProcessKind, Settings
 
 _CHILD_START_SECONDS = 60.0
@@ -79,12 +80,25 @@ def worker(settings: Settings, listener: socket.socket | None) -> None:
         UnsafeRoleError: it would work as a role that row-level security does not hold for.
         InvalidSettingsError: as for `api`.
     """
-    telemetry.configure(settings.log_level, process="worker")
-    with Servers.attach(settings) as servers:
-        capacity.check(settings, servers.addresses.app, {ProcessKind.WORKER: 1})
-        run(fitness.check(Parts(settings, servers.addresses, ProcessKind.WORKER)))
-        parts = Parts(settings, servers.addresses, ProcessKind.WORKER)
-        run(_worker(parts) if listener is None else _watched_worker(parts, listener))
+    _apart(settings, ProcessKind.WORKER, work, listener)
+
+
+def scheduler(settings: Settings, listener: socket.socket | None) -> None:
+    """One scheduler process: puts checks of monitors before the workers, until told to stop. Otherwise as `worker`.
+
+    Raises:
+        UnsafeRoleError, InvalidSettingsError: as for `worker`.
+    """
+    _apart(settings, ProcessKind.SCHEDULER, schedule, listener)
+
+
+def notifier(settings: Settings, listener: socket.socket | None) -> None:
+    """One notifier process: tells people what happens to incidents, until told to stop. Otherwise as `worker`.
+
+    Raises:
+        UnsafeRoleError, InvalidSettingsError: as for `worker`.
+    """
+    _apart(settings, ProcessKind.NOTIFIER, notify, listener)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -116,7 +130,11 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
 
     with stopping_on_signals(stop):
         async with _beside(
-            *(child.run() for child in children), _work(parts, ready), _announce(sockets[0], ready, children, hint)
+            *(child.run() for child in children),
+            _after(ready, work, parts),
+            _after(ready, schedule, parts),
+            _after(ready, notify, parts),
+            _announce(sockets[0], ready, children, hint),
         ):
             try:
                 await http.serve(sockets=[sockets[0]])
@@ -143,32 +161,42 @@ async def _api(settings: Settings, addresses: Addresses, listener: socket.socket
             await http.serve(sockets=[listener])
 
 
-async def _worker(parts: Parts) -> None:
+def _apart(settings: Settings, kind: ProcessKind, duty: Duty, listener: socket.socket | None) -> None:
+    telemetry.configure(settings.log_level, process=kind)
+    with Servers.attach(settings) as servers:
+        capacity.check(settings, servers.addresses.app, {kind: 1})
+        run(fitness.check(Parts(settings, servers.addresses, kind)))
+        parts = Parts(settings, servers.addresses, kind)
+        run(_unwatched(parts, duty) if listener is None else _watched(parts, duty, listener))
+
+
+async def _unwatched(parts: Parts, duty: Duty) -> None:
     stop = asyncio.Event()
     with stopping_on_signals(stop.set):
-        async with parts.running(), _beside(work(parts)):
-            sys.stdout.write("Keepwell's worker is ready.\n")
+        async with parts.running(), _beside(kept(duty, parts)):
+            settle()
+            sys.stdout.write(f"Keepwell's {parts.kind} is ready.\n")
             sys.stdout.flush()
             await stop.wait()
 
 
-async def _watched_worker(parts: Parts, listener: socket.socket) -> None:
+async def _watched(parts: Parts, duty: Duty, listener: socket.socket) -> None:
     ready = asyncio.Event()
 
     def said() -> None:
-        sys.stdout.write(f"Keepwell's worker is ready; its health and metrics are at {_url(listener)}\n")
+        sys.stdout.write(f"Keepwell's {parts.kind} is ready; its health and metrics are at {_url(listener)}\n")
         sys.stdout.flush()
         ready.set()
 
     http = server(watched(parts), parts.settings, said)
     with stopping_on_signals(http.stop):
-        async with _beside(_work(parts, ready)):
+        async with _beside(_after(ready, duty, parts)):
             await http.serve(sockets=[listener])
 
 
-async def _work(parts: Parts, ready: asyncio.Event) -> None:
+async def _after(ready: asyncio.Event, duty: Duty, parts: Parts) -> None:
     await ready.wait()
-    await work(parts)
+    await kept(duty, parts)
 
 
 async def _announce(listener: socket.socket, ready: asyncio.Event, children: list[Child], hint: str) -> None:

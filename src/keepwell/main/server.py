@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import sys
@@ -13,13 +12,13 @@ import uvicorn
 
 from keepwell.kernel.http import Door
 from keepwell.kernel.http.connection import Connection, configured
+from keepwell.platform.program import settle
 from keepwell.platform.settings import Settings
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 65
 """Longer than the minute that load balancers keep an idle connection: the one that reuses it must not be the one that closes."""
 
-_COLLECTED_AFTER = (20_000, 25, 100)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,7 +40,7 @@ class Server(uvicorn.Server):
             # Told to stop while it started: uvicorn would leave at once, and cut off whoever was taken in meanwhile.
             await self.shutdown(sockets)
         elif self.started:
-            _settle()
+            settle()
             self._ready()
 
     async def stand_in(self, listener: socket.socket) -> asyncio.AbstractServer | None:
@@ -64,17 +63,6 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Leaves signals to `stopping_on_signals`: uvicorn would raise them again after its own end and cut ours short."""
         yield
-
-
-def _settle() -> None:
-    """Lets the garbage collector look seldom, and never at what is there from the start.
-
-    A full look at thousands of open connections takes a tenth of a second, in which nobody is served; little of what we make
-    has cycles, so there is little to find.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 def server(door: Door, settings: Settings, ready: Callable[[], None], leaving: Callable[[], None] = lambda: None) -> Server:

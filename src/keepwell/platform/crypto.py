@@ -4,8 +4,8 @@ Associated data binds an envelope to its place (tenant, table, column, row), so 
 """
 
 import hashlib
-import hmac
 import os
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,6 +16,7 @@ KEY_BYTES = 32
 _FORMAT = 1
 _HEADER = 3
 _NONCE = 12
+_HASH_BLOCK = 64
 
 
 class UnreadableError(Exception):
@@ -32,9 +33,21 @@ def derive(key: bytes, label: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label.encode()).derive(key)
 
 
-def blind(key: bytes, text: str) -> bytes:
-    """A 16-byte keyed index of `text`: equal texts give equal bytes, nothing else can be learned without the key."""
-    return hmac.digest(key, text.encode(), hashlib.sha256)[:16]
+def blinder(key: bytes) -> Callable[[str], bytes]:
+    """What makes 16-byte keyed indexes of texts: equal texts give equal bytes, nothing else can be learned without the key.
+
+    It is HMAC-SHA-256 (RFC 2104), with what depends on the key alone done once: an index then costs a third of a fresh HMAC.
+    """
+    padded = key.ljust(_HASH_BLOCK, b"\0")
+    inside, outside = (hashlib.sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+
+    def blind(text: str) -> bytes:
+        inner, outer = inside.copy(), outside.copy()
+        inner.update(text.encode())
+        outer.update(inner.digest())
+        return outer.digest()[:16]
+
+    return blind
 
 
 def envelope_prefix(version: int) -> bytes:

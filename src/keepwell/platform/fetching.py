@@ -17,6 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from keepwell.platform.probing import forbidden
+
 MOST_BYTES = 256_000
 SECONDS = 5.0
 _THREADS = 4
@@ -30,17 +32,27 @@ class ForbiddenAddressError(UnreachableError):
     """The address is none that we connect to."""
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """What a server said: its status, headers by lower-case name, and its content, cut behind the most that is wanted."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
 class Fetcher:
-    """Fetches, each document within `seconds`. `private`: this machine and private networks are allowed too, and `http`: for what
-    the operator names, and for trying things out.
+    """Fetches, each document within `seconds`, so many at once as there are `threads`. `private`: this machine and private
+    networks are allowed too, and `http`: for what the operator names, and for trying things out.
     """
 
-    def __init__(self, *, private: bool = False, seconds: float = 2 * SECONDS, most: int = MOST_BYTES) -> None:
+    def __init__(
+        self, *, private: bool = False, seconds: float = 2 * SECONDS, most: int = MOST_BYTES, threads: int = _THREADS
+    ) -> None:
         self._private = private
         self._seconds = seconds
         self._most = most
         self._context = ssl.create_default_context()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="fetch")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
 
     def allowed(self, url: str) -> bool:
         """Whether an address has the form of one that we would connect to."""
@@ -64,6 +76,17 @@ class Fetcher:
         Raises:
             UnreachableError: there is none.
         """
+        reply = await self.exchange(url, body, headers)
+        if reply.status != 200 or len(reply.content) > self._most:
+            raise UnreachableError
+        return reply.content
+
+    async def exchange(self, url: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Reply:
+        """What a server says to a GET, or to a POST of a body, whatever its status is.
+
+        Raises:
+            UnreachableError: it said nothing that could be read.
+        """
         connected: list[socket.socket] = []
         try:
             async with asyncio.timeout(self._seconds):
@@ -80,7 +103,7 @@ class Fetcher:
         """Lets threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _fetch(self, url: str, body: bytes | None, headers: Mapping[str, str], connected: list[socket.socket]) -> bytes:
+    def _fetch(self, url: str, body: bytes | None, headers: Mapping[str, str], connected: list[socket.socket]) -> Reply:
         parts = _split(url)
         if parts is None or not self.allowed(url):
             raise ForbiddenAddressError
@@ -95,16 +118,14 @@ class Fetcher:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET" if body is None else "POST", path, body, {"Accept": "application/json", **headers})
             answer = connection.getresponse()
-            content = answer.read(self._most + 1)
-            if answer.status != 200 or len(content) > self._most:
-                raise UnreachableError
-            return content
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, names, answer.read(self._most + 1))
         finally:
             connection.close()
 
     def _address(self, host: str, port: int) -> str:
         found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        if not self._private and not all(ip_address(each.partition("%")[0]).is_global for each in found):
+        if not self._private and any(forbidden(ip_address(each.partition("%")[0])) for each in found):
             raise ForbiddenAddressError
         return found[0]
 

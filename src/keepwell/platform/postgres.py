@@ -30,6 +30,8 @@ _REJECTIONS = (
 # asyncpg says InternalClientError when a connection ends between two of its own steps.
 _GONE = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _BROKEN = (TimeoutError, asyncio.CancelledError, asyncpg.PostgresConnectionError, *_GONE)
+LOST = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, TimeoutError, *_GONE)
+"""What a call on a connection ends with when the server or the way to it fails: it may have been carried out."""
 # The server stays one that takes no changes: where there is another one, a new connection finds it.
 _USELESS = (asyncpg.ReadOnlySQLTransactionError,)
 
@@ -60,6 +62,10 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - it reports a state of the 
         super().__init__(_WORDS.get(reason, reason))
         self.reason = reason
         self.retry_after = retry_after
+
+
+AWAY = (DatabaseUnavailable, asyncpg.PostgresError, TimeoutError, *_GONE)
+"""What work that is tried again later has to expect of the database: that it is away, or does not do what it is asked now."""
 
 
 class UnsafeRoleError(Exception):

@@ -14,13 +14,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.kit.ids import new_id
-from keepwell.platform.postgres import Database, DatabaseUnavailable
+from keepwell.platform.postgres import AWAY, Database
 from keepwell.platform.telemetry import describe
 
 RUNS = Counter("keepwell_queue_runs", "Attempts at jobs that ended.", ["kind", "outcome"])
@@ -28,7 +27,7 @@ SECONDS = Histogram("keepwell_queue_seconds", "How long attempts took.", ["kind"
 WAITED = Histogram("keepwell_queue_wait_seconds", "From due to begun.", ["kind"], buckets=(0.01, 0.1, 1, 10, 60, 600))
 JOBS = Gauge("keepwell_queue_jobs", "Jobs that lie there.", ["kind", "state"])
 AGE = Gauge("keepwell_queue_age_seconds", "How long the oldest job has been due.", ["kind", "state"])
-SATURATION = Gauge("keepwell_queue_saturation", "Which part of what this worker can do at once it does.")
+SATURATION = Gauge("keepwell_queue_saturation", "Which part of what this worker can do at once it does.", ["queue"])
 
 _WORDS = re.compile(r"[A-Za-z0-9._:+-]{1,128}")
 _ENQUEUE = """
@@ -47,9 +46,8 @@ _GIVE_BACK = "SELECT job_give_back($1, $2, $3)"
 _REDRIVE = "SELECT job_redrive($1, $2)"
 _PURGE = "SELECT job_purge($1, $2)"
 _HELD = "SELECT * FROM job_held()"
-_OLDEST_DUE = "SELECT job_oldest_due()"
+_OLDEST_DUE = "SELECT job_oldest_due($1)"
 _MEASURES = "SELECT * FROM job_measures()"
-_AWAY = (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _log = structlog.stdlib.get_logger("keepwell.worker")
 
 
@@ -57,9 +55,21 @@ class HoldError(Exception):
     """Raised by a handler that knows that trying again is in vain."""
 
 
-class QueueSettings(msgspec.Struct, frozen=True):
-    """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most."""
+class PutOffError(Exception):
+    """Raised by a handler that knows when trying again may help: in so many seconds."""
 
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class QueueSettings(msgspec.Struct, frozen=True):
+    """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most.
+
+    `name` tells queues of one process apart that are worked by themselves, so that long jobs never keep short ones waiting.
+    """
+
+    name: str = "jobs"
     width: int = 4
     lease: float = 10.0
     poll: float = 1.0
@@ -68,6 +78,7 @@ class QueueSettings(msgspec.Struct, frozen=True):
     grace: float = 10.0
     stuck: float = 300.0
     most_attempts: int = 8
+    patient: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -195,9 +206,9 @@ class Queue:
             await enqueue(connection, tenant, jobs, self.settings.most_attempts)
 
     async def oldest_due(self) -> float:
-        """For how many seconds the oldest job that could be done was not, of all clinics."""
+        """For how many seconds the oldest job of all clinics that could be done was not, but for kinds that may wait."""
         async with self._database.connection() as connection:
-            return await connection.fetchval(_OLDEST_DUE)
+            return await connection.fetchval(_OLDEST_DUE, list(self.settings.patient))
 
     async def held(self) -> list[Held]:
         """What failed for good, of all clinics, the oldest first, at most a thousand."""
@@ -233,7 +244,7 @@ class Queue:
         try:
             async with self._database.connection() as connection:
                 rows = await connection.fetch(_CLAIM, list(handlers), free, self.lease, self.settings.lease)
-        except _AWAY as error:
+        except AWAY as error:
             _log.warning("queue.claim-failed", **describe(error))
             return []
         claimed = [
@@ -256,14 +267,17 @@ class Queue:
         WAITED.labels(job.kind).observe(max(0.0, job.waited))
         self._claimed[job.id] = job
         task = self._tasks[job.id] = asyncio.create_task(self._do(job, handler), name=f"job {job.kind}")
-        SATURATION.set(len(self._tasks) / self.settings.width)
+        self._measured()
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._tasks[job.id], self._claimed[job.id]
-            SATURATION.set(len(self._tasks) / self.settings.width)
+            self._measured()
             self._finished.set()
 
         task.add_done_callback(ended)
+
+    def _measured(self) -> None:
+        SATURATION.labels(self.settings.name).set(len(self._tasks) / self.settings.width)
 
     async def _do(self, job: Claimed, handler: Handler) -> None:
         started = asyncio.get_running_loop().time()
@@ -278,18 +292,22 @@ class Queue:
 
     async def _failed(self, job: Claimed, error: Exception) -> None:
         again = job.attempt < job.most_attempts and not isinstance(error, HoldError)
-        luck = random.random()  # noqa: S311 - spreads attempts, guards nothing
-        wait = delay_after(job.attempt, self.settings, luck) if again else None
+        wait = self._wait(job, error) if again else None
         RUNS.labels(job.kind, "retried" if again else "held").inc()
         _log.warning("queue.job-failed", kind=job.kind, tenant=job.tenant, id=job.id, **describe(error))
         await self._settle(_FAIL, job, wait, type(error).__name__)
+
+    def _wait(self, job: Claimed, error: Exception) -> float:
+        luck = random.random()  # noqa: S311 - spreads attempts, guards nothing
+        usual = delay_after(job.attempt, self.settings, luck)
+        return max(usual, error.seconds) if isinstance(error, PutOffError) else usual
 
     async def _settle(self, statement: str, job: Claimed, *more: Any) -> bool:
         """Whether it counted. Where the database is away, the lease lapses and the job is done again."""
         try:
             async with self._database.connection() as connection:
                 return await connection.fetchval(statement, job.tenant, job.id, self.lease, *more)
-        except _AWAY as error:
+        except AWAY as error:
             _log.warning("queue.settle-failed", kind=job.kind, tenant=job.tenant, id=job.id, **describe(error))
             return False
 
@@ -302,7 +320,7 @@ class Queue:
             try:
                 async with self._database.connection() as connection:
                     held = {row["id"] for row in await connection.fetch(_BEAT, self.lease, self.settings.lease)}
-            except _AWAY as error:
+            except AWAY as error:
                 _log.warning("queue.beat-failed", **describe(error))
                 continue
             for id_ in before - held:  # somebody else has it, or it has just ended

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 
-from keepwell.platform.postgres import Database, DatabaseUnavailable, PoolSettings, UnsafeRoleError
+from keepwell.platform.postgres import AWAY, Database, DatabaseUnavailable, PoolSettings, UnsafeRoleError
 
 Found = TypeVar("Found")
 
@@ -45,7 +45,6 @@ _GONE = (
     asyncpg.CannotConnectNowError,
     OSError,  # a TimeoutError too
 )
-_FAILURES = (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _REMEMBERED = 1200
 _CATCH_UP_STEP_S = 0.01
 _CATCH_UP_LOOKS = 5
@@ -261,7 +260,7 @@ class Replicas:
 
     async def _sample(self) -> None:
         """Notes how far the primary's log is. While that cannot be known, no lag can."""
-        with suppress(*_FAILURES):
+        with suppress(*AWAY):
             async with asyncio.timeout(self.settings.look), self._primary.connection() as connection:
                 row = await connection.fetchrow(_PRIMARY)
             self._cluster = row["cluster"]
@@ -272,7 +271,7 @@ class Replicas:
             reason = await self._fault(replica)
         except UnsafeRoleError:
             reason = "unsafe-role"
-        except _FAILURES:
+        except AWAY:
             reason = "lost"
         replica.looked = monotonic()
         replica.lag = self._log.age_of(replica.replayed)

@@ -39,6 +39,8 @@ class ProcessKind(StrEnum):
 
     API = "api"
     WORKER = "worker"
+    SCHEDULER = "scheduler"
+    NOTIFIER = "notifier"
     CLI = "cli"
 
 
@@ -88,6 +90,10 @@ class Settings(BaseSettings):
     """Most database connections of one API process."""
     pool_size_worker: Positive = 6
     """Most database connections of one worker process."""
+    pool_size_scheduler: Positive = 3
+    """Most database connections of one scheduler process."""
+    pool_size_notifier: Positive = 4
+    """Most database connections of one notifier process."""
     pool_size_cli: Positive = 4
     """Most database connections of one command-line process."""
     pool_size_replica: Positive = 4
@@ -164,6 +170,22 @@ class Settings(BaseSettings):
     login_free_failures_address: NotNegative = 100
     """Failed log-ins from one address within an hour, likewise."""
 
+    monitor_allow_private: bool = False
+    """Whether what is monitored, and channels of notifications, may be on this machine and private networks; for trying out."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "default"
+    """Where this process checks monitors from: a worker makes the checks of its own region."""
+    check_width: Positive = 500
+    """Most checks of monitors under way in one worker."""
+    check_canaries: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses such as 9.9.9.9:443, comma-separated, of which one answers as long as our own network works. While none does,
+    checks that fail say nothing about their targets; unset: our network is taken to work.
+    """
+    check_results_days: Annotated[int, Field(ge=2, le=3660)] = 14
+    """For how many days each result of a check is kept; hours and days are kept summed up for good."""
+    check_results_most: Positive = 50_000_000
+    """Most results of one clinic; of those with more, the oldest days go first."""
+
     room_capacity: Positive = 50
     """Most connections in the live room of one response, over all processes."""
     room_connections: Positive = 10_000
@@ -210,8 +232,8 @@ class Settings(BaseSettings):
     """Most rows of one batch."""
     enrollment_open_batches: Positive = 50
     """Most batches of one clinic that are not finished."""
-    enrollment_at_once: Positive = 4
-    """How much of enrollment one process runs at once."""
+    enrollment_at_once: Positive = 3
+    """How many parts of batches one process runs at once."""
     enrollment_stall_s: Seconds = 120.0
     """A batch that should move and has not for this long is stalled: an incident says so, seconds."""
     enrollment_tries: Positive = 8
@@ -232,7 +254,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
 
-    @field_validator("replica_urls", "trusted_proxies", "cors_origins", "rate_tenants", mode="before")
+    @field_validator("replica_urls", "trusted_proxies", "cors_origins", "rate_tenants", "check_canaries", mode="before")
     @classmethod
     def split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -295,6 +317,8 @@ class Settings(BaseSettings):
         sizes = {
             ProcessKind.API: self.pool_size_api,
             ProcessKind.WORKER: self.pool_size_worker,
+            ProcessKind.SCHEDULER: self.pool_size_scheduler,
+            ProcessKind.NOTIFIER: self.pool_size_notifier,
             ProcessKind.CLI: self.pool_size_cli,
         }
         return sizes[kind]

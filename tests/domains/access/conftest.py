@@ -16,14 +16,12 @@ from keepwell.domains.access import routes as access_routes
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.identity import Role
 from keepwell.domains.identity import routes as identity_routes
-from keepwell.kernel import Catalog, Kernel, Limits, Origin
+from keepwell.kernel import Kernel, Origin
 from keepwell.kernel.http import Door
-from keepwell.kernel.keys import KeyRing
 from keepwell.kit.ids import new_id
-from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import MASTER_KEY, DatabaseUrls
-from tests.support.http_server import serving
+from tests.support.cluster import DatabaseUrls
+from tests.support.twice import clients_of, kernel_over
 
 ORIGIN = Origin("test", "access-test")
 PASSWORD = "keepwell-demo-pass"
@@ -44,26 +42,18 @@ class Node:
 
 @asynccontextmanager
 async def opened(url: str, clock: ManualClock) -> AsyncGenerator[Node]:
-    database = Database(PoolSettings(url, largest=4, wait=1.0, connect_timeout=1.0))
-    await database.open()
-    catalog = Catalog((*tenants.AGGREGATES, *identity.AGGREGATES, *access.AGGREGATES))
-    ring = KeyRing(MASTER_KEY, clock)
-    kernel = Kernel(database, catalog, ring, clock, Limits())
-    await kernel.key_watch.look()
-    clinics = tenants.TenantService(kernel)
-    people = identity.IdentityService(kernel, clinics)
-    service = AccessService(kernel, people)
-    endpoints = (
-        *identity_routes.endpoints(people),
-        *audit_routes.endpoints(audit.AuditService(kernel)),
-        *access_routes.endpoints(service),
-    )
-    try:
+    aggregates = (*tenants.AGGREGATES, *identity.AGGREGATES, *access.AGGREGATES)
+    async with kernel_over(url, clock, aggregates) as kernel:
+        clinics = tenants.TenantService(kernel)
+        people = identity.IdentityService(kernel, clinics)
+        service = AccessService(kernel, people)
+        endpoints = (
+            *identity_routes.endpoints(people),
+            *audit_routes.endpoints(audit.AuditService(kernel)),
+            *access_routes.endpoints(service),
+        )
         yield Node(kernel, clinics, people, service, Door(kernel, people.authenticate, endpoints))
-    finally:
-        await kernel.close()
         people.close()
-        await database.close()
 
 
 @pytest.fixture
@@ -111,11 +101,6 @@ async def clinic(node: Node, other_node: Node, manual_clock: ManualClock, databa
     slug = f"c{new_id().hex}"
     tenant = (await node.tenants.create(slug, "A clinic", ORIGIN)).id
     everything = await _asyncpg.connect(database_urls.superuser)
-    async with (
-        serving(node.door) as base,
-        serving(other_node.door) as other,
-        httpx.AsyncClient(base_url=base, timeout=20) as http,
-        httpx.AsyncClient(base_url=other, timeout=20) as elsewhere,
-    ):
+    async with clients_of(node.door, other_node.door) as (http, elsewhere):
         yield Clinic(node, http, elsewhere, manual_clock, everything, tenant, slug)
     await everything.close()

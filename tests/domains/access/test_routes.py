@@ -54,6 +54,15 @@ async def test_it_is_over_at_once_everywhere_when_it_is_ended(clinic: Clinic):
     assert_refused(answer, 401, "unauthenticated")
 
 
+async def test_who_may_end_none_is_not_told_which_there_are(clinic: Clinic):
+    there = (await clinic.begin(await clinic.log_in("clinician")))["break_glass"]["id"]
+    patient = await clinic.log_in("patient")
+    told = [await clinic.http.post(f"{PATH}/{id_}/end", headers=patient) for id_ in (there, new_id())]
+    for answer in told:
+        assert_refused(answer, 403, "forbidden")
+    assert len({answer.json()["detail"] for answer in told}) == 1
+
+
 async def test_it_ends_by_itself_and_the_end_is_written_down(clinic: Clinic):
     granted = await clinic.begin(await clinic.log_in("clinician"), minutes=5)
     clinic.clock.advance(minutes=4, seconds=59)

@@ -48,3 +48,15 @@ def test_nobody_reviews_their_own():
     refused = one.do(ReviewEmergency(ID, justified=True, finding="fine"))
     assert refused is not None
     assert refused.code == "own-emergency"
+
+
+def test_nobody_ends_another_person_s_and_is_told_there_is_none():
+    one = Desk(ACCESS)
+    one.do(StartEmergency(ID, "a reason good enough", 30, new_id()))
+    with one.as_another():
+        refused = one.do(EndEmergency(ID, "ended"))
+    assert refused is not None
+    assert refused.code == "not-found"
+    assert one.state.ended_at is None
+    assert one.do(EndEmergency(ID, "ended")) is None
+    assert one.state.end_reason == "ended"

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from keepwell.domains import factors, identity, tenants
+from keepwell.domains.audit import AuditService
+from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.factors import routes as factor_routes
 from keepwell.domains.identity import IdentityService, Role
 from keepwell.domains.identity import routes as identity_routes
@@ -129,7 +131,8 @@ async def world(database_urls: DatabaseUrls, manual_clock: ManualClock, mail: Ma
     parts = factors.FactorGate(kernel, factors.FactorSettings(smtp_url=mail.url, oidc_allow_private=True))
     people = IdentityService(kernel, clinics, second=parts.gate)
     service = factors.FactorService(kernel, people, parts)
-    table = (*identity_routes.endpoints(people), *factor_routes.endpoints(service))
+    trail = audit_routes.endpoints(AuditService(kernel))
+    table = (*identity_routes.endpoints(people), *factor_routes.endpoints(service), *trail)
     door = Door(kernel, Credentials(people.authenticate, people.cookies), table)
     everything = await _connected(database_urls.superuser)
     clinic = await clinics.ensure(f"c{new_id().hex}", "A clinic", ORIGIN)

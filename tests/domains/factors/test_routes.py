@@ -119,6 +119,28 @@ async def test_recovery_codes_serve_once_each_and_are_shown_once(world: World):
     assert (await world.second(await world.challenge("ann"), "recovery-code", code=fresh[4])).status_code == 200
 
 
+async def test_whoever_s_recovery_code_was_used_is_told(world: World):
+    session = await world.with_app("ann")
+    codes = (await world.send("POST", "/v1/auth/factors/recovery-codes", session)).json()["codes"]
+    assert (await world.second(await world.challenge("ann"), "recovery-code", code=codes[0])).status_code == 200
+    at_login = await world.mail.next()
+    body = {"method": "recovery-code", "code": codes[1]}
+    assert (await world.send("POST", "/v1/auth/step-up", session, body)).status_code == 204
+    at_step_up = await world.mail.next()
+    for letter in (at_login, at_step_up):
+        assert letter["To"] == world.email("ann")
+        assert "recovery code" in letter["Subject"]
+        assert not set(codes) & set(letter.get_content().split())
+    assert len(world.mail.messages) == 2
+
+
+async def test_mail_that_cannot_be_delivered_keeps_nobody_out(world: World):
+    session = await world.with_app("ann")
+    codes = (await world.send("POST", "/v1/auth/factors/recovery-codes", session)).json()["codes"]
+    world.mail.manner = "refuses"
+    assert (await world.second(await world.challenge("ann"), "recovery-code", code=codes[0])).status_code == 200
+
+
 async def test_recovery_codes_need_something_to_recover(world: World):
     session = await world.logged_in("ann")
     await world.send("POST", "/v1/auth/factors/totp", session)

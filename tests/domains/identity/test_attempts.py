@@ -8,10 +8,20 @@ from uuid import UUID
 import httpx
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
+from keepwell.domains.identity import LOGIN_RATE, REFRESH_RATE
+from keepwell.domains.identity.routes import endpoints
 from keepwell.domains.identity.service.tokens import RefreshToken
-from tests.domains.identity.conftest import ORIGIN, PASSWORD, World, bearer
+from keepwell.kernel.http import USUAL, Door, Limits, Policy, RateLimits
+from keepwell.kit.gcra import Rate
+from tests.domains.identity.conftest import ORIGIN, PASSWORD, World, bearer, make_node
+from tests.support.clock import ManualClock
+from tests.support.cluster import DatabaseUrls
+from tests.support.http_server import serving
 from tests.support.problems import assert_problem
+from tests.support.proxy import Proxy
+from tests.support.waiting import eventually_async
 
 Session = dict[str, Any]
 Breaking = Callable[[World, Session, Session], Awaitable[str]]
@@ -174,7 +184,58 @@ async def test_pages_of_attempts_show_each_once(world: World):
     assert len(set(seen)) == len(seen) == 4
 
 
+async def test_one_item_stands_for_several_that_came_by_the_dozen(world: World):
+    await world.person("boss", "admin")
+    boss = await world.logged_in("boss")
+    nobody = [{"email": "nobody@x.test", "password": "wrong", "clinic": world.clinic.slug}] * 14
+    world.clock.advance(seconds=1)
+    for body in nobody:
+        world.http.cookies.clear()
+        await world.http.post("/v1/auth/login", json=body)
+    world.clock.advance(seconds=1)
+
+    async def all_of_them() -> list[dict[str, Any]]:
+        found = await logins(world, boss, outcome="refused")
+        return found if sum(one["tries"] for one in found) == len(nobody) else []
+
+    [one, *_] = await eventually_async(all_of_them)
+    assert one["step"] in ("account", "challenge")
+    assert one["since"] <= one["at"]
+
+
 async def test_only_who_may_read_the_audit_sees_attempts(world: World):
     await world.person("ana")
     session = await world.logged_in("ana")
     assert_problem(await world.http.get("/v1/audit/logins", headers=bearer(session)), 403, "forbidden")
+
+
+async def test_who_asks_too_often_is_counted_and_logged_before_anything_is_looked_at(world: World):
+    await world.person("ana")
+    node = world.node
+    rates = RateLimits({USUAL: Policy(), LOGIN_RATE: Policy(address=Rate.of(0.001, 1)), REFRESH_RATE: Policy()}, bytes(32))
+    door = Door(node.kernel, node.identity.authenticate, endpoints(node.identity), limits=Limits(rates=rates))
+    labels = {"limit": "login-address", "outcome": "refused"}
+    before = REGISTRY.get_sample_value("keepwell_rate_limit_decisions_total", labels) or 0
+    async with serving(door) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
+        with capture_logs() as lines:
+            body = {"email": world.email("ana"), "password": PASSWORD}
+            answers = [(await http.post("/v1/auth/login", json=body)).status_code for _ in range(2)]
+    assert answers == [200, 429]
+    assert REGISTRY.get_sample_value("keepwell_rate_limit_decisions_total", labels) == before + 1
+    assert [(line["route"], line["status"]) for line in lines if line.get("status") == 429] == [("/v1/auth/login", 429)]
+
+
+async def test_a_database_that_is_away_is_counted_and_logged(database_urls: DatabaseUrls, manual_clock: ManualClock):
+    with Proxy.to_postgres(database_urls.app) as proxy:
+        node = await make_node(proxy.postgres_url(database_urls.app), manual_clock)
+        labels = {"step": "clinic", "outcome": "temporarily-unavailable"}
+        before = REGISTRY.get_sample_value("keepwell_login_steps_total", labels) or 0
+        async with serving(node.door) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
+            proxy.cut()
+            with capture_logs() as lines:
+                answer = await http.post("/v1/auth/login", json={"email": "ann@x.test", "password": PASSWORD})
+        assert (answer.status_code, answer.json()["code"]) == (503, "temporarily-unavailable")
+        assert REGISTRY.get_sample_value("keepwell_login_steps_total", labels) == before + 1
+        told = [(line["step"], line["outcome"]) for line in lines if line["event"] == "login.step"]
+        assert ("clinic", "temporarily-unavailable") in told
+        await node.close()

@@ -1,5 +1,6 @@
 """Guessing gets slow and laborious; people get in; nobody can tell which accounts there are, and nobody locks anybody out."""
 
+from asyncio import gather
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -163,6 +164,40 @@ async def test_who_is_held_up_costs_no_hash_and_is_on_record(guarded: World):
     computed = guarded.node.identity.hashing.computed
     assert (await attempt(guarded, "ana", PASSWORD)).status_code == 429
     assert guarded.node.identity.hashing.computed == computed
+
+
+async def test_who_is_held_up_beyond_a_few_a_second_costs_no_look_at_the_database(guarded: World):
+    await guarded.person("ana")
+    await held_up(guarded, "ana")
+    for _ in range(10):  # so many are looked up, to show the clinic whose account it was
+        await attempt(guarded, "ana")
+    looks = "SELECT count(*) FROM access_record WHERE action = 'login.clinic'"
+    before = await guarded.everything.fetchval(looks)
+    assert (await attempt(guarded, "ana", PASSWORD)).json()["code"] == "challenge-required"
+    assert await guarded.everything.fetchval(looks) == before
+
+
+async def test_the_clinic_sees_who_was_held_up(guarded: World):
+    ana = await guarded.person("ana")
+    await guarded.person("boss", "admin")
+    await held_up(guarded, "ana")
+    items = (await guarded.get("/v1/audit/logins?outcome=refused", await guarded.logged_in("boss"))).json()["items"]
+    assert ("challenge", "challenge-required", str(ana.id)) in {(one["step"], one["reason"], one["user"]) for one in items}
+
+
+async def test_guesses_under_way_count_once_others_failed(guarded: World):
+    await guarded.person("ana")
+    assert (await attempt(guarded, "ana")).status_code == 401
+    computed = guarded.node.identity.hashing.computed
+    answers = await gather(*(guarded.login("ana", WRONG) for _ in range(30)))
+    assert {answer.status_code for answer in answers} <= {401, 429}
+    assert guarded.node.identity.hashing.computed <= computed + FREE + 3, "what was free, and the ends of pauses"
+
+
+async def test_many_who_know_the_password_come_in_at_once(guarded: World):
+    await guarded.person("ana")
+    answers = await gather(*(guarded.login("ana") for _ in range(3 * FREE)))
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_one_address_that_tries_many_accounts_is_held_up_in_all(

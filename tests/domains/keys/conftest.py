@@ -18,15 +18,13 @@ from keepwell.domains.incidents import routes as incident_routes
 from keepwell.domains.keys import KeyService
 from keepwell.domains.keys import routes as key_routes
 from keepwell.domains.questionnaires import routes as questionnaire_routes
-from keepwell.kernel import Actor, Catalog, Kernel, Limits, Origin
+from keepwell.kernel import Actor, Kernel, Origin
 from keepwell.kernel.http import Door
-from keepwell.kernel.keys import KeyRing
 from keepwell.kit.ids import new_id
-from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.clock import ManualClock
-from tests.support.cluster import MASTER_KEY, DatabaseUrls
-from tests.support.http_server import serving
+from tests.support.cluster import DatabaseUrls
 from tests.support.leak_reports import Publisher, Signer
+from tests.support.twice import clients_of, kernel_over
 
 ORIGIN = Origin("test", "keys-test")
 PASSWORD = "keepwell-demo-pass"
@@ -47,33 +45,25 @@ class Node:
 
 @asynccontextmanager
 async def opened(url: str, clock: ManualClock, reporters: str | None = None) -> AsyncGenerator[Node]:
-    database = Database(PoolSettings(url, largest=4, wait=1.0, connect_timeout=1.0))
-    await database.open()
     rooms = (tenants, identity, questionnaires, incidents, keys)
-    catalog, ring = Catalog(tuple(each for room in rooms for each in room.AGGREGATES)), KeyRing(MASTER_KEY, clock)
-    kernel = Kernel(database, catalog, ring, clock, Limits())
-    await kernel.key_watch.look()
-    clinics, trail, troubles = tenants.TenantService(kernel), audit.AuditService(kernel), incidents.IncidentService(kernel)
-    people = identity.IdentityService(kernel, clinics)
-    service = KeyService(kernel, clinics, troubles, trail, reporters)
+    async with kernel_over(url, clock, [each for room in rooms for each in room.AGGREGATES]) as kernel:
+        clinics, trail, troubles = tenants.TenantService(kernel), audit.AuditService(kernel), incidents.IncidentService(kernel)
+        people = identity.IdentityService(kernel, clinics)
+        service = KeyService(kernel, clinics, troubles, trail, reporters)
 
-    def authenticate(authorization: str) -> Any:
-        token = identity.bearer(authorization)
-        return service.authenticate(token) if token.startswith(keys.PREFIX) else people.authenticate(authorization)
+        def authenticate(authorization: str) -> Any:
+            token = identity.bearer(authorization)
+            return service.authenticate(token) if token.startswith(keys.PREFIX) else people.authenticate(authorization)
 
-    endpoints = (
-        *identity_routes.endpoints(people),
-        *questionnaire_routes.endpoints(questionnaires.QuestionnaireService(kernel)),
-        *audit_routes.endpoints(trail),
-        *incident_routes.endpoints(troubles),
-        *key_routes.endpoints(service),
-    )
-    try:
+        endpoints = (
+            *identity_routes.endpoints(people),
+            *questionnaire_routes.endpoints(questionnaires.QuestionnaireService(kernel)),
+            *audit_routes.endpoints(trail),
+            *incident_routes.endpoints(troubles),
+            *key_routes.endpoints(service),
+        )
         yield Node(kernel, clinics, people, service, troubles, Door(kernel, authenticate, endpoints))
-    finally:
-        await kernel.close()
         people.close()
-        await database.close()
 
 
 @pytest.fixture
@@ -142,12 +132,7 @@ async def clinic_of(node: Node, other: Node, clock: ManualClock, urls: DatabaseU
     slug = f"c{new_id().hex}"
     tenant = (await node.tenants.create(slug, "A clinic", ORIGIN)).id
     everything = await _asyncpg.connect(urls.superuser)
-    async with (
-        serving(node.door) as base,
-        serving(other.door) as beside,
-        httpx.AsyncClient(base_url=base, timeout=20) as http,
-        httpx.AsyncClient(base_url=beside, timeout=20) as elsewhere,
-    ):
+    async with clients_of(node.door, other.door) as (http, elsewhere):
         made = Clinic(node, http, elsewhere, clock, everything, tenant, slug)
         http.headers.update(await made.log_in("admin"))
         yield made

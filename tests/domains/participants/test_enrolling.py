@@ -98,9 +98,13 @@ def test_who_was_withdrawn_is_enrolled_anew():
     assert (desk.state.withdrawn, desk.state.phone) == (False, None)
 
 
-async def registered(clinic: Clinic) -> str:
+async def registered(clinic: Clinic, **said: Any) -> str:
     [outcome] = await clinic.kernel.execute(
-        [Envelope(RegisterParticipant(new_id()), clinic.actors["Bearer clinician"], Origin("test", "test"))]
+        [
+            Envelope(
+                RegisterParticipant(new_id(), details=Details(**said)), clinic.actors["Bearer clinician"], Origin("test", "test")
+            )
+        ]
     )
     assert outcome.refusal is None
     return str(outcome.id)
@@ -123,3 +127,19 @@ async def test_records_of_one_person_are_merged_and_unmerged(clinic: Clinic):
     items = (await clinic.http.get(f"/v1/participants/{one}/history")).json()["items"]
     assert [each["type"] for each in items] == ["registered", "merged", "unmerged"]
     assert_problem(await clinic.http.post(f"/v1/participants/{one}/unmerge", json={}, headers=match(3)), 422, "invalid-merge")
+
+
+async def test_tokens_left_from_a_row_that_is_gone_are_no_matter(clinic: Clinic):
+    """A look-up row that is made anew has its tokens once."""
+    id_ = await registered(clinic, family_name="Doe")
+    kept = await clinic.stored("SELECT token FROM participant_token WHERE id = $1 ORDER BY token", id_)
+    row = "SELECT tenant_id, id, program, external_index, tokens, enrolled_index, active FROM participant WHERE id = $1"
+    [values] = await clinic.stored(row, id_)
+    await clinic.stored("DELETE FROM participant WHERE id = $1", id_)
+    await clinic.stored(
+        "INSERT INTO participant (tenant_id, id, program, external_index, tokens, enrolled_index, active) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        *values,
+    )
+    assert kept
+    assert await clinic.stored("SELECT token FROM participant_token WHERE id = $1 ORDER BY token", id_) == kept

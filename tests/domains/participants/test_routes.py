@@ -72,9 +72,19 @@ async def test_one_is_shown_with_its_version(clinic: Clinic):
         "version": 1,
         "created_at": "2026-03-01T12:00:00Z",
         "updated_at": "2026-03-01T12:00:00Z",
+        "responses": f"/v1/responses?subject=Patient/{id_}",
         "elements": {"gender": "female"},
     }
     assert (await clinic.http.get(f"/v1/participants/{id_}", headers={"if-none-match": '"1"'})).status_code == 304
+
+
+async def test_one_links_to_the_responses_about_it(clinic: Clinic):
+    people = [await register(clinic) for _ in range(2)]
+    questionnaire = await clinic.publish({"linkId": "q", "text": "Q", "type": "string"})
+    begun = [(await clinic.begin(questionnaire, subject=f"Patient/{id_}"))["id"] for id_ in people]
+    for id_, response in zip(people, begun, strict=True):
+        link = (await clinic.http.get(f"/v1/participants/{id_}")).json()["responses"]
+        assert [one["id"] for one in (await clinic.http.get(link)).json()["items"]] == [response]
 
 
 async def test_changes_need_the_newest_version_and_are_remembered(clinic: Clinic):

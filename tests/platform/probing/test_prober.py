@@ -4,18 +4,25 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 import uvloop
 
 from keepwell.platform.probing import DnsProbe, HttpProbe, Observation, Prober, ProberSettings, TcpProbe, TlsProbe
+from keepwell.platform.probing.http import Target, exchange
 from keepwell.platform.probing.models import MOST_BODY
+from keepwell.platform.probing.transfers import Transfers
+from tests.support.clock import ManualClock
 from tests.support.targets import (
+    SPOILT,
     Answering,
     Behaviour,
+    Spoilt,
     babbling,
     certificate,
     dripping,
@@ -100,7 +107,7 @@ async def test_nobody_there_is_refused_and_no_such_name_failed_to_resolve():
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a/", "http://", "http://a:0/", "http://user@a/", "http://a b/", "http://a/\r\nX: y", "http://["]
+    "url", ["ftp://a/", "http://", "http://a:0/", "http://user@a/", "http://a b/", "http://a/\r\nX: y", "http://[", "http://%61/"]
 )
 async def test_what_is_no_request_is_said_to_be_none(url: str):
     async with prober() as one:
@@ -110,6 +117,8 @@ async def test_what_is_no_request_is_said_to_be_none(url: str):
 async def test_a_header_cannot_smuggle_another():
     async with target(Answering()) as port:
         assert (await asked(port, headers={"X": "1\r\nY: 2"})).error == "unusable-request"
+        assert (await asked(port, bearer="1\r\nY: 2")).error == "unusable-request"
+        assert (await asked(port, method="GET / HTTP/1.1\r\nY: 2\r\n\r\nGET")).error == "unusable-request"
 
 
 class TestRedirects:
@@ -118,12 +127,15 @@ class TestRedirects:
     async def test_are_followed_to_the_end_without_what_is_meant_for_the_first(self):
         there = Answering(body=b"the end")
         async with target(there) as end, target(Answering(302, b"", Location=f"http://127.0.0.1:{end}/end")) as port:
-            seen = await asked(port, bearer="token", headers={"Cookie": "a=b", "X-Kept": "1"}, method="POST", body=b"x")
+            seen = await asked(
+                port, bearer="token", headers={"Cookie": "a=b", "X-Key": "1", "Accept": "a/b"}, method="POST", body=b"x"
+            )
         assert (seen.status, seen.body) == (200, b"the end")
         assert there.requests[0].startswith(b"GET /end")
         assert b"Authorization" not in there.requests[0]
         assert b"Cookie" not in there.requests[0]
-        assert b"X-Kept: 1" in there.requests[0]
+        assert b"X-Key" not in there.requests[0]
+        assert b"Accept: a/b" in there.requests[0]
 
     async def test_are_told_when_they_are_not_to_be_followed(self):
         async with target(Answering(302, b"", Location="http://127.0.0.1:1/")) as port:
@@ -163,6 +175,25 @@ class TestAddresses:
         async with target(Answering()) as port, prober() as one:
             assert (await one.probe(HttpProbe(f"http://{host}:{port}/"))).error in ("dns-failed", "forbidden-address")
 
+    @pytest.mark.parametrize("host", ["%6cocalhost", "localhos%74", "%31%32%37.0.0.1"])
+    async def test_that_libcurl_reads_otherwise_are_not_asked(self, host: str):
+        inside = Answering()
+        async with target(inside) as port, name_server() as (names, server):
+            names.records[host, "A"] = (60, ["203.0.113.7"])
+            async with prober(name_servers=(server,), allowed=("203.0.113.0/24",)) as one:
+                seen = await one.probe(HttpProbe(f"http://{host}:{port}/", timeout_s=2))
+        assert seen.error == "unusable-request"
+        assert inside.requests == []
+
+    async def test_that_nobody_looked_at_are_not_connected_to(self):
+        inside, transfers = Answering(), Transfers()
+        async with target(inside) as port:
+            there = Target(urlsplit(f"http://127.0.0.1:{port}/"), "127.0.0.1", port, [ip_address("203.0.113.7")], 2.0)
+            seen = await exchange(transfers, HttpProbe(there.url.geturl()), there, None)
+        transfers.close()
+        assert seen.error == "forbidden-address"
+        assert inside.requests == []
+
     async def test_of_which_one_is_private_are_not_asked(self):
         async with name_server() as (names, server), prober(name_servers=(server,)) as one:
             names.records["both.test", "A"] = (60, ["203.0.113.1", "8.8.8.8", "127.0.0.1"])
@@ -178,6 +209,40 @@ class TestAddresses:
             assert (await one.probe(TcpProbe("b.test", port), private=True)).error is None
             names.records["b.test", "A"] = (0, ["127.0.0.1", "127.0.0.2"])
             await _asked_again(one, names.asked, port)
+
+    async def test_of_a_name_that_turns_private_are_looked_at_again(self):
+        """Rebinding: the first look sees an address that is allowed, a later one does not."""
+        inside = Answering()
+        async with (
+            target(Answering()) as port,
+            target(inside, host="127.0.0.2", port=port),
+            name_server() as (names, server),
+            prober(name_servers=(server,), allowed=("127.0.0.1/32",)) as one,
+        ):
+            probe = HttpProbe(f"http://a.test:{port}/")
+            names.records["a.test", "A"] = (0, ["127.0.0.1"])
+            assert (await one.probe(probe)).address == "127.0.0.1"
+            names.records["a.test", "A"] = (0, ["127.0.0.2"])
+            async with asyncio.timeout(15):
+                while (seen := await one.probe(probe)).error is None:
+                    assert seen.address == "127.0.0.1"
+        assert seen.error == "forbidden-address"
+        assert inside.requests == []
+
+    @pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
+    async def test_that_a_name_server_tells_badly_are_none(self, spoilt: Spoilt):
+        async with name_server(spoilt) as (names, server), prober(name_servers=(server,)) as one:
+            names.records["a.test", "A"] = (60, ["127.0.0.1"])
+            for probe in (HttpProbe("http://a.test:9/", timeout_s=0.5), DnsProbe("a.test", server=server, timeout_s=0.5)):
+                assert (await one.probe(probe, private=True)).error in ("dns-failed", "timed-out")
+
+    @pytest.mark.parametrize(("known", "unheard"), [("A", "AAAA"), ("AAAA", "A")])
+    async def test_of_one_kind_do_not_wait_for_those_of_the_other(self, known: str, unheard: str):
+        async with name_server() as (names, server), prober(name_servers=(server,)) as one:
+            names.records["a.test", known] = (60, ["127.0.0.1" if known == "A" else "::1"])
+            names.unheard.add(unheard)
+            seen = await one.probe(HttpProbe("http://a.test:9/", timeout_s=4))
+        assert seen.error == "forbidden-address", "known before the other kind is given up"
 
     async def test_that_nobody_tells_in_time_end_the_probe(self):
         async with name_server() as (names, server), prober(name_servers=(server,)) as one:
@@ -272,9 +337,17 @@ async def test_our_own_network_works_while_one_canary_answers():
         async with target(silent) as port, prober(name_servers=(server,), canaries=(*away, f"127.0.0.1:{port}")) as one:
             assert await one.egress()
         async with prober(canaries=(f"127.0.0.1:{gone}",)) as one:
-            assert await one.egress(), "who refuses is there"
+            assert not await one.egress(), "a firewall of our own may refuse"
     async with prober() as one:
         assert await one.egress()
+
+
+async def test_of_a_clock_that_jumped_nothing_is_concluded():
+    clock = ManualClock()
+    made = Prober(clock=clock)
+    clock.advance(hours=1)
+    assert not await made.egress()
+    assert not await made.egress()
 
 
 def test_an_observation_survives_being_stored():

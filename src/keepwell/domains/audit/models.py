@@ -61,6 +61,8 @@ class LoginAttempt(msgspec.Struct, frozen=True):
     session: UUID | None
     door: str
     request_id: str
+    tries: int
+    since: datetime
 
 
 class LoginPage(msgspec.Struct, frozen=True):

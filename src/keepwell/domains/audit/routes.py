@@ -90,6 +90,8 @@ _LOGINS = Example(
                 session=None,
                 door="http",
                 request_id="01994f9f-6a10-7b3e-9c41-2f8d7e5a6b90",
+                tries=1,
+                since=datetime(2026, 9, 15, 9, 30, 2, tzinfo=UTC),
             )
         ],
         None,

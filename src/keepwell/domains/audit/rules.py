@@ -3,12 +3,16 @@
 from functools import partial
 
 from keepwell.domains.audit.models import AuditItem, LoginAttempt
+from keepwell.kernel import several
 
 
 def login_attempt(item: AuditItem) -> LoginAttempt:
-    """The attempt that an item is about: the first entry of a session, or the record of a failure, which is about the account."""
+    """The attempt that an item is about: the first entry of a session, or the record of failures, which is about the account."""
     told = partial(LoginAttempt, at=item.at, door=item.door, request_id=item.request_id)
     if item.command is not None:
-        return told(attempt="login", outcome="ok", step=None, reason=None, user=item.actor, session=item.entity.id)
-    attempt, _, step = item.action.partition(".")
-    return told(attempt=attempt, outcome="refused", step=step, reason=item.outcome, user=item.entity.id, session=None)
+        began = partial(told, user=item.actor, session=item.entity.id, tries=1, since=item.at)
+        return began(attempt="login", outcome="ok", step=None, reason=None)
+    recorded = several(item.action)
+    attempt, _, step = recorded.action.partition(".")
+    failed = partial(told, user=item.entity.id, session=None, tries=recorded.count, since=item.at - recorded.span)
+    return failed(attempt=attempt, outcome="refused", step=step, reason=item.outcome)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from keepwell.domains.audit.models import AuditedEntity, AuditFilter, AuditItem, Position
-from keepwell.domains.identity import ATTEMPTS, LOGGED_IN
+from keepwell.domains.identity import ATTEMPTED_BY, ATTEMPTS, LOGGED_IN
 from keepwell.kit.ids import NIL
 
 _FIRST_WINDOW = timedelta(hours=1)
@@ -93,7 +93,7 @@ def _filters(wanted: AuditFilter, compartment: bytes | None, place: Callable[[An
 def _login_filters(wanted: AuditFilter, place: Callable[[Any], str]) -> tuple[str, str]:
     """Of changes, the sessions that began; of records, the attempts that failed."""
     changes = f" AND command = {place(LOGGED_IN)}"
-    sights = f" AND outcome <> 'ok' AND split_part(action, '.', 1) = ANY({place(list(ATTEMPTS))}::text[])"
+    sights = f" AND role = {place(ATTEMPTED_BY)} AND split_part(action, '.', 1) = ANY({place(list(ATTEMPTS))}::text[])"
     if wanted.person is not None:
         person = place(wanted.person)
         changes, sights = f"{changes} AND actor = {person}", f"{sights} AND entity = {person}"

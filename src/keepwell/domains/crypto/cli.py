@@ -1,6 +1,5 @@
 """`keepwell crypto`: how keys stand, changing them while everything goes on, and destroying a clinic's."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
@@ -8,8 +7,8 @@ from typing import Annotated
 import typer
 
 from keepwell.domains.crypto.service import CryptoService
-from keepwell.kernel import Origin, Refused
-from keepwell.kit.ids import NIL, new_id
+from keepwell.kernel import Origin, console
+from keepwell.kit.ids import NIL
 
 Opened = Callable[[], AbstractAsyncContextManager[CryptoService]]
 """Opens the program's parts for one command and closes them after it."""
@@ -116,15 +115,5 @@ def _wrapped(outdated: int) -> str:
 
 
 def _run(opened: Opened, act: Act) -> None:
-    async def run() -> bool:
-        async with opened() as service:
-            return await act(service, Origin("cli", str(new_id()), purpose="HSYSADMIN"))
-
-    try:
-        well = asyncio.run(run())
-    except Refused as refused:
-        refusal = refused.refusal
-        typer.echo(f"{refusal.type.title}. {refusal.type.advice}", err=True)
-        raise typer.Exit(1) from None
-    if not well:
-        raise typer.Exit(1)
+    if not console.run(opened, act):
+        raise typer.Exit(console.FAILED)

@@ -8,6 +8,5 @@ WRONG_MASTER_KEY = ProblemType(
     "A stored key is wrapped by a master key that was not given",
     "Give the master key it was wrapped by in KEEPWELL_MASTER_KEY_PREVIOUS, and begin again: what is done stays done.",
 )
-NO_CLINIC = ProblemType("no-such-clinic", 404, "No clinic has this short name", "See `keepwell crypto status`.")
 
-PROBLEMS: tuple[ProblemType, ...] = (WRONG_MASTER_KEY, NO_CLINIC)
+PROBLEMS: tuple[ProblemType, ...] = (WRONG_MASTER_KEY,)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.crypto.errors import NO_CLINIC, WRONG_MASTER_KEY
+from keepwell.domains.crypto.errors import WRONG_MASTER_KEY
 from keepwell.domains.tenants import Clinic, TenantService, operator
 from keepwell.kernel import Kernel, Origin, Refusal, Refused
 from keepwell.kernel.keys import SIGNING
@@ -41,10 +41,7 @@ class CryptoService:
         Raises:
             Refused: there is none, or the database is out of reach.
         """
-        found = await self._tenants.find_any(slug, origin)
-        if found is None:
-            raise Refused(Refusal(NO_CLINIC))
-        return found
+        return await self._tenants.named(slug, origin, closed_too=True)
 
     async def status(self) -> Status:
         """How the keys of the installation and of every clinic stand; those of destroyed clinics are left out."""

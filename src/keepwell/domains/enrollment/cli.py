@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import typer
@@ -18,10 +18,9 @@ from keepwell.domains.enrollment.service import EnrollmentService, Upload
 from keepwell.domains.enrollment.store import RESULTS, DayCounts
 from keepwell.domains.programs import ProgramService
 from keepwell.domains.tenants import TenantService, operator
-from keepwell.kernel import Actor, Origin, Refused
-from keepwell.kit.ids import new_id
+from keepwell.kernel import Actor, Origin, Refused, console
 
-FAILED = 1
+Result = TypeVar("Result")
 _MEDIA = {
     ".csv": "text/csv",
     ".tsv": "text/csv",
@@ -32,6 +31,8 @@ _MEDIA = {
 }
 _PIECE = 256 * 1024
 _PACE_SECONDS = 0.25
+_PATIENCE_SECONDS = 2.0
+_GOING = ("queued", "running")
 _WIDTH = 40
 
 
@@ -112,13 +113,22 @@ async def _enroll(service: EnrollmentService, actor: Actor, origin: Origin, uplo
     with Progress(*columns, console=Console(stderr=True)) as progress:
         view = await service.showing.show(actor, outcome.id, origin)
         bar = progress.add_task("Trying out" if upload.dry_run else "Enrolling", total=view.rows.total)
-        running = asyncio.create_task(service.run(actor.tenant, outcome.id))
-        while not running.done():
-            await asyncio.wait({running}, timeout=_PACE_SECONDS)
+        alone = asyncio.create_task(_unless_a_worker_does(service, actor, origin, outcome.id))
+        while view.status in _GOING:
+            await asyncio.sleep(_PACE_SECONDS)
+            if alone.done():
+                await alone  # which fails where it did
             view = await service.showing.show(actor, outcome.id, origin)
             progress.update(bar, completed=view.rows.done)
-        await running
-    return await service.showing.show(actor, outcome.id, origin)
+        alone.cancel()
+    return view
+
+
+async def _unless_a_worker_does(service: EnrollmentService, actor: Actor, origin: Origin, batch: UUID) -> None:
+    """Runs a batch that no worker begins to run."""
+    await asyncio.sleep(_PATIENCE_SECONDS)
+    if (await service.showing.show(actor, batch, origin)).status == "queued":
+        await service.run(actor.tenant, batch)
 
 
 async def _pieces(file: Path) -> AsyncIterator[bytes]:
@@ -131,7 +141,7 @@ def _tell(view: BatchView) -> None:
     counts = ", ".join(f"{getattr(view.rows, name)} {name}" for name in RESULTS)
     typer.echo(f"Batch {view.id} {view.status}: {view.rows.total} rows, {counts}.")
     if view.status != "completed":
-        raise typer.Exit(FAILED)
+        raise typer.Exit(console.FAILED)
 
 
 def chart(found: list[DayCounts], names: dict[UUID, str]) -> list[str]:
@@ -148,19 +158,8 @@ def chart(found: list[DayCounts], names: dict[UUID, str]) -> list[str]:
     return lines or ["Nothing was uploaded."]
 
 
-def _run(opened: Opened, slug: str, act: Callable[[Services, Actor, Origin], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        origin = Origin("cli", str(new_id()), purpose="HSYSADMIN")
-        async with opened() as services:
-            clinic = await services.tenants.find(slug, origin)
-            if clinic is None:
-                typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
-                raise typer.Exit(FAILED)
-            return await act(services, operator(clinic.id), origin)
+def _run(opened: Opened, slug: str, act: Callable[[Services, Actor, Origin], Awaitable[Result]]) -> Result:
+    async def in_clinic(services: Services, origin: Origin) -> Result:
+        return await act(services, operator((await services.tenants.named(slug, origin)).id), origin)
 
-    try:
-        return asyncio.run(run())
-    except Refused as refused:
-        refusal = refused.refusal
-        typer.echo(f"{refusal.type.title}. {refusal.detail or refusal.type.advice}", err=True)
-        raise typer.Exit(FAILED) from None
+    return console.run(opened, in_clinic)

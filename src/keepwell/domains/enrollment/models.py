@@ -116,7 +116,7 @@ class StartBatch(Command, frozen=True):
 
 
 class PauseBatch(Command, frozen=True):
-    """Stops it after the part it is in."""
+    """Stops it after the parts it is in."""
 
 
 class ResumeBatch(Command, frozen=True):

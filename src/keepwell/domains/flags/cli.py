@@ -1,6 +1,5 @@
 """`keepwell flags`: what operators do with feature flags, in one clinic or, to turn something off, in all of them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
@@ -11,8 +10,7 @@ import typer
 from keepwell.domains.flags.models import Changes, Declaration, FlagView
 from keepwell.domains.flags.service import FlagService, orders
 from keepwell.domains.tenants import Clinic, operator
-from keepwell.kernel import Actor, Command, Origin, Outcome, Refusal, Refused
-from keepwell.kit.ids import new_id
+from keepwell.kernel import Actor, Command, Origin, Outcome, Refused, console
 
 Opened = Callable[[], AbstractAsyncContextManager[FlagService]]
 """Opens the program's parts for one command and closes them after it."""
@@ -44,7 +42,7 @@ def _looking(group: typer.Typer, opened: Opened) -> None:
         async def act(service: FlagService, origin: Origin) -> list[str]:
             return [_line(flag) for flag in await service.keeper.page(await _actor(service, clinic, origin), origin)]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
     @group.command()
     def show(key: _Key, clinic: _ClinicSlug) -> None:  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -57,7 +55,7 @@ def _looking(group: typer.Typer, opened: Opened) -> None:
             told = [] if flag.declared is None else [f"  {flag.declared.description}"]
             return [_line(flag), *told, *(f"  {entry.version} {entry.at.isoformat()} {entry.command}" for entry in history)]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
     @group.command()
     def stale(clinic: _ClinicSlug) -> None:  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -67,7 +65,7 @@ def _looking(group: typer.Typer, opened: Opened) -> None:
             found = await service.keeper.stale(await _actor(service, clinic, origin), origin)
             return [f"{flag.key}: {', '.join(flag.reasons)}; owner {flag.owner or 'unknown'}" for flag in found]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
 
 def _changing(group: typer.Typer, opened: Opened) -> None:
@@ -87,7 +85,7 @@ def _changing(group: typer.Typer, opened: Opened) -> None:
                 raise Refused(outcome.refusal)
             return [_line(service.keeper.shown(outcome))]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
     @group.command()
     def kill(  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -97,7 +95,9 @@ def _changing(group: typer.Typer, opened: Opened) -> None:
         everywhere: _Everywhere = False,  # noqa: FBT002 - a flag is what it is
     ) -> None:
         """Turns a flag off for everybody, at once: in one clinic, or everywhere."""
-        _run(opened, _in_clinics(key, clinic, lambda tenant, declared: orders.killing(tenant, declared, reason), all_=everywhere))
+        console.tell(
+            opened, _in_clinics(key, clinic, lambda tenant, declared: orders.killing(tenant, declared, reason), all_=everywhere)
+        )
 
     @group.command()
     def restore(  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -107,7 +107,7 @@ def _changing(group: typer.Typer, opened: Opened) -> None:
         everywhere: _Everywhere = False,  # noqa: FBT002 - a flag is what it is
     ) -> None:
         """Takes a kill back: in one clinic, or everywhere."""
-        _run(
+        console.tell(
             opened, _in_clinics(key, clinic, lambda tenant, declared: orders.restoring(tenant, declared, reason), all_=everywhere)
         )
 
@@ -118,7 +118,7 @@ def _in_clinics(key: str, slug: str | None, order: Callable[[UUID, Declaration],
 
     async def act(service: FlagService, origin: Origin) -> list[str]:
         declared = service.keeper.known(key)
-        clinics = await service.tenants.everywhere(origin) if slug is None else [await _clinic(service, slug, origin)]
+        clinics = await service.tenants.everywhere(origin) if slug is None else [await service.tenants.named(slug, origin)]
         outcomes = await service.order([clinic.id for clinic in clinics], lambda tenant: order(tenant, declared), origin)
         told = [_outcome(service, clinic, outcome) for clinic, outcome in zip(clinics, outcomes, strict=True)]
         refused = [outcome.refusal for outcome in outcomes if outcome.refusal is not None]
@@ -131,7 +131,7 @@ def _in_clinics(key: str, slug: str | None, order: Callable[[UUID, Declaration],
 
 
 def _outcome(service: FlagService, clinic: Clinic, outcome: Outcome) -> str:
-    told = _line(service.keeper.shown(outcome)) if outcome.refusal is None else _words(outcome.refusal)
+    told = _line(service.keeper.shown(outcome)) if outcome.refusal is None else console.words(outcome.refusal)
     return f"{clinic.slug}: {told}"
 
 
@@ -142,30 +142,4 @@ def _line(flag: FlagView) -> str:
 
 
 async def _actor(service: FlagService, slug: str, origin: Origin) -> Actor:
-    return operator((await _clinic(service, slug, origin)).id)
-
-
-async def _clinic(service: FlagService, slug: str, origin: Origin) -> Clinic:
-    found = await service.tenants.find(slug, origin)
-    if found is None:
-        typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
-        raise typer.Exit(1)
-    return found
-
-
-def _words(refusal: Refusal) -> str:
-    faults = "".join(f"\n  {fault.pointer}: {fault.message}" for fault in refusal.faults)
-    return f"{refusal.type.title}. {refusal.type.advice}{faults}"
-
-
-def _run(opened: Opened, act: Act) -> None:
-    async def run() -> list[str]:
-        async with opened() as service:
-            return await act(service, Origin("cli", str(new_id()), purpose="HSYSADMIN"))
-
-    try:
-        for line in asyncio.run(run()):
-            typer.echo(line)
-    except Refused as refused:
-        typer.echo(_words(refused.refusal), err=True)
-        raise typer.Exit(1) from None
+    return operator((await service.tenants.named(slug, origin)).id)

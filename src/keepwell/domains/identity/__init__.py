@@ -48,7 +48,7 @@ from keepwell.domains.identity.service import (
     bearer,
     ending,
 )
-from keepwell.domains.identity.service.attempts import ATTEMPTS
+from keepwell.domains.identity.service.attempts import ATTEMPTED_BY, ATTEMPTS
 from keepwell.domains.identity.store import SESSIONS, USERS
 from keepwell.kernel import Aggregate, CommandType, Permission
 
@@ -159,6 +159,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 __all__ = [
     "AGGREGATES",
+    "ATTEMPTED_BY",
     "ATTEMPTS",
     "CHALLENGE_REQUIRED",
     "EMERGENCY_PURPOSE",

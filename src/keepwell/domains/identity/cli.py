@@ -1,6 +1,5 @@
 """`keepwell users`: what operators do with accounts. Passwords are asked for or read from standard input, never arguments."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,8 +11,7 @@ import typer
 from keepwell.domains.identity.models import Role
 from keepwell.domains.identity.service import IdentityService
 from keepwell.domains.tenants import Clinic
-from keepwell.kernel import Origin, Refused
-from keepwell.kit.ids import new_id
+from keepwell.kernel import Origin, console
 
 Opened = Callable[[], AbstractAsyncContextManager[IdentityService]]
 """Opens the program's parts for one command and closes them after it."""
@@ -79,22 +77,10 @@ def commands(opened: Opened) -> typer.Typer:
 def _in_clinic(opened: Opened, slug: str, act: Callable[[IdentityService, Clinic, Origin], Awaitable[str]]) -> None:
     """Does something in a clinic and prints what it says; exits with 1 when it cannot be done."""
 
-    async def run() -> None:
-        origin = Origin("cli", str(new_id()), purpose="HSYSADMIN")
-        async with opened() as service:
-            clinic = await service.tenants.find(slug, origin)
-            if clinic is None:
-                typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
-                raise typer.Exit(1)
-            typer.echo(await act(service, clinic, origin))
+    async def in_clinic(service: IdentityService, origin: Origin) -> list[str]:
+        return [await act(service, await service.tenants.named(slug, origin), origin)]
 
-    try:
-        asyncio.run(run())
-    except Refused as refused:
-        refusal = refused.refusal
-        faults = "".join(f"\n  {fault.pointer}: {fault.message}" for fault in refusal.faults)
-        typer.echo(f"{refusal.type.title}. {refusal.type.advice}{faults}", err=True)
-        raise typer.Exit(1) from None
+    console.tell(opened, in_clinic)
 
 
 def _password(*, from_input: bool) -> str:

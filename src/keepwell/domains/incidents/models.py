@@ -10,7 +10,7 @@ from keepwell.kernel.envelope import Command
 
 Severity = Literal["critical", "warning", "info"]
 Status = Literal["open", "acknowledged", "resolved"]
-Happening = Literal["opened", "acknowledged", "note", "resolved"]
+Happening = Literal["opened", "acknowledged", "assigned", "severity-changed", "impact", "note", "resolved"]
 
 
 class TimelineEntry(msgspec.Struct, frozen=True):
@@ -23,7 +23,9 @@ class TimelineEntry(msgspec.Struct, frozen=True):
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """`subject` is a kind from the program and an id, such as `api-key/<id>`. The timeline begins with the opening."""
+    """`subject` is a kind from the program and an id, such as `api-key/<id>`. The timeline has an entry for each version: the
+    first `n` tell how version `n` came about. By their `tags` people choose of which they are told.
+    """
 
     subject: str
     severity: Severity
@@ -34,6 +36,8 @@ class Incident(msgspec.Struct, frozen=True):
     acknowledged_at: datetime | None = None
     owner: UUID | None = None
     resolved_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    impact: str = ""
 
 
 class OpenIncident(Command, frozen=True):
@@ -44,6 +48,7 @@ class OpenIncident(Command, frozen=True):
     title: str
     text: str = ""
     runbook: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class AcknowledgeIncident(Command, frozen=True):
@@ -64,6 +69,26 @@ class AddNote(Command, frozen=True):
     text: str
 
 
+class AssignIncident(Command, frozen=True):
+    """Somebody of the clinic owns it from now on; None: nobody."""
+
+    owner: UUID | None
+    text: str = ""
+
+
+class ChangeSeverity(Command, frozen=True):
+    """It is worse, or less bad, than it was thought to be."""
+
+    severity: Severity
+    text: str = ""
+
+
+class DescribeImpact(Command, frozen=True):
+    """Who is hurt by it and how much, in numbers where there are any; in place of what was said before."""
+
+    text: str
+
+
 class IncidentOpened(msgspec.Struct, frozen=True, tag="incident-opened"):
     """It began."""
 
@@ -74,6 +99,7 @@ class IncidentOpened(msgspec.Struct, frozen=True, tag="incident-opened"):
     runbook: str
     by: UUID
     at: datetime
+    tags: tuple[str, ...] = ()
 
 
 class IncidentAcknowledged(msgspec.Struct, frozen=True, tag="incident-acknowledged"):
@@ -100,7 +126,34 @@ class NoteAdded(msgspec.Struct, frozen=True, tag="incident-note-added"):
     at: datetime
 
 
-IncidentEvent = IncidentOpened | IncidentAcknowledged | IncidentResolved | NoteAdded
+class IncidentAssigned(msgspec.Struct, frozen=True, tag="incident-assigned"):
+    """It has another owner, or none."""
+
+    owner: UUID | None
+    text: str
+    by: UUID
+    at: datetime
+
+
+class SeverityChanged(msgspec.Struct, frozen=True, tag="incident-severity-changed"):
+    """It is looked at with other eyes."""
+
+    severity: Severity
+    text: str
+    by: UUID
+    at: datetime
+
+
+class ImpactDescribed(msgspec.Struct, frozen=True, tag="incident-impact-described"):
+    """What is known of whom it hurts."""
+
+    text: str
+    by: UUID
+    at: datetime
+
+
+IncidentChange = IncidentAcknowledged | IncidentResolved | NoteAdded | IncidentAssigned | SeverityChanged | ImpactDescribed
+IncidentEvent = IncidentOpened | IncidentChange
 
 
 class IncidentView(msgspec.Struct, frozen=True):
@@ -118,5 +171,27 @@ class IncidentView(msgspec.Struct, frozen=True):
     resolved_at: datetime | None
     time_to_acknowledge_s: float | None
     time_to_resolve_s: float | None
+    tags: tuple[str, ...]
+    impact: str
     timeline: tuple[TimelineEntry, ...]
     version: int
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which incidents are wanted; None: whatever it is."""
+
+    status: Status | None = None
+    severity: Severity | None = None
+    subject: str | None = None
+    tag: str | None = None
+
+
+class Times(msgspec.Struct, frozen=True):
+    """What came of incidents of one severity that were opened in a span of time. Means are in seconds, and null without any."""
+
+    severity: Severity
+    opened: int
+    acknowledged: int
+    resolved: int
+    mean_time_to_acknowledge_s: float | None
+    mean_time_to_resolve_s: float | None

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
 import msgspec
 
 from keepwell.domains.incidents.errors import INCIDENT_OPEN, TOO_MANY_NOTES
-from keepwell.domains.incidents.models import AddNote, IncidentView, OpenIncident, ResolveIncident, Severity, Status
-from keepwell.domains.incidents.rules import view
-from keepwell.domains.incidents.store import open_about, open_of, page
+from keepwell.domains.incidents.models import AddNote, Filter, IncidentView, OpenIncident, ResolveIncident, Severity, Times
+from keepwell.domains.incidents.rules.lifecycle import view
+from keepwell.domains.incidents.rules.postmortem import postmortem
+from keepwell.domains.incidents.store import open_about, open_of, page, times
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Outcome, Permission, Read, Refused, Search
 from keepwell.kernel.problems import ABORTED
@@ -29,6 +31,7 @@ class Report(msgspec.Struct, frozen=True):
     title: str
     text: str = ""
     runbook: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class IncidentService:
@@ -41,13 +44,37 @@ class IncidentService:
         """One incident. Raises `Refused` as any read does."""
         return view(await self._kernel.read(Read(KIND, incident, actor, origin, _READ)))
 
-    async def page(
-        self, actor: Actor, origin: Origin, status: Status | None, before: UUID | None, limit: int
-    ) -> list[IncidentView]:
+    async def page(self, actor: Actor, origin: Origin, wanted: Filter, before: UUID | None, limit: int) -> list[IncidentView]:
         """Incidents, the newest first. Raises as `get` does."""
         search = Search(KIND, actor, origin, _SEARCH, spread=True)
-        ids = await self._kernel.search(search, lambda connection: page(connection, status, before, limit))
+        blind = await self._kernel.blinding(actor.tenant)
+        ids = await self._kernel.search(search, lambda connection: page(connection, wanted, blind, before, limit))
         return list(await asyncio.gather(*(self.get(actor, id_, origin) for id_ in ids)))
+
+    async def postmortem(self, actor: Actor, incident: UUID, origin: Origin) -> str:
+        """The draft of a postmortem, in Markdown. Raises as `get` does."""
+        return postmortem(view(await self._kernel.read(Read(KIND, incident, actor, origin, _READ, "postmortem"))))
+
+    async def times(self, actor: Actor, origin: Origin, days: int) -> list[Times]:
+        """How long it took to acknowledge and to resolve what was opened in the last so many days. Raises as `get` does."""
+        since = self._kernel.clock.now() - timedelta(days=days)
+        search = Search(KIND, actor, origin, _SEARCH, "measure", spread=True)
+        return await self._kernel.search(search, lambda connection: times(connection, since))
+
+    async def end(self, actor: Actor, origin: Origin, subject: str, text: str = "") -> UUID | None:
+        """Resolves the open incident about a thing; its id, None when there is none. Doing it again changes nothing.
+
+        Raises:
+            Refused: the database is out of reach.
+        """
+        search = Search(KIND, actor, origin, _SEARCH, "find-open")
+        there = await self._kernel.search(search, lambda connection: open_about(connection, subject))
+        if there is None:
+            return None
+        [outcome] = await self._kernel.execute([Envelope(ResolveIncident(there, text), actor, origin)])
+        if outcome.refusal is not None:
+            raise Refused(outcome.refusal)
+        return there
 
     async def tell(self, actor: Actor, origin: Origin, report: Report, beside: Sequence[Command] = ()) -> list[Outcome]:
         """Opens an incident, or adds a note to the open one about the same thing; together with other commands, or not at all.
@@ -110,7 +137,7 @@ class IncidentService:
                 raise Refused(outcome.refusal)
 
     def _opening(self, report: Report) -> OpenIncident:
-        return OpenIncident(new_id(), report.subject, report.severity, report.title, report.text, report.runbook)
+        return OpenIncident(new_id(), report.subject, report.severity, report.title, report.text, report.runbook, report.tags)
 
     async def _command(self, actor: Actor, origin: Origin, report: Report) -> Command:
         search = Search(KIND, actor, origin, _SEARCH, "find-open")

@@ -1,6 +1,5 @@
 """`keepwell keys`: what operators do with keys. A leaked key is read from standard input, not an argument others can see."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,8 +11,7 @@ import typer
 from keepwell.domains.keys.models import KeyView, RevokeKey
 from keepwell.domains.keys.service import Finding, KeyService, Response, creation, replacement
 from keepwell.domains.tenants import operator
-from keepwell.kernel import Actor, Command, Envelope, Origin, Refusal, Refused
-from keepwell.kit.ids import new_id
+from keepwell.kernel import Actor, Command, Envelope, Origin, Refused, console
 
 Opened = Callable[[], AbstractAsyncContextManager[KeyService]]
 """Opens the program's parts for one command and closes them after it."""
@@ -44,7 +42,7 @@ def _looking(group: typer.Typer, opened: Opened) -> None:
         async def act(service: KeyService, origin: Origin) -> list[str]:
             return [_line(key) for key in await service.keeper.page(await _actor(service, clinic, origin), origin, None, _ALL)]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
     @group.command()
     def unused(  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -56,7 +54,7 @@ def _looking(group: typer.Typer, opened: Opened) -> None:
             found = await service.keeper.unused(await _actor(service, clinic, origin), origin, days)
             return [f"{_line(each.key)}, last used {each.last_used_at or 'never'}" for each in found]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
 
 def _changing(group: typer.Typer, opened: Opened) -> None:
@@ -74,7 +72,7 @@ def _changing(group: typer.Typer, opened: Opened) -> None:
             issued = await service.keeper.create(Envelope(command, await _actor(service, clinic, origin), origin))
             return [str(issued.outcome.id), issued.text]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
     @group.command()
     def rotate(key: _Key, clinic: _ClinicSlug, overlap_s: _Overlap = 86_400) -> None:  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -86,7 +84,7 @@ def _changing(group: typer.Typer, opened: Opened) -> None:
             issued = await service.keeper.rotate(envelope, successor)
             return [str(issued.outcome.id), issued.text]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
     @group.command()
     def revoke(key: _Key, clinic: _ClinicSlug) -> None:  # pyright: ignore[reportUnusedFunction] - Typer calls it
@@ -96,7 +94,7 @@ def _changing(group: typer.Typer, opened: Opened) -> None:
             await _done(service, RevokeKey(key, "revoked"), await _actor(service, clinic, origin), origin)
             return [f"{key} is revoked."]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
 
 def _leaking(group: typer.Typer, opened: Opened) -> None:
@@ -113,7 +111,7 @@ def _leaking(group: typer.Typer, opened: Opened) -> None:
             responses = await service.leaks.respond([Finding(text, "an operator") for text in texts], origin)
             return [line for response in responses for line in await _told(service, response, origin)]
 
-        _run(opened, act)
+        console.tell(opened, act)
 
 
 async def _told(service: KeyService, response: Response, origin: Origin) -> list[str]:
@@ -143,26 +141,4 @@ async def _done(service: KeyService, command: Command, actor: Actor, origin: Ori
 
 
 async def _actor(service: KeyService, slug: str, origin: Origin) -> Actor:
-    found = await service.tenants.find(slug, origin)
-    if found is None:
-        typer.echo(f"There is no clinic {slug!r}. Make it with `keepwell tenants create`.", err=True)
-        raise typer.Exit(1)
-    return operator(found.id)
-
-
-def _words(refusal: Refusal) -> str:
-    faults = "".join(f"\n  {fault.pointer}: {fault.message}" for fault in refusal.faults)
-    return f"{refusal.type.title}. {refusal.type.advice}{faults}"
-
-
-def _run(opened: Opened, act: Act) -> None:
-    async def run() -> list[str]:
-        async with opened() as service:
-            return await act(service, Origin("cli", str(new_id()), purpose="HSYSADMIN"))
-
-    try:
-        for line in asyncio.run(run()):
-            typer.echo(line)
-    except Refused as refused:
-        typer.echo(_words(refused.refusal), err=True)
-        raise typer.Exit(1) from None
+    return operator((await service.tenants.named(slug, origin)).id)

@@ -175,8 +175,8 @@ ParticipantEvent = (
 
 
 class ParticipantView(msgspec.Struct, frozen=True):
-    """A person as callers see them. `elements` only where something was said that only FHIR has a place for; `withdrawn` and
-    `merged_into` only where it is so.
+    """A person as callers see them. `responses` is where those about the person are listed. `elements` only where something was
+    said that only FHIR has a place for; `withdrawn` and `merged_into` only where it is so.
     """
 
     id: UUID
@@ -192,6 +192,7 @@ class ParticipantView(msgspec.Struct, frozen=True):
     version: int
     created_at: datetime
     updated_at: datetime
+    responses: str
     elements: dict[str, Any] | UnsetType = UNSET
     withdrawn: bool | UnsetType = UNSET
     merged_into: UUID | UnsetType = UNSET

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from keepwell.domains.participants.errors import (
     ANOTHER_BIRTH_DATE,
@@ -46,7 +46,6 @@ from keepwell.kit.ids import keyed_id
 _LENGTHS = {"given_name": 500, "family_name": 500, "email": 254, "phone": 100}
 _EXTERNAL_ID, _ATTRIBUTE_NAME, _ATTRIBUTE, _ATTRIBUTES = 255, 100, 2_000, 200
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_SAID = Details.__struct_fields__
 _SHOWN = ParticipantView.__struct_fields__[: ParticipantView.__struct_fields__.index("version")]
 
 
@@ -135,15 +134,17 @@ def _external_id(text: str | None) -> Iterator[Fault]:
 
 
 def _faults(details: Details) -> Iterator[Fault]:
-    said = {name: value for name, value in _set(details).items() if value is not None}
+    said = _set(details)
     for name, most in _LENGTHS.items():
-        if name in said and not (0 < len(said[name]) <= most and said[name].isprintable()):
+        text = said.get(name)
+        if text is not None and not (0 < len(text) <= most and text.isprintable()):
             yield Fault(f"/{name}", "invalid-value", f"Use 1 to {most} printable characters.")
-    if "birth_date" in said and not _is_date(said["birth_date"]):
+    if (day := said.get("birth_date")) is not None and not _is_date(day):
         yield Fault("/birth_date", "invalid-value", "Use a date such as 1970-12-31, a month or a year.")
-    if "time_zone" in said and not zones.is_zone(said["time_zone"]):
+    if (zone := said.get("time_zone")) is not None and not zones.is_zone(zone):
         yield Fault("/time_zone", "invalid-value", "Use the IANA name of a zone, such as Europe/Berlin.")
-    yield from _attributes(said.get("attributes", {}))
+    if attributes := said.get("attributes"):
+        yield from _attributes(attributes)
 
 
 def _is_date(text: str) -> bool:
@@ -168,7 +169,7 @@ def _attributes(attributes: dict[str, str]) -> Iterator[Fault]:
 
 
 def _set(details: Details) -> dict[str, Any]:
-    return {name: value for name in _SAID if (value := getattr(details, name)) is not UNSET}
+    return {name: value for name, value in asdict(details).items() if value is not UNSET}
 
 
 def evolve(state: Participant | None, event: ParticipantEvent) -> Participant:
@@ -219,6 +220,7 @@ def view(snapshot: Snapshot) -> ParticipantView:
         version=snapshot.version,
         created_at=snapshot.created_at,
         updated_at=snapshot.updated_at,
+        responses=f"/v1/responses?subject=Patient/{state.id}",
         elements=state.elements or UNSET,
         withdrawn=state.withdrawn or UNSET,
         merged_into=state.merged_into or UNSET,

@@ -1,6 +1,7 @@
 """Where participants are found: by external id, and by tokens of their identifiers and names. All of it keyed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, cast
 from unicodedata import normalize
 from uuid import UUID
@@ -22,6 +23,7 @@ async def spoken(connection: Any, ids: Sequence[UUID]) -> dict[UUID, bytes | Non
     return {row["id"]: row["enrolled_index"] for row in await connection.fetch(_SPOKEN, ids)}
 
 
+@lru_cache(maxsize=4_096)
 def external_system(program: UUID | None) -> str:
     """The FHIR system of the external ids of a program, and of those outside any."""
     return "urn:keepwell:external-id" if program is None else f"urn:uuid:{program}"
@@ -48,7 +50,8 @@ def folded(text: str) -> str:
 
 
 def _tokens(state: Participant) -> Iterator[str]:
-    identifiers = [(one.get("system", ""), one.get("value")) for one in _dictionaries(state.elements.get("identifier"))]
+    said = _dictionaries(state.elements.get("identifier")) if state.elements else ()
+    identifiers = [(one.get("system", ""), one.get("value")) for one in said]
     for system, value in (*identifiers, (external_system(state.program), state.external_id)):
         if value is not None:
             yield identifier_token(system, value)
@@ -62,7 +65,7 @@ def _names(state: Participant) -> Iterator[tuple[str, str]]:
     for part, text in (("family", state.family_name), ("given", state.given_name)):
         if text is not None:
             yield part, text
-    for name in _dictionaries(state.elements.get("name")):
+    for name in _dictionaries(state.elements.get("name")) if state.elements else ():
         if "family" in name:
             yield "family", name["family"]
         for given in name.get("given", ()):

@@ -69,9 +69,9 @@ class QueueService:
         Raises:
             Refused: the database is out of reach.
         """
-        late = self._queue.settings.stuck
+        late, patient = self._queue.settings.stuck, self._queue.settings.patient
         search = Search(KIND, operator(NIL), origin, _SEARCH, "watch")
-        found = await self._kernel.search(search, lambda connection: troubles(connection, late))
+        found = await self._kernel.search(search, lambda connection: troubles(connection, late, patient))
         await self._incidents.keep_told(origin, _SUBJECTS, _reports(found, late))
 
 

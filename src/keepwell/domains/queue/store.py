@@ -1,5 +1,6 @@
 """Where jobs are seen: those of a clinic; and, for who watches over all of them, which clinics have trouble with theirs."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ _PAGE = f"""
     ORDER BY id DESC LIMIT $3
 """  # noqa: S608
 _ONE = f"SELECT {_COLUMNS} FROM job WHERE tenant_id = current_tenant() AND id = $1"  # noqa: S608
-_TROUBLES = "SELECT tenant_id, held, age FROM job_clinics($1)"
+_TROUBLES = "SELECT tenant_id, held, age FROM job_clinics($1, $2)"
 
 
 async def page(connection: Any, status: Status | None, before: UUID | None, limit: int) -> list[JobView]:
@@ -27,6 +28,6 @@ async def one(connection: Any, id_: UUID) -> JobView | None:
     return None if row is None else JobView(*row.values())
 
 
-async def troubles(connection: Any, late: float) -> list[Trouble]:
-    """The clinics with held jobs, or with one that has been due for longer than `late` seconds."""
-    return [Trouble(*row.values()) for row in await connection.fetch(_TROUBLES, late)]
+async def troubles(connection: Any, late: float, patient: Sequence[str]) -> list[Trouble]:
+    """The clinics with held jobs, or with one that has been due for longer than `late` seconds and is not of a `patient` kind."""
+    return [Trouble(*row.values()) for row in await connection.fetch(_TROUBLES, late, list(patient))]

@@ -1,6 +1,5 @@
 """`keepwell tenants`: what operators do with clinics."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
@@ -8,8 +7,7 @@ from typing import Annotated
 import typer
 
 from keepwell.domains.tenants.service import TenantService
-from keepwell.kernel import Origin, Refused
-from keepwell.kit.ids import new_id
+from keepwell.kernel import Origin, console
 
 Opened = Callable[[], AbstractAsyncContextManager[TenantService]]
 """Opens the program's parts for one command and closes them after it."""
@@ -30,16 +28,10 @@ def commands(opened: Opened) -> typer.Typer:
     ) -> None:
         """Opens a clinic and prints its id."""
 
-        async def run() -> None:
-            async with opened() as service:
-                view = await service.create(slug, name, Origin("cli", str(new_id()), purpose="HSYSADMIN"))
-            typer.echo(f"{view.id} {view.slug}")
+        async def act(service: TenantService, origin: Origin) -> list[str]:
+            view = await service.create(slug, name, origin)
+            return [f"{view.id} {view.slug}"]
 
-        try:
-            asyncio.run(run())
-        except Refused as refused:
-            refusal = refused.refusal
-            typer.echo(f"{refusal.type.title}. {refusal.type.advice}", err=True)
-            raise typer.Exit(1) from None
+        console.tell(opened, act)
 
     return group

@@ -11,4 +11,11 @@ INVALID_TENANT = ProblemType(
     kept=False,
 )
 
-PROBLEMS: tuple[ProblemType, ...] = (SLUG_TAKEN, INVALID_TENANT)
+NO_CLINIC = ProblemType(
+    "no-such-clinic",
+    404,
+    "No clinic has this short name",
+    "Where there is no clinic yet, make it with `keepwell tenants create`.",
+)
+
+PROBLEMS: tuple[ProblemType, ...] = (SLUG_TAKEN, INVALID_TENANT, NO_CLINIC)

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.tenants.errors import SLUG_TAKEN
+from keepwell.domains.tenants.errors import NO_CLINIC, SLUG_TAKEN
 from keepwell.domains.tenants.models import Clinic, CloseTenant, CreateTenant, Tenant, TenantView
 from keepwell.domains.tenants.store import all_clinics, any_clinic, clinic_by_slug, other_clinics_exist
-from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refused, Search
+from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused, Search
 from keepwell.kit.ids import NIL, new_id
 
 ORGANIZATION = "Organization"
@@ -61,10 +61,18 @@ class TenantService:
         search = Search("tenant", operator(NIL), origin, _READ, "find-clinic")
         return await self._kernel.search(search, lambda connection: clinic_by_slug(connection, slug))
 
-    async def find_any(self, slug: str, origin: Origin) -> Clinic | None:
-        """The clinic with this short name, closed or not: for operators. Raises as `find` does."""
+    async def named(self, slug: str, origin: Origin, *, closed_too: bool = False) -> Clinic:
+        """The clinic that an operator means.
+
+        Raises:
+            Refused: there is none; or as `find`.
+        """
         search = Search("tenant", operator(NIL), origin, _READ, "find-clinic")
-        return await self._kernel.search(search, lambda connection: any_clinic(connection, slug))
+        look = any_clinic if closed_too else clinic_by_slug
+        found = await self._kernel.search(search, lambda connection: look(connection, slug))
+        if found is None:
+            raise Refused(Refusal(NO_CLINIC))
+        return found
 
     async def close(self, tenant: UUID, origin: Origin) -> None:
         """Closes a clinic. Closing a closed one changes nothing.

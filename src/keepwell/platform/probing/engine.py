@@ -1,6 +1,7 @@
 """The prober: looks names up, looks at every address, asks, and follows redirects with the same care."""
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -10,17 +11,22 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import msgspec
 from msgspec.structs import replace
 
+from keepwell.kit.time import Clock, SystemClock
 from keepwell.platform.probing.addresses import forbidden
 from keepwell.platform.probing.http import Target, exchange
 from keepwell.platform.probing.models import DnsProbe, HttpProbe, Observation, Probe, TcpProbe, TlsProbe
 from keepwell.platform.probing.resolver import Address, NoAddressError, Resolver
 from keepwell.platform.probing.sockets import connect, secure
+from keepwell.platform.probing.steadiness import Steadiness
 from keepwell.platform.probing.transfers import Transfers
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
-_SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
+_PLAIN_HEADERS = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
+"""What another origin may be told: any other header may be one by which its sender is known."""
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+"""A name, or an address. Other characters, such as %, are not read alike by all who read addresses."""
 _CANARY_SECONDS = 3.0
 _FRESH_SECONDS = 5.0
 
@@ -43,10 +49,11 @@ class ProberSettings(msgspec.Struct, frozen=True):
 class Prober:
     """One per process. What a target does never makes it raise."""
 
-    def __init__(self, settings: ProberSettings | None = None) -> None:
+    def __init__(self, settings: ProberSettings | None = None, clock: Clock | None = None) -> None:
         self.settings = settings or ProberSettings()
         self._resolver = Resolver(self.settings.name_servers)
         self._allowed = [ip_network(each) for each in self.settings.allowed]
+        self._steadiness = Steadiness(clock or SystemClock())
         self._transfers: Transfers | None = None
         self._all = asyncio.Semaphore(self.settings.at_once)
         self._targets: dict[str, tuple[asyncio.Semaphore, int]] = {}
@@ -65,6 +72,7 @@ class Prober:
 
     async def probe(self, probe: Probe, *, private: bool = False) -> Observation:
         """Asks once, in all within the probe's own time, counted from when its turn came. `private`: any address is allowed."""
+        self._steadiness.steady()
         async with AsyncExitStack() as turn:
             await turn.enter_async_context(_Turn(self._targets, _target(probe), self.settings.per_target))
             await turn.enter_async_context(self._all)
@@ -75,15 +83,20 @@ class Prober:
             except TimeoutError:
                 return Observation(error="timed-out", total_ms=_since(started))
 
-    async def egress(self) -> bool:
-        """Whether our own network works: one canary that answers is enough. Looked at anew after some seconds."""
+    async def egress(self, since: float = float("-inf")) -> bool:
+        """Whether our own network and clock work: one canary that answers is enough. Looked at anew after some seconds, or where
+        the last look began before `since`, an instant of the monotonic clock.
+        """
+        if not self._steadiness.steady():
+            return False
         if not self.settings.canaries:
             return True
         async with self._looking:
             at, well = self._egress
-            if time.monotonic() - at > _FRESH_SECONDS:
+            if time.monotonic() - at > _FRESH_SECONDS or at < since:
+                began = time.monotonic()
                 well = await self._any_canary()
-                self._egress = (time.monotonic(), well)
+                self._egress = (began, well)
             return well
 
     async def _any_canary(self) -> bool:
@@ -105,7 +118,7 @@ class Prober:
                 seen = await self._connected(TcpProbe(host, int(port), _CANARY_SECONDS), private=True)
         except (TimeoutError, ValueError):
             return False
-        return seen.error in (None, "refused")  # who refuses is there
+        return seen.error is None  # not if refused: that may well be our own firewall
 
     async def _ask(self, probe: Probe, *, private: bool) -> Observation:
         match probe:
@@ -226,10 +239,10 @@ def _split(text: str) -> SplitResult | None:
     """The parts of an address we can ask at; None for any other text."""
     try:
         url = urlsplit(text)
-        usable = url.scheme in _PORTS and bool(url.hostname) and url.port != 0 and url.username is None
+        usable = url.scheme in _PORTS and bool(_HOST.fullmatch(url.hostname or "")) and url.port != 0 and url.username is None
     except ValueError:
         return None
-    return url if usable and text.isascii() and not any(each.isspace() for each in text) else None
+    return url if usable and text.isascii() and text.isprintable() and " " not in text else None
 
 
 def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
@@ -238,7 +251,7 @@ def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
     if (status == 303 and probe.method != "HEAD") or (status in (301, 302) and probe.method == "POST"):
         there = replace(there, method="GET", body=b"")
     if _origin(there.url) != _origin(probe.url):
-        headers = {name: value for name, value in probe.headers.items() if name.lower() not in _SECRET_HEADERS}
+        headers = {name: value for name, value in probe.headers.items() if name.lower() in _PLAIN_HEADERS}
         there = replace(there, headers=headers, basic=None, bearer=None, certificate=None)
     return there
 

@@ -1,5 +1,7 @@
 """One HTTP request, without following anything: the caller looks at each address first."""
 
+import os
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ from urllib.parse import SplitResult
 import msgspec
 import pycurl
 
+from keepwell.platform.probing.addresses import parsed
 from keepwell.platform.probing.models import MOST_BODY, Fault, HttpProbe, Observation
 from keepwell.platform.probing.resolver import Address
 from keepwell.platform.probing.transfers import TransferError, Transfers
@@ -45,13 +48,26 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Exchange:
-    """What comes back, as it comes, bounded. Too much of a body ends the transfer; it is an answer all the same."""
+    """What comes back, as it comes, bounded. Too much of a body ends the transfer; it is an answer all the same.
 
-    def __init__(self) -> None:
+    Connections are made to the addresses that were looked at and to no other, however libcurl reads the host and whatever it
+    has kept of other transfers.
+    """
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._addresses = addresses
+        self.astray = False
         self.headers: dict[str, str] = {}
         self.body = bytearray()
         self.full = False
         self._header_bytes = 0
+
+    def connection(self, _purpose: int, there: Any) -> "_Lent | int":
+        """The socket to connect by; none to an address that nobody looked at."""
+        if parsed(there.addr[0]) not in self._addresses:
+            self.astray = True
+            return pycurl.SOCKET_BAD
+        return _Lent(socket.socket(there.family, there.socktype, there.protocol).detach())
 
     def header(self, line: bytes) -> int | None:
         """Takes one line, the status line of each answer among them."""
@@ -78,10 +94,23 @@ class Exchange:
         return -1 if self.full else None
 
 
+class _Lent:
+    """A socket that libcurl takes a copy of; this one is closed once it has."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
 async def exchange(transfers: Transfers, probe: HttpProbe, target: Target, authority: str | None) -> Observation:
     """Asks once. Times do not include looking the name up."""
     curl: Any = pycurl.Curl()
-    came = Exchange()
+    came = Exchange(target.addresses)
     try:
         _prepare(curl, probe, target, came, authority)
     except (pycurl.error, UnicodeError, ValueError, TypeError):
@@ -93,7 +122,7 @@ async def exchange(transfers: Transfers, probe: HttpProbe, target: Target, autho
     except TransferError as failure:
         if failure.code == pycurl.E_WRITE_ERROR and came.full:
             return _observed(curl, came)
-        return _failed(curl, failure.code)
+        return _timed(curl, Observation(error="forbidden-address")) if came.astray else _failed(curl, failure.code)
     finally:
         curl.close()
 
@@ -145,7 +174,8 @@ def _prepare(curl: Any, probe: HttpProbe, target: Target, came: Exchange, author
         pycurl.URL: target.url.geturl(),
         pycurl.CUSTOMREQUEST: probe.method,
         pycurl.HTTPHEADER: _lines(probe),
-        pycurl.RESOLVE: [f"{target.host}:{target.port}:{','.join(_bracketed(each) for each in target.addresses)}"],
+        pycurl.RESOLVE: _resolved(target),
+        pycurl.OPENSOCKETFUNCTION: came.connection,
         pycurl.TIMEOUT_MS: max(1, int(target.seconds * 1000)),
         pycurl.CONNECTTIMEOUT_MS: max(1, int(target.seconds * 1000)),
         pycurl.WRITEFUNCTION: came.content,
@@ -185,11 +215,18 @@ def _secured(probe: HttpProbe, authority: str | None) -> dict[int, Any]:
 
 def _lines(probe: HttpProbe) -> list[str]:
     lines = [f"{name}: {value}" for name, value in probe.headers.items()]
-    if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a header holds a line break")
     if probe.bearer is not None:
         lines.append(f"Authorization: Bearer {probe.bearer}")
+    if any("\r" in text or "\n" in text for text in (probe.method, *lines)):
+        raise ValueError("the method or a header holds a line break")
     return [*lines, "Expect:"]
+
+
+def _resolved(target: Target) -> list[str]:
+    """The addresses of a name, for libcurl to keep for a minute at most: names that are asked no more are forgotten."""
+    if parsed(target.host) is not None:
+        return []
+    return [f"+{target.host}:{target.port}:{','.join(_bracketed(each) for each in target.addresses)}"]
 
 
 def _bracketed(address: Address) -> str:

@@ -46,12 +46,13 @@ class HttpProbe(msgspec.Struct, frozen=True):
 
 
 class TcpProbe(msgspec.Struct, frozen=True):
-    """A connection; with something to `send`, the first bytes that come back are the body."""
+    """A connection; with something to `send`, or to `hear` who speaks first, the first bytes that come back are the body."""
 
     host: str
     port: int
     timeout_s: float = 10.0
     send: bytes = b""
+    hear: bool = False
 
 
 class TlsProbe(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ _HOSTS = Path("/etc/hosts")
 _MOST_NAMES = 20_000
 _LONGEST_S = 3600.0
 _SHORTEST_S = 1.0
+_OTHER_KIND_SECONDS = 1.0
 _AWAY = (dns.exception.DNSException, OSError, ValueError)
 
 
@@ -85,7 +86,7 @@ class Resolver:
             done.exception()  # who waited was told; nobody may be left
 
     async def _ask(self, name: str) -> tuple[Address, ...]:
-        both = await asyncio.gather(self._one(name, "A"), self._one(name, "AAAA"))
+        both = await self._both(name)
         found = tuple(address for addresses, _ in both for address in addresses)
         if not found:
             raise NoAddressError(name)
@@ -94,6 +95,20 @@ class Resolver:
         if len(self._found) > _MOST_NAMES:
             self._found.popitem(last=False)
         return found
+
+    async def _both(self, name: str) -> list[tuple[list[Address], float]]:
+        """What is said of both kinds of addresses. Once one kind is known the other is not waited for long: some never answer."""
+        asking = [asyncio.create_task(self._one(name, record)) for record in ("A", "AAAA")]
+        try:
+            done, asked = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            if asked and any(each.result()[0] for each in done):
+                done, _ = await asyncio.wait(asking, timeout=_OTHER_KIND_SECONDS)
+            elif asked:
+                done, _ = await asyncio.wait(asking)
+            return [each.result() for each in asking if each in done]
+        finally:
+            for each in asking:
+                each.cancel()
 
     async def _one(self, name: str, record: str) -> tuple[list[Address], float]:
         try:

@@ -16,7 +16,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def connect(probe: TcpProbe, addresses: Sequence[Address]) -> Observation:
-    """Connects to the first address that lets us, and hears what comes back if something was sent. The caller bounds the time."""
+    """Connects to the first address that lets us, and hears what comes back if that is asked for. The caller bounds the time."""
     started = time.monotonic()
     try:
         reader, writer, address = await _open(addresses, probe.port, None, None)
@@ -24,7 +24,7 @@ async def connect(probe: TcpProbe, addresses: Sequence[Address]) -> Observation:
         return Observation(error=fault(error), total_ms=_since(started))
     seen = Observation(connect_ms=_since(started), address=address)
     try:
-        if probe.send:
+        if probe.send or probe.hear:
             said = time.monotonic()
             writer.write(probe.send)
             await writer.drain()

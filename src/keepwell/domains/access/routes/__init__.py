@@ -14,8 +14,8 @@ from keepwell.domains.access.routes import examples
 from keepwell.domains.access.routes.bodies import (
     EmergencyGranted,
     EmergencyList,
+    EmergencyPart,
     EmergencyRequest,
-    Part,
     ReviewRequest,
 )
 from keepwell.domains.access.service import AccessService, starting
@@ -41,7 +41,7 @@ class _Access:
         return answer(await self._service.end(call.envelope(EndEmergency(call.id, "ended"))))
 
     async def page(self, call: Call) -> Answer:
-        part: Part = call.query
+        part: EmergencyPart = call.query
         found = await self._service.page(call.actor, call.origin, part.cursor, part.limit + 1, reviewed=part.reviewed)
         return Answer(200, EmergencyList(*page_of(found, part.limit, lambda one: one.id)))
 
@@ -97,7 +97,7 @@ def _reviewing(access: _Access) -> tuple[Endpoint, ...]:
             access.page,
             "List emergency access, the newest first",
             _TAG,
-            query=Part,
+            query=EmergencyPart,
             answers={200: EmergencyList},
             compressed=True,
             example=examples.PAGE,

@@ -1,14 +1,13 @@
 """What requests about emergency access carry, and what is answered."""
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from keepwell.domains.access.models import EmergencyView
 from keepwell.domains.identity import Pair
-from keepwell.kernel.http import USUAL_PAGE, PageLimit
+from keepwell.kernel.http import Part
 
 Text = Annotated[str, Meta(max_length=4_000)]
 
@@ -35,12 +34,10 @@ class ReviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     justified: bool = True
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which ones, and which part of the list: `cursor` is the id that the part before ended with."""
+class EmergencyPart(Part, frozen=True, forbid_unknown_fields=True):
+    """Which ones, and which part of the list."""
 
     reviewed: bool | None = None
-    limit: PageLimit = USUAL_PAGE
-    cursor: UUID | None = None
 
 
 class EmergencyList(msgspec.Struct, frozen=True):

@@ -90,6 +90,7 @@ class _Batches:
 
         async def act(call: Call) -> Answer:
             outcome = await call.execute(command(call.id))
+            await self._service.enqueue(call.actor.tenant, call.id)
             answer = await self.show(call)
             return Answer(200, answer.body, {"idempotency-replayed": "true"} if outcome.replayed else {})
 
@@ -198,7 +199,7 @@ def _reads(batches: _Batches) -> tuple[Endpoint, ...]:
 
 def _actions(batches: _Batches) -> tuple[Endpoint, ...]:
     actions = (
-        ("pause", PauseBatch, "Pause a batch after the part it is in"),
+        ("pause", PauseBatch, "Pause a batch after the parts it is in"),
         ("resume", ResumeBatch, "Go on with a paused batch"),
         ("cancel", CancelBatch, "Cancel a batch; what is done of it stays, unless it is atomic"),
         ("rollback", RollBackBatch, "Take back what a finished batch did; who was changed since is left"),

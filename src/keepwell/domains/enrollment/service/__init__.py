@@ -1,7 +1,6 @@
-"""Enrollment in service: uploads taken, batches run in the background, looked at, steered, taken back."""
+"""Enrollment in service: uploads taken, batches run as jobs, looked at, steered, taken back."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from uuid import UUID
 
 import structlog
@@ -11,7 +10,7 @@ from keepwell.domains.enrollment.models import PART_ROWS, Batch, Correction, Reo
 from keepwell.domains.enrollment.rules.parts import REOPENABLE
 from keepwell.domains.enrollment.service import measures
 from keepwell.domains.enrollment.service.running import Runner
-from keepwell.domains.enrollment.service.settings import BATCH, PART, RESOURCE, EnrollmentSettings
+from keepwell.domains.enrollment.service.settings import BATCH, PART, RESOURCE, RUN, EnrollmentSettings
 from keepwell.domains.enrollment.service.showing import Showing, shown_phase
 from keepwell.domains.enrollment.service.uploading import Upload, Uploading
 from keepwell.domains.enrollment.service.work import Work
@@ -22,10 +21,15 @@ from keepwell.domains.tenants import operator
 from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Outcome, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import ABORTED
 from keepwell.kit.ids import NIL
+from keepwell.platform.queue import Job
 from keepwell.platform.telemetry import describe
 
 _UPDATE = Permission(RESOURCE, "u")
 
+Enqueue = Callable[[UUID, Sequence[Job]], Awaitable[None]]
+"""Puts jobs of a clinic into the queue."""
+_ATTEMPTS = 100
+"""A batch outlives many of its workers: each goes on where the last one was. What stalls is said long before this."""
 _log = structlog.stdlib.get_logger("keepwell.enrollment")
 
 
@@ -38,6 +42,7 @@ class EnrollmentService:
         programs: ProgramService,
         participants: ParticipantService,
         settings: EnrollmentSettings | None = None,
+        enqueue: Enqueue | None = None,
     ) -> None:
         self.settings = settings or EnrollmentSettings()
         self.kernel = kernel
@@ -45,12 +50,15 @@ class EnrollmentService:
         self._uploading = Uploading(kernel, programs, self.settings)
         self._work = Work(kernel, self.settings)
         self._runner = Runner(self._work, participants)
-        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._enqueue = enqueue
         self._stalled: set[UUID] = set()
 
     async def upload(self, actor: Actor, origin: Origin, upload: Upload, stream: AsyncIterator[bytes]) -> Outcome:
-        """Makes a batch of what streams in. Raises `Refused` when it cannot be read, or there is no room for it."""
-        return await self._uploading.take(actor, origin, upload, stream)
+        """Makes a batch of what streams in, to be run. Raises `Refused` when it cannot be read, or there is no room for it."""
+        outcome = await self._uploading.take(actor, origin, upload, stream)
+        if outcome.refusal is None:
+            await self.enqueue(actor.tenant, outcome.id)
+        return outcome
 
     async def retry(self, actor: Actor, origin: Origin, id: UUID, rows: Sequence[int], corrections: Sequence[Correction]) -> None:
         """Has rows run again, as corrected; without any named, all that did not come through.
@@ -70,6 +78,7 @@ class EnrollmentService:
         for outcome in outcomes:
             if outcome.refusal is not None and outcome.refusal != ABORTED:
                 raise Refused(outcome.refusal)
+        await self.enqueue(actor.tenant, id)
 
     async def _chosen(self, actor: Actor, origin: Origin, batch: Batch, wanted: set[int]) -> dict[UUID, set[int]]:
         """Rows by part."""
@@ -86,47 +95,37 @@ class EnrollmentService:
                 chosen[place.id] = mine
         return chosen
 
+    async def enqueue(self, tenant: UUID, batch: UUID) -> None:
+        """Has a batch run by a worker soon. Should this fail, whoever looks for batches that rest does it a little later."""
+        if self._enqueue is None:
+            return
+        try:
+            await self._enqueue(tenant, [job(batch)])
+        except Exception as error:  # noqa: BLE001 - what the caller asked for is stored by now
+            _log.warning("enrollment.not-enqueued", tenant=tenant, id=batch, **describe(error))
+
     async def run(self, tenant: UUID, batch: UUID) -> None:
         """Runs one batch, here and now. Raises `Refused` where it cannot go on for now."""
-        await self._runner.run(tenant, batch)
+        with measures.RUNNING.track_inprogress():
+            await self._runner.run(tenant, batch)
 
-    async def work(self) -> None:
-        """Begins to run what has to be run and is not yet run here, as much as is run at once."""
+    async def runnable(self) -> list[Runnable]:
+        """The batches of all clinics that somebody has to work on. Which should move and do not, is said once each time."""
         search = Search(BATCH, operator(NIL), Origin("worker", "enrollment", purpose="HSYSADMIN"), _UPDATE, "find-runnable")
         found = await self.kernel.search(search, runnable_batches)
         measures.WAITING.set(len(found))
-        self._notice(found)
-        for each in found:
-            if each.id not in self._running and len(self._running) < self.settings.at_once:
-                self._running[each.id] = asyncio.create_task(self._run(each.tenant, each.id), name="enrollment")
-                measures.RUNNING.set(len(self._running))
-
-    def _notice(self, found: Sequence[Runnable]) -> None:
-        """Raises what should move and does not, once each time that it stops."""
         now = self.kernel.clock.now()
         stalled = {each.id: each for each in found if (now - each.moved_at).total_seconds() > self.settings.stall}
         measures.STALLED.set(len(stalled))
         for id_ in stalled.keys() - self._stalled:
             _log.warning("enrollment.stalled", tenant=stalled[id_].tenant, id=id_)
         self._stalled = set(stalled)
-
-    async def _run(self, tenant: UUID, batch: UUID) -> None:
-        try:
-            await self._runner.run(tenant, batch)
-        except Refused as refused:
-            _log.warning("enrollment.interrupted", tenant=tenant, id=batch, code=refused.refusal.code)
-        except Exception as error:  # noqa: BLE001 - one batch's fault is not another's; it is tried again by the next run
-            _log.error("enrollment.failed", tenant=tenant, id=batch, **describe(error))
-        finally:
-            del self._running[batch]
-            measures.RUNNING.set(len(self._running))
-
-    async def close(self) -> None:
-        """Stops what runs here, in the middle: whoever goes on finds it as it is."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return found
 
 
-__all__ = ["BATCH", "PART", "RESOURCE", "EnrollmentService", "EnrollmentSettings", "Upload"]
+def job(batch: UUID) -> Job:
+    """The job of running a batch. While it lies there, or is done, there is no second one."""
+    return Job(RUN, str(batch), {"batch": str(batch)}, most_attempts=_ATTEMPTS)
+
+
+__all__ = ["BATCH", "PART", "RESOURCE", "RUN", "EnrollmentService", "EnrollmentSettings", "Upload", "job"]

@@ -4,6 +4,7 @@ Whoever runs it may die at any moment, and several may run it at once: a part go
 first counts. Dry run and real run are this same code; only `dry_run` of the kernel differs.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +14,6 @@ import msgspec
 
 from keepwell.domains.enrollment.models import (
     Correction,
-    FinishBatch,
     Part,
     Phase,
     RecordRows,
@@ -27,12 +27,14 @@ from keepwell.domains.enrollment.service.settings import BATCH, PART
 from keepwell.domains.enrollment.service.trying import Trying
 from keepwell.domains.enrollment.service.undoing import undo
 from keepwell.domains.enrollment.service.uploading import Row
+from keepwell.domains.enrollment.service.window import Window
 from keepwell.domains.enrollment.service.work import Job, Stopped, Work
 from keepwell.domains.participants import EnrollParticipant, ParticipantService, participant_id
 from keepwell.domains.tenants import operator
 from keepwell.domains.uploads import Normaliser, RawRow
 from keepwell.kernel import Actor, Closing, Envelope, Origin, Outcome
 
+_READ_AT_ONCE = 16
 _rows = msgspec.msgpack.Decoder(list[Row])
 _Seen = dict[int, int]
 """By the last bits of a participant's id: what the row of the batch said that came through first."""
@@ -82,13 +84,13 @@ class Runner:
         if batch.atomic and not batch.dry_run:
             await self._phase(job, "rehearsal")
             if not await self._work.all_good(job, "rehearsal"):
-                await self._work.do(job, FinishBatch(batch.id, "failed", "rows-refused"))
+                await self._work.finish(job, "failed", "rows-refused")
                 return
         await self._phase(job, "run")
         if not batch.atomic or await self._work.all_good(job, "run"):
-            await self._work.do(job, FinishBatch(batch.id, "completed"))
+            await self._work.finish(job, "completed")
         elif batch.dry_run:
-            await self._work.do(job, FinishBatch(batch.id, "failed", "rows-refused"))
+            await self._work.finish(job, "failed", "rows-refused")
         else:  # the truth changed between rehearsal and run
             await self._work.do(job, RollBackBatch(batch.id, failed=True))
             await undo(self._work, await self._work.begin(job.tenant, batch.id))
@@ -96,18 +98,23 @@ class Runner:
     async def _phase(self, job: Job, phase: Phase) -> None:
         seen: _Seen = {}
         known: dict[int, Part | None] = {}
-        for place in await self._work.parts(job, phase):
-            part = await self._work.part(job, place.id)
-            known[place.number] = None if place.complete else part
-            _see(seen, part.rows)
-        for number in range(job.batch.parts):
-            if number not in known or known[number] is not None:
-                await self._work.still_wanted(job)
-                await _PartRun(self._work, self._participants, job, phase, seen).run(number, known.get(number))
+        places = await self._work.parts(job, phase)
+        for start in range(0, len(places), _READ_AT_ONCE):
+            some = places[start : start + _READ_AT_ONCE]
+            for place, part in zip(some, await asyncio.gather(*(self._work.part(job, one.id) for one in some)), strict=True):
+                known[place.number] = None if place.complete else part
+                _see(seen, part.rows)
+        runs = _PhaseRun(self._work, self._participants, job, phase, seen)
+        async with Window() as window:
+            for number in range(job.batch.parts):
+                if number not in known or known[number] is not None:
+                    await self._work.still_wanted(job)
+                    part = await runs.understood(number, known.get(number))
+                    await window.begin({each.id for each in part.rest.named}, runs.run(part))
 
 
-class _PartRun:
-    """One part's run."""
+class _PhaseRun:
+    """The run of one phase's parts."""
 
     def __init__(self, work: Work, participants: ParticipantService, job: Job, phase: Phase, seen: _Seen) -> None:
         self._work = work
@@ -121,15 +128,19 @@ class _PartRun:
         self._actor = Actor(job.tenant, uploader.id, uploader.role, uploader.scopes)
         self._origin = Origin("enrollment", str(job.batch.id))
 
-    async def run(self, number: int, part: Part | None) -> None:
+    async def understood(self, number: int, part: Part | None) -> "_Understood":
+        """A part that is to be run. What is recorded of it already is not run again."""
         rows = await self._uploaded(number)
-        id_ = self._work.part_id(self._job, self._phase, number)
         settled_rows = set[int]() if part is None else {outcome.row for outcome in part.rows}
-        pending = self._named(rows, () if part is None else part.corrections, settled_rows)
-        trying = Trying(self._work.settings)
+        rest = self._named(rows, () if part is None else part.corrections, settled_rows)
+        return _Understood(self._work.part_id(self._job, self._phase, number), number, len(rows), rest)
+
+    async def run(self, part: "_Understood") -> None:
+        """Runs what is left of a part, until something came of each of its rows."""
+        pending, trying = part.rest, Trying(self._work.settings)
         while pending.known or pending.named:
             turn, later = await self._turn(pending)
-            outcomes = await self._settle(turn, id_, number, len(rows), trying.attempt)
+            outcomes = await self._settle(turn, part, trying.attempt)
             _see(self._seen, outcomes)
             done = {outcome.row for outcome in outcomes}
             again = [each for each in turn.named.values() if each.person.row not in done]
@@ -139,7 +150,7 @@ class _PartRun:
     async def _uploaded(self, number: int) -> list[Row]:
         content = await self._work.kernel.pieces.get(self._job.tenant, BATCH, self._job.batch.id, number)
         if content is None:
-            await self._work.do(self._job, FinishBatch(self._job.batch.id, "failed", "upload-gone"))
+            await self._work.finish(self._job, "failed", "upload-gone")
             raise Stopped
         return _rows.decode(content)
 
@@ -182,20 +193,22 @@ class _PartRun:
                 known.append(RowOutcome(person.row, "unchanged", None, id_, person.content))
         return _Turn(known, named), later
 
-    async def _settle(self, turn: _Turn, id_: UUID, number: int, size: int, attempt: int) -> list[RowOutcome]:
+    async def _settle(self, turn: _Turn, part: "_Understood", attempt: int) -> list[RowOutcome]:
         """What came of the rows of a turn, which is stored; those to be tried again are not among it."""
         batch = self._job.batch
 
         def record(pairs: Sequence[tuple[Envelope, Outcome]]) -> Envelope:
             rows = (*turn.known, *self._settled(turn, [outcome for _, outcome in pairs], attempt))
-            return self._work.envelope(self._job, RecordRows(id_, batch.id, self._phase, number, size, tuple(rows)))
+            place = (part.id, batch.id, self._phase, part.number, part.size)
+            return self._work.envelope(self._job, RecordRows(*place, tuple(rows)))
 
         if not turn.named:
             await self._work.run(record(()))
             return self._counted(turn.known)
         envelopes = [Envelope(self._enroll(each), self._actor, self._origin) for each in turn.named.values()]
-        closing = Closing(PART, id_, record)
-        outcomes = await self._work.kernel.execute(envelopes, dry_run=self._dry_run, closing=closing)
+        closing = Closing(PART, part.id, record)
+        async with self._work.turns:
+            outcomes = await self._work.kernel.execute(envelopes, dry_run=self._dry_run, closing=closing)
         done = self._settled(turn, outcomes, attempt)
         return self._counted([*turn.known, *done]) if done else []
 
@@ -218,6 +231,15 @@ class _Rest(NamedTuple):
 
     known: list[RowOutcome]
     named: list[_Named]
+
+
+class _Understood(NamedTuple):
+    """A part of `size` rows, and what is left to do of it."""
+
+    id: UUID
+    number: int
+    size: int
+    rest: _Rest
 
 
 def _see(seen: _Seen, outcomes: Sequence[RowOutcome]) -> None:

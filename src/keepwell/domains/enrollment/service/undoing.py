@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from keepwell.domains.enrollment.models import FinishBatch, Part, RecordUndone, RowOutcome
+from keepwell.domains.enrollment.models import Part, RecordUndone, RowOutcome
 from keepwell.domains.enrollment.rules.rows import TRANSIENT
 from keepwell.domains.enrollment.service.settings import PART
 from keepwell.domains.enrollment.service.trying import Trying
@@ -18,7 +18,7 @@ async def undo(work: Work, job: Job) -> None:
     for place in await work.parts(job, "run"):
         await work.still_wanted(job)
         left += await _part(work, job, place.id)
-    await work.do(job, FinishBatch(job.batch.id, job.batch.ends, left=left))
+    await work.finish(job, job.batch.ends, left=left)
 
 
 async def _part(work: Work, job: Job, id_: UUID) -> int:

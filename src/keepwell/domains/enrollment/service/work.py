@@ -1,11 +1,13 @@
 """What running and taking back share: the batch at hand, its parts, commands about it, and whether it is still wanted."""
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
-from keepwell.domains.enrollment.models import Batch, Part, Phase
+from keepwell.domains.enrollment.models import Batch, FinishBatch, Part, Phase, Status
 from keepwell.domains.enrollment.rules.rows import GOOD
+from keepwell.domains.enrollment.service import measures
 from keepwell.domains.enrollment.service.settings import BATCH, PART, RESOURCE, EnrollmentSettings
 from keepwell.domains.enrollment.store import PartPlace, PhaseCounts, counts, known_parts
 from keepwell.domains.tenants import operator
@@ -35,6 +37,8 @@ class Work:
     def __init__(self, kernel: Kernel, settings: EnrollmentSettings) -> None:
         self.kernel = kernel
         self.settings = settings
+        self.turns = asyncio.Semaphore(settings.at_once)
+        """Parts of all batches take turns, so that the kernel's line for long lists is not theirs alone."""
 
     async def begin(self, tenant: UUID, batch: UUID) -> Job:
         """A batch to work on.
@@ -87,6 +91,11 @@ class Work:
     async def do(self, job: Job, command: Command) -> Outcome:
         """Runs a command about the batch. Raises `Refused` when it is not carried out."""
         return await self.run(self.envelope(job, command))
+
+    async def finish(self, job: Job, status: Status, reason: str | None = None, left: int = 0) -> None:
+        """Ends what is being done to the batch. Raises as `do` does."""
+        await self.do(job, FinishBatch(job.batch.id, status, reason, left))
+        measures.BATCHES.labels(status).inc()
 
     async def run(self, envelope: Envelope) -> Outcome:
         [outcome] = await self.kernel.execute([envelope])

@@ -59,6 +59,8 @@ Decide = Callable[[Any, Any, Context], Decision]
 TRIES = 5
 """What may be presented with one ticket."""
 MOST_PASSKEYS = 20
+SPENT = Refusal(CHALLENGE_EXPIRED, "It was used already: log in again.")
+EXHAUSTED = Refusal(CHALLENGE_EXPIRED, "It was tried too often: log in again.")
 MOST_FAILURES = 100
 """Wrong codes in a row after which no code is taken any more until the app is set up again (NIST SP 800-63B-4, 3.2.2)."""
 _FREE_FAILURES = 5
@@ -112,8 +114,8 @@ def decide_recovery(state: Factors, command: SetRecoveryCodes, _context: Context
 def decide_add_passkey(state: Factors | None, command: AddPasskey, context: Context) -> Decision:
     """Each credential once, and for each ticket one."""
     state = state or Factors()
-    if _exhausted(state, command.ticket) or command.until <= context.now:
-        return Refusal(CHALLENGE_EXPIRED)
+    if (refusal := _over(state, command, context.now)) is not None:
+        return refusal
     known = any(each.credential_id == command.credential_id for each in state.passkeys)
     if known or len(state.passkeys) >= MOST_PASSKEYS:
         return Refusal(PASSKEY_REFUSED, "It is set up already." if known else f"Nobody has more than {MOST_PASSKEYS}.")
@@ -137,16 +139,16 @@ def decide_reset(_state: Factors, _command: ResetFactors, _context: Context) -> 
 
 def decide_spend(state: Factors | None, command: SpendTicket, context: Context) -> Decision:
     """A ticket is used up once."""
-    if command.until <= context.now or _exhausted(state or Factors(), command.ticket):
-        return Refusal(CHALLENGE_EXPIRED)
+    if (refusal := _over(state or Factors(), command, context.now)) is not None:
+        return refusal
     return (TicketSpent(command.ticket, command.until, context.now),)
 
 
 def decide_present(state: Factors | None, command: Present, context: Context) -> Decision:
     """What was right, and in any case that it was presented. Refused outright only what must not be looked at any more."""
     state = state or Factors()
-    if command.until <= context.now or _exhausted(state, command.ticket):
-        return Refusal(CHALLENGE_EXPIRED)
+    if (refusal := _over(state, command, context.now)) is not None:
+        return refusal
     if command.method == "totp" and (wait := delay(state, context.now)):
         return Refusal(SECOND_FACTOR_DELAYED, retry_after=wait)
     verdict, effects = _judged(state, command, context.now)
@@ -210,8 +212,12 @@ def methods(state: Factors | None) -> tuple[Second, ...]:
     return tuple(found)
 
 
-def _exhausted(state: Factors, ticket: object) -> bool:
-    return any(each.ticket == ticket and (each.spent or each.count >= TRIES) for each in state.tries)
+def _over(state: Factors, command: SpendTicket | Present | AddPasskey, now: datetime) -> Refusal | None:
+    """Why a ticket cannot be used any more; None: it can."""
+    for each in state.tries:
+        if each.ticket == command.ticket and (each.spent or each.count >= TRIES):
+            return SPENT if each.spent else EXHAUSTED
+    return Refusal(CHALLENGE_EXPIRED) if command.until <= now else None
 
 
 # -- what it is after -------------------------------------------------------------------------------------------------

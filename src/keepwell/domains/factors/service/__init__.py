@@ -6,6 +6,7 @@ import msgspec
 
 from keepwell.domains.factors.models import LoginPolicy, LoginPolicyView, OidcProviderView
 from keepwell.domains.factors.service.gate import Gate
+from keepwell.domains.factors.service.letters import Letters
 from keepwell.domains.factors.service.links import Links
 from keepwell.domains.factors.service.logins import LoginSteps, TotpOffer
 from keepwell.domains.factors.service.oidc import Oidc
@@ -48,14 +49,14 @@ class FactorService:
     def __init__(self, kernel: Kernel, identity: IdentityService, parts: FactorGate) -> None:
         self._kernel = kernel
         self.identity = identity
-        shared = (kernel, identity, parts.gate, parts.tickets, parts.passkeys, parts.presenter)
+        wanted = parts.settings
+        self.letters = Letters(Smtp(wanted.smtp_url, wanted.mail_from) if wanted.smtp_url else None)
+        shared = (kernel, identity, parts.gate, parts.tickets, parts.passkeys, parts.presenter, self.letters)
         self.logins = LoginSteps(*shared)
         self.own = OwnFactors(*shared)
-        wanted = parts.settings
-        smtp = Smtp(wanted.smtp_url, wanted.mail_from) if wanted.smtp_url else None
         fetcher = Fetcher(private=wanted.oidc_allow_private)
         self.oidc = Oidc(kernel, identity, parts.tickets, parts.presenter, wanted.public_url, fetcher)
-        self.links = Links(kernel, identity, parts.gate, parts.tickets, parts.presenter, wanted.public_url, smtp)
+        self.links = Links(kernel, identity, parts.gate, parts.tickets, parts.presenter, wanted.public_url, self.letters)
 
     async def policy(self, actor: Actor, origin: Origin) -> LoginPolicyView:
         """What the actor's clinic asks for. Raises `Refused` as any read does."""
@@ -76,7 +77,7 @@ class FactorService:
 
     async def close(self) -> None:
         """Ends what is on its way."""
-        await self.links.close()
+        await self.letters.close()
         self.oidc.fetcher.close()
 
 

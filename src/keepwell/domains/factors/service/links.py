@@ -4,19 +4,15 @@ A link leads to a page with a button: programs that open links in mail use nothi
 so a second factor is asked for behind it.
 """
 
-import asyncio
-from collections.abc import Coroutine
 from hashlib import sha256
 from hmac import compare_digest
 from secrets import token_urlsafe
-from typing import Any
-
-import structlog
 
 from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, MAIL_NOT_CONFIGURED
 from keepwell.domains.factors.models import Ticket
 from keepwell.domains.factors.service.gate import Gate
-from keepwell.domains.factors.service.logins import recorded
+from keepwell.domains.factors.service.letters import Letters
+from keepwell.domains.factors.service.logins import attribute, recorded
 from keepwell.domains.factors.service.presenting import Presenter
 from keepwell.domains.factors.service.tickets import Tickets
 from keepwell.domains.identity import Attempt, IdentityService, LoggedIn, Proven
@@ -24,15 +20,12 @@ from keepwell.kernel import Kernel, Origin, Refusal, Refused
 from keepwell.kernel.problems import OVERLOADED
 from keepwell.kit.ids import new_id
 from keepwell.platform.mail import Mail, MailError, Smtp
-from keepwell.platform.telemetry import describe
 
 LINK_SECONDS = 900
-_MOST_WAITING = 200
-_log = structlog.stdlib.get_logger("keepwell.factors")
 
 
 class Links:
-    """Sends links and takes them back. What is on its way lives in this process only: whoever gets no mail asks again."""
+    """Sends links and takes them back. Whoever gets no mail asks again."""
 
     def __init__(
         self,
@@ -42,7 +35,7 @@ class Links:
         tickets: Tickets,
         presenter: Presenter,
         public_url: str,
-        smtp: Smtp | None,
+        letters: Letters,
     ) -> None:
         self._kernel = kernel
         self._identity = identity
@@ -50,8 +43,7 @@ class Links:
         self._tickets = tickets
         self._presenter = presenter
         self._public_url = public_url
-        self._smtp = smtp
-        self._sending: set[asyncio.Task[None]] = set()
+        self._letters = letters
 
     def ask(self, email: str, clinic: str | None, origin: Origin) -> str:
         """Has a link sent, if there is an account to send it to; what the browser that asked has to remember.
@@ -59,14 +51,13 @@ class Links:
         Raises:
             Refused: `mail-not-configured`; `overloaded`.
         """
-        if self._smtp is None:
+        smtp = self._letters.smtp
+        if smtp is None:
             raise Refused(Refusal(MAIL_NOT_CONFIGURED, retry_after=3600))
-        if len(self._sending) >= _MOST_WAITING:
+        if self._letters.full:
             raise Refused(Refusal(OVERLOADED, retry_after=5))
         browser = token_urlsafe(16)
-        task = asyncio.create_task(self._safely(self._send(self._smtp, email, clinic, browser, origin)))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._letters.later(self._send(smtp, email, clinic, browser, origin))
         return browser
 
     def usable(self, token: str) -> bool:
@@ -86,7 +77,8 @@ class Links:
         attempt = Attempt(self._kernel, origin, "login")
         try:
             ticket = self._tickets.read(token, "magic-link")
-        except Refused:
+        except Refused as refused:
+            attribute(attempt, refused)
             await attempt.refused("magic-link", "challenge-expired", kind="factors")
             raise
         attempt.tenant, attempt.user = ticket.tenant, ticket.user
@@ -96,14 +88,6 @@ class Links:
         await recorded(attempt, self._presenter.spend(attempt, "magic-link", ticket, origin))
         proven = Proven(ticket.tenant, ticket.user, None, ("magic-link",))
         return await self._identity.logins.resume(proven, attempt, origin)
-
-    async def close(self) -> None:
-        """Ends what is on its way."""
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
-        if self._smtp is not None:
-            self._smtp.close()
 
     async def _send(self, smtp: Smtp, email: str, clinic: str | None, browser: str, origin: Origin) -> None:
         attempt = Attempt(self._kernel, origin, "magic-link")
@@ -125,14 +109,6 @@ class Links:
                 await smtp.send(Mail(user.email, "Your link to log in", _TEXT.format(link=link)))
         except MailError:
             await attempt.refused("magic-link", "mail-undelivered")
-
-    async def _safely(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Refused as refused:
-            _log.warning("factors.link-not-sent", code=refused.refusal.code)
-        except Exception as error:  # noqa: BLE001 - nobody waits for it: the log is where it is seen
-            _log.error("factors.link-failed", **describe(error))
 
 
 def _mark(browser: str) -> bytes:

@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, INVALID_SECOND_FACTOR, SECOND_FACTOR_DELAYED
 from keepwell.domains.factors.models import OfferTotp, Ticket
 from keepwell.domains.factors.rules.codes import base32, uri
+from keepwell.domains.factors.rules.lifecycle import EXHAUSTED, SPENT
 from keepwell.domains.factors.service.gate import CHALLENGE_SECONDS, Gate
+from keepwell.domains.factors.service.letters import Letters
 from keepwell.domains.factors.service.passkeys import Passkeys, challenge_in, holder
 from keepwell.domains.factors.service.presenting import Presenter, Shown
-from keepwell.domains.factors.service.tickets import Tickets
+from keepwell.domains.factors.service.tickets import TicketOverError, Tickets
 from keepwell.domains.identity import LOGIN_METHOD_NOT_ALLOWED, Attempt, IdentityService, LoggedIn, Proven, Reason
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Refusal, Refused
 from keepwell.kit.ids import NIL, new_id
@@ -30,7 +32,14 @@ class LoginSteps:
     """What comes after a first factor, or instead of it."""
 
     def __init__(
-        self, kernel: Kernel, identity: IdentityService, gate: Gate, tickets: Tickets, passkeys: Passkeys, presenter: Presenter
+        self,
+        kernel: Kernel,
+        identity: IdentityService,
+        gate: Gate,
+        tickets: Tickets,
+        passkeys: Passkeys,
+        presenter: Presenter,
+        letters: Letters,
     ) -> None:
         self._kernel = kernel
         self._identity = identity
@@ -38,6 +47,7 @@ class LoginSteps:
         self._tickets = tickets
         self._passkeys = passkeys
         self._presenter = presenter
+        self._letters = letters
 
     async def second(self, challenge: str, shown: Shown, origin: Origin) -> LoggedIn:
         """A session for who showed a second factor with the challenge of a login.
@@ -49,7 +59,11 @@ class LoginSteps:
         ticket = await self._read(attempt, challenge)
         await recorded(attempt, self._presenter.present(attempt, "second-factor", ticket, shown, origin))
         proven = Proven(ticket.tenant, ticket.user, ticket.password_set_at, (*ticket.methods, shown.method))
-        return await self._identity.logins.resume(proven, attempt, origin, complete=True)
+        entered = await self._identity.logins.resume(proven, attempt, origin, complete=True)
+        if shown.method == "recovery-code":
+            who = entered.user
+            self._letters.recovery_code_used(who.email, who.name, entered.clinic.name, self._kernel.clock.now())
+        return entered
 
     async def enrol(self, challenge: str, origin: Origin) -> TotpOffer:
         """The secret for the app of somebody who must have one to log in. A code of it is then sent like any second factor.
@@ -104,7 +118,8 @@ class LoginSteps:
     async def _read(self, attempt: Attempt, challenge: str, *, enrolling: bool = False) -> Ticket:
         try:
             ticket = self._tickets.read(challenge, *(("enrol",) if enrolling else ("login", "enrol")))
-        except Refused:
+        except Refused as refused:
+            attribute(attempt, refused)
             await attempt.refused("second-factor", "challenge-expired", kind="factors")
             raise
         attempt.tenant, attempt.user = ticket.tenant, ticket.user
@@ -126,14 +141,22 @@ async def recorded(attempt: Attempt, step: Awaitable[None]) -> None:
     try:
         await step
     except Refused as refused:
-        reason = REASONS.get(refused.refusal.code)
+        reason = REASONS.get((refused.refusal.code, refused.refusal.detail))
         if reason is not None:
             await attempt.refused(attempt.at, reason, kind="factors")
         raise
 
 
-REASONS: Mapping[str, Reason] = {
-    CHALLENGE_EXPIRED.code: "challenge-spent",
-    SECOND_FACTOR_DELAYED.code: "second-factor-delayed",
+def attribute(attempt: Attempt, refused: Refused) -> None:
+    """Says whose attempt it was, where what they held was ours and is only too old."""
+    if isinstance(refused, TicketOverError):
+        attempt.tenant, attempt.user = refused.ticket.tenant, refused.ticket.user
+
+
+REASONS: Mapping[tuple[str, str], Reason] = {
+    (CHALLENGE_EXPIRED.code, ""): "challenge-expired",
+    (SPENT.code, SPENT.detail): "challenge-spent",
+    (EXHAUSTED.code, EXHAUSTED.detail): "challenge-exhausted",
+    (SECOND_FACTOR_DELAYED.code, ""): "second-factor-delayed",
 }
 ISSUER = "Keepwell"

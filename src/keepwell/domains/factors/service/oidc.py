@@ -23,7 +23,7 @@ from joserfc.jwk import KeySet
 from keepwell.domains.factors.errors import CHALLENGE_EXPIRED, OIDC_REFUSED, OIDC_UNREACHABLE
 from keepwell.domains.factors.models import FederatedIdentity, LinkIdentity, OidcProvider, Ticket
 from keepwell.domains.factors.service.gate import CHALLENGE_SECONDS
-from keepwell.domains.factors.service.logins import recorded
+from keepwell.domains.factors.service.logins import attribute, recorded
 from keepwell.domains.factors.service.presenting import Presenter
 from keepwell.domains.factors.service.tickets import Tickets
 from keepwell.domains.identity import INVALID_CREDENTIALS, Attempt, IdentityService, LoggedIn, Proven, Reason
@@ -161,7 +161,9 @@ class Oidc:
         try:
             discovery = await self._providers.discovery(provider.issuer)
         except UnreachableError:
-            raise Refused(Refusal(OIDC_UNREACHABLE, retry_after=5)) from None
+            attempt = Attempt(self._kernel, origin, "login")
+            attempt.tenant = clinic.id
+            raise await _refused(attempt, "provider-unreachable", Refusal(OIDC_UNREACHABLE, retry_after=5)) from None
         browser, until = token_urlsafe(16), self._tickets.until(CHALLENGE_SECONDS)
         ticket = Ticket(new_id(), "oidc", clinic.id, NIL, until, browser=_mark(browser))
         challenge = hashlib.sha256(self._secret(ticket, "verifier").encode()).digest()
@@ -201,6 +203,7 @@ class Oidc:
         try:
             ticket = self._tickets.read(state, "oidc")
         except Refused as refused:
+            attribute(attempt, refused)
             raise await _refused(attempt, "challenge-expired", refused.refusal) from None
         attempt.tenant = ticket.tenant
         if browser is None or not compare_digest(_mark(browser), ticket.browser):

@@ -2,6 +2,7 @@
 
 from base64 import b32encode
 from collections.abc import Mapping
+from contextlib import suppress
 from secrets import token_bytes
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from keepwell.domains.factors.models import (
     Ticket,
 )
 from keepwell.domains.factors.service.gate import CHALLENGE_SECONDS, Gate
+from keepwell.domains.factors.service.letters import Letters
 from keepwell.domains.factors.service.logins import TotpOffer, offer, recorded, secret
 from keepwell.domains.factors.service.passkeys import Passkeys
 from keepwell.domains.factors.service.presenting import Presenter, Shown
@@ -46,7 +48,14 @@ class OwnFactors:
     """Everything here is about the actor, but for `reset`."""
 
     def __init__(
-        self, kernel: Kernel, identity: IdentityService, gate: Gate, tickets: Tickets, passkeys: Passkeys, presenter: Presenter
+        self,
+        kernel: Kernel,
+        identity: IdentityService,
+        gate: Gate,
+        tickets: Tickets,
+        passkeys: Passkeys,
+        presenter: Presenter,
+        letters: Letters,
     ) -> None:
         self._kernel = kernel
         self._identity = identity
@@ -54,6 +63,7 @@ class OwnFactors:
         self._tickets = tickets
         self._passkeys = passkeys
         self._presenter = presenter
+        self._letters = letters
 
     async def show(self, actor: Actor, origin: Origin) -> FactorsView:
         """What the actor has. Raises `Refused` as any read does."""
@@ -148,18 +158,38 @@ class OwnFactors:
             await self._by_password(attempt, actor, password or "", origin, visit)
         else:
             method = shown.method
-            ticket = self._ticket(actor, "step-up") if challenge is None else self._tickets.read(challenge, "step-up")
-            if (ticket.tenant, ticket.user) != (actor.tenant, actor.id):
-                raise Refused(Refusal(INVALID_SECOND_FACTOR))
+            ticket = await self._stepping_up(attempt, actor, challenge)
             await recorded(attempt, self._presenter.present(attempt, "step-up", ticket, shown, origin))
         await self._execute(envelope, ReauthenticateSession(actor.credential, (method,)))
+        if method == "recovery-code":
+            with suppress(Refused):  # what was proved is proved, whoever can be told of it
+                me = await self._identity.sessions.me(actor, origin)
+                self._letters.recovery_code_used(me.user.email, me.user.name, me.clinic.name, self._kernel.clock.now())
+
+    async def _stepping_up(self, attempt: Attempt, actor: Actor, challenge: str | None) -> Ticket:
+        if challenge is None:
+            return self._ticket(actor, "step-up")
+        try:
+            ticket = self._tickets.read(challenge, "step-up")
+        except Refused:
+            await attempt.refused("step-up", "challenge-expired", kind="factors")
+            raise
+        if (ticket.tenant, ticket.user) != (actor.tenant, actor.id):
+            await attempt.refused("step-up", "challenge-expired", kind="factors")
+            raise Refused(Refusal(INVALID_SECOND_FACTOR))
+        return ticket
 
     async def _by_password(self, attempt: Attempt, actor: Actor, password: str, origin: Origin, visit: Visit) -> None:
         asked = await self._gate.asked(actor.tenant, actor.id, origin)
         if asked.methods:
+            await attempt.refused("step-up", SECOND_FACTOR_REQUIRED.code)
             raise Refused(Refusal(SECOND_FACTOR_REQUIRED, extra={"methods": list(asked.methods)}))
-        with attempt.step("step-up"):
-            right = await self._identity.logins.knows_password(actor.tenant, actor.id, password, origin, visit)
+        try:
+            with attempt.step("step-up"):
+                right = await self._identity.logins.knows_password(actor.tenant, actor.id, password, origin, visit)
+        except Refused as refused:
+            await attempt.kept(refused)
+            raise
         if not right:
             await attempt.refused("step-up", "wrong-password")
             raise Refused(Refusal(INVALID_SECOND_FACTOR, "The password is wrong."))

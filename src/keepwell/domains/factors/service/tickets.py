@@ -21,6 +21,14 @@ _LONGEST = 2000
 _MAC_BYTES = 32
 
 
+class TicketOverError(Refused):
+    """The ticket is ours, and too old."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        super().__init__(Refusal(CHALLENGE_EXPIRED))
+        self.ticket = ticket
+
+
 class Tickets:
     """Issues and reads tickets under an installation-wide key, which is there once the database was reached."""
 
@@ -45,7 +53,7 @@ class Tickets:
         """What a ticket says that is ours, for one of these purposes, and not too old.
 
         Raises:
-            Refused: `challenge-expired`.
+            Refused: `challenge-expired`. A `TicketOverError` where it is only too old.
         """
         raw = text.removeprefix(_PREFIX)
         if len(raw) == len(text) or len(raw) > _LONGEST or not raw.isascii():
@@ -61,8 +69,10 @@ class Tickets:
         if not hmac.compare_digest(mac, hmac.digest(self._key(), body, hashlib.sha256)):
             raise Refused(Refusal(CHALLENGE_EXPIRED))
         ticket = msgspec.msgpack.decode(body, type=Ticket)
-        if ticket.purpose not in purposes or ticket.until <= self._clock.now().timestamp():
+        if ticket.purpose not in purposes:
             raise Refused(Refusal(CHALLENGE_EXPIRED))
+        if ticket.until <= self._clock.now().timestamp():
+            raise TicketOverError(ticket)
         return ticket
 
 

@@ -4,16 +4,17 @@ Addresses, names and passwords never appear here; reasons come from the fixed li
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Literal
 from uuid import UUID
 
-import structlog
 from prometheus_client import Counter, Histogram
 
 from keepwell.kernel import Actor, Kernel, Origin, Refused
 from keepwell.kit.ids import NIL
+from keepwell.kit.time import SystemClock
+from keepwell.platform.telemetry import Line, write
 
 Step = Literal[
     "clinic",
@@ -60,6 +61,9 @@ Reason = Literal[
 ATTEMPTS = ("login", "refresh", "step-up", "magic-link")
 """What may be attempted: the first parts of the actions under which failures are recorded."""
 
+ATTEMPTED_BY = "anonymous"
+"""The role under which they are recorded: who attempts has not proved yet who they are. What is read on the way is read by us."""
+
 STEPS = Counter("keepwell_login_steps", "Steps of logging in and refreshing, by how they ended", ["step", "outcome"])
 SECONDS = Histogram(
     "keepwell_login_step_duration_seconds",
@@ -67,7 +71,17 @@ SECONDS = Histogram(
     ["step"],
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-_log = structlog.stdlib.get_logger("keepwell.identity")
+_clock = SystemClock()
+
+
+class StepLine(Line, kw_only=True):
+    """One step: its name, how it ended, both from the code, and the request it was a part of."""
+
+    step: str
+    outcome: str
+    duration_ms: float
+    request_id: str
+    trace_id: str = ""
 
 
 class Attempt:
@@ -97,14 +111,24 @@ class Attempt:
             self._show(step, outcome, monotonic() - started)
 
     async def refused(self, step: Step, reason: str, *, kind: str = "user") -> None:
-        """Records why the attempt failed, durably, before anybody is answered. The caller then raises the one answer all get.
+        """Records why the attempt failed, before anybody is answered: by itself, or counted with many others that say the same.
+
+        The caller then raises the one answer all get.
 
         Raises:
             Refused: the record cannot be written now; that is the answer then.
         """
         self.note(step, reason)
-        nobody = Actor(self.tenant, NIL, "anonymous", ())
-        await self._kernel.record(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
+        await self._record(step, reason, kind)
+
+    async def kept(self, refused: Refused) -> None:
+        """Records what its step was refused with, if that can be recorded; count and log line of the step say it in any case."""
+        with suppress(Refused):
+            await self._record(self.at, refused.refusal.code, "user")
+
+    async def _record(self, step: Step, reason: str, kind: str) -> None:
+        nobody = Actor(self.tenant, NIL, ATTEMPTED_BY, ())
+        await self._kernel.record_often(nobody, self._origin, f"{self._action}.{step}", kind, self.user, reason)
 
     def note(self, step: Step, outcome: str) -> None:
         """Counts and logs something that is worth seeing by itself and that the journal holds already."""
@@ -114,10 +138,14 @@ class Attempt:
         STEPS.labels(step, outcome).inc()
         if seconds:
             SECONDS.labels(step).observe(seconds)
-        _log.info(
-            f"{self._action}.step",
-            step=step,
-            outcome=outcome,
-            duration_ms=round(seconds * 1000, 3),
-            request_id=self._origin.request_id,
+        write(
+            StepLine(
+                event=f"{self._action}.step",
+                timestamp=_clock.now(),
+                step=step,
+                outcome=outcome,
+                duration_ms=round(seconds * 1000, 3),
+                request_id=self._origin.request_id,
+                trace_id=(self._origin.traceparent or "")[3:35],
+            )
         )

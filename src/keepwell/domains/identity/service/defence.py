@@ -7,12 +7,14 @@ devices it does not know, and can lock nobody out.
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import msgspec
-from prometheus_client import Counter
+import prometheus_client
 
 from keepwell.domains.identity.errors import CHALLENGE_REQUIRED
 from keepwell.domains.identity.rules.defence import EASIEST, Demand, Kind, demand, guards
@@ -23,7 +25,7 @@ from keepwell.kernel import Refusal, Refused
 from keepwell.kit.time import Clock
 from keepwell.platform.counts import Counts
 
-TRIES = Counter(
+TRIES = prometheus_client.Counter(
     "keepwell_login_defence", "Tries let through free, after a pause, or for work done, and those that were held up", ["outcome"]
 )
 
@@ -53,6 +55,7 @@ class Defence:
         self._counts = counts
         self._guards = guards(settings.account, settings.address)
         self._key = partial(derive, "keepwell login defence v1")
+        self._under_way = Counter[str]()
         self.devices = Devices(derive, clock)
         self.puzzles = Puzzles(partial(derive, "keepwell login puzzles v1"), clock, counts)
 
@@ -69,6 +72,22 @@ class Defence:
     async def failed(self, email: str, visit: Visit) -> None:
         """The try did not lead in."""
         await self.count(self._counted(email, visit))
+
+    @contextmanager
+    def trying(self, email: str, visit: Visit) -> Generator[None]:
+        """Around a try, from before it is admitted until its failure is counted: meanwhile it stands for a failure.
+
+        Otherwise as many guesses as the hashing queue holds could be on their way at once, however few are free.
+        """
+        places = [self._place(each) for each in self._counted(email, visit) if self._guards[each[0]].consecutive]
+        self._under_way.update(places)
+        try:
+            yield
+        finally:
+            self._under_way.subtract(places)
+            for place in places:
+                if not self._under_way[place]:
+                    del self._under_way[place]
 
     async def succeeded(self, email: str, visit: Visit) -> str | None:
         """The try led in; the token of a device that was never there before."""
@@ -127,9 +146,14 @@ class Defence:
         places = [self._place(each) for each in subjects]
         counts = await self._counts.of(places)
         found = [
-            (place, demand(self._guards[kind], count)) for (kind, _), place, count in zip(subjects, places, counts, strict=True)
+            (place, demand(self._guards[kind], self._feared(place, count)))
+            for (kind, _), place, count in zip(subjects, places, counts, strict=True)
         ]
         return [(place, each) for place, each in found if each is not None]
+
+    def _feared(self, place: str, failures: int) -> int:
+        """Failures, and the other tries under way, which become some if those before them did. Many who get in are no danger."""
+        return failures + max(0, self._under_way[place] - 1) if failures else 0
 
     async def _waited(self, demands: Sequence[tuple[str, Demand]]) -> bool:
         """Takes the end of every pause; where there is none to take, only work helps."""

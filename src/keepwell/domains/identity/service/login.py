@@ -1,10 +1,11 @@
-"""Logging in: clinic, challenge, account, password, second factor, session, tokens, in this order; every failure recorded, all
+"""Logging in: challenge, clinic, account, password, second factor, session, tokens, in this order; every failure recorded, all
 before the second factor answered alike.
 
 An unknown address takes the same steps as a known one, with one Argon2 computation in each case, so that neither the answer
 nor its time tells which it was.
 """
 
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
@@ -24,8 +25,11 @@ from keepwell.domains.identity.store import Account
 from keepwell.domains.tenants import Clinic, clinics, operator
 from keepwell.kernel import Actor, Envelope, Kernel, Origin, Permission, Read, Refusal, Refused, Search
 from keepwell.kernel.problems import NOT_FOUND
+from keepwell.kit.gcra import Pace, Rate
 from keepwell.kit.ids import NIL, new_id
+from keepwell.kit.time import microseconds
 
+_NAMED = Rate.of(10, 10)
 _READ_USER = Permission("User", "r")
 _READ_CLINIC = Permission("Organization", "r")
 
@@ -120,6 +124,7 @@ class LoginService:
         self._limits = limits
         self._defence = defence
         self._second = second
+        self._named = Pace(_NAMED)
 
     async def login(self, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit = NOWHERE) -> LoggedIn:
         """A new session of the person in the clinic named, or in their first active clinic when that one is not known.
@@ -130,12 +135,10 @@ class LoginService:
         """
         attempt = Attempt(self._kernel, origin, "login")
         try:
-            return await self._attempt(attempt, email, password, clinic, origin, visit)
+            return await self._defended(attempt, email, password, clinic, origin, visit)
         except Refused as refused:
-            if refused.refusal.type == INVALID_CREDENTIALS:
-                await self._defence.failed(email, visit)
-            else:
-                await keep(attempt, refused)
+            if refused.refusal.type != INVALID_CREDENTIALS:
+                await self._keep(attempt, refused, email, clinic, origin)
             raise
 
     async def resume(self, proven: Proven, attempt: Attempt, origin: Origin, *, complete: bool = False) -> LoggedIn:
@@ -151,9 +154,13 @@ class LoginService:
             raise await self._invalid(attempt, "user-disabled")
         if "password" not in proven.methods:  # then it does not matter which one it was
             proven = replace(proven, password_set_at=user.password_set_at)
-        if not complete:
-            await self._asked(attempt, proven, user.role, origin)
-        return await self._begin(attempt, proven, user, clinic, origin)
+        try:
+            if not complete:
+                await self._asked(attempt, proven, user.role, origin)
+            return await self._begin(attempt, proven, user, clinic, origin)
+        except Refused as refused:
+            await attempt.kept(refused)
+            raise
 
     async def find(self, email: str, clinic: str | None, origin: Origin) -> Addressee | None:
         """Whose address this is, in the clinic a login would choose; None where nobody of it may log in.
@@ -174,10 +181,11 @@ class LoginService:
         account = await self._user(Account(tenant, user, active=True), origin)
         if account is None or not account.active:
             return False
-        await self._defence.admit(account.email, visit)
-        verified = await self._hashing.verify(account.password_hash, password)
-        if not verified:
-            await self._defence.failed(account.email, visit)
+        with self._defence.trying(account.email, visit):
+            await self._defence.admit(account.email, visit)
+            verified = await self._hashing.verify(account.password_hash, password)
+            if not verified:
+                await self._defence.failed(account.email, visit)
         return verified
 
     async def clinic(self, tenant: UUID, origin: Origin) -> Clinic | None:
@@ -186,20 +194,29 @@ class LoginService:
         found = await self._kernel.search(search, lambda connection: clinics(connection, [tenant]))
         return found.get(tenant)
 
-    async def _attempt(
+    async def _defended(
         self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin, visit: Visit
     ) -> LoggedIn:
+        """Who is held up costs no look at the database: so much a flood must not be able to ask for."""
+        with ExitStack() as until_counted:
+            with attempt.step("challenge"):
+                await self._kernel.know_keys()
+                until_counted.enter_context(self._defence.trying(email, visit))
+                await self._defence.admit(email, visit)
+            try:
+                return await self._attempt(attempt, email, password, clinic, origin)
+            except Refused as refused:
+                if refused.refusal.type == INVALID_CREDENTIALS:
+                    await self._defence.failed(email, visit)
+                raise
+
+    async def _attempt(self, attempt: Attempt, email: str, password: str, clinic: str | None, origin: Origin) -> LoggedIn:
         with attempt.step("clinic"):
             found = await look_up(self._kernel, email, origin, "login.clinic", clinic)
-        with attempt.step("challenge"):
-            await self._defence.admit(email, visit)
         account = _choose(found)
         with attempt.step("account"):
             user = await self._user(account, origin)
-        if account is not None:
-            attempt.tenant, attempt.user = account.tenant, account.user
-        elif found.named is not None:
-            attempt.tenant = found.named.id
+        _attribute(attempt, found)
         with attempt.step("password"):
             verified = await self._hashing.verify(None if user is None else user.password_hash, password)
         if account is None or user is None:
@@ -250,6 +267,13 @@ class LoginService:
             raise Refused(outcome.refusal)
         return msgspec.json.decode(outcome.body, type=SessionView)
 
+    async def _keep(self, attempt: Attempt, refused: Refused, email: str, clinic: str | None, origin: Origin) -> None:
+        """Records what held an attempt up. Whose account that was is looked up for a few each second, not for a flood."""
+        if attempt.at == "challenge" and self._named.take(microseconds(self._kernel.clock.now())):
+            with suppress(Refused):
+                _attribute(attempt, await look_up(self._kernel, email, origin, "login.clinic", clinic))
+        await attempt.kept(refused)
+
     async def _invalid(self, attempt: Attempt, reason: Reason) -> Refused:
         step = "password" if reason in ("wrong-password", "empty-password", "no-password-set") else "account"
         await attempt.refused(step, reason)
@@ -264,6 +288,15 @@ def _choose(found: Found) -> Account | None:
     return open_accounts[0] if open_accounts else None
 
 
+def _attribute(attempt: Attempt, found: Found) -> None:
+    """Says whose attempt it is, as far as that is known: the account's, or at least the clinic's."""
+    account = _choose(found)
+    if account is not None:
+        attempt.tenant, attempt.user = account.tenant, account.user
+    elif found.named is not None:
+        attempt.tenant = found.named.id
+
+
 def _missing(found: Found) -> Reason:
     if not found.accounts:
         return "unknown-email"
@@ -274,11 +307,3 @@ def _mismatch(user: User, password: str) -> Reason:
     if user.password_hash is None:
         return "no-password-set"
     return "wrong-password" if password else "empty-password"
-
-
-async def keep(attempt: Attempt, refused: Refused) -> None:
-    """Records an attempt that failed for our reasons, if it can be recorded; the log line of its step says it in any case."""
-    try:
-        await attempt.refused(attempt.at, refused.refusal.code)
-    except Refused:
-        return

@@ -31,10 +31,11 @@ class PasswordService:
         """
         read = Read("user", actor.id, actor, origin, Permission("User", "r"), "password.change")
         user: User = (await self._kernel.read(read)).state
-        await self._defence.admit(user.email, visit)
-        if not await self._hashing.verify(user.password_hash, current):
-            await self._defence.failed(user.email, visit)
-            raise Refused(Refusal(WRONG_PASSWORD))
+        with self._defence.trying(user.email, visit):
+            await self._defence.admit(user.email, visit)
+            if not await self._hashing.verify(user.password_hash, current):
+                await self._defence.failed(user.email, visit)
+                raise Refused(Refusal(WRONG_PASSWORD))
         names = (user.email, user.name)
         await self._users.require_suitable(new, names, actor, origin, "/new_password")
         command = SetPassword(user.id, await self._hashing.hash(new), user.password_set_at)

@@ -1,14 +1,33 @@
 """The HTTP door of incidents."""
 
-from keepwell.domains.incidents.errors import INCIDENT_RESOLVED, TOO_MANY_NOTES
-from keepwell.domains.incidents.models import AcknowledgeIncident, AddNote, IncidentView, ResolveIncident
+from keepwell.domains.incidents.errors import INCIDENT_RESOLVED, TOO_MANY_NOTES, UNKNOWN_OWNER
+from keepwell.domains.incidents.models import (
+    AcknowledgeIncident,
+    AddNote,
+    AssignIncident,
+    ChangeSeverity,
+    DescribeImpact,
+    Filter,
+    IncidentView,
+    ResolveIncident,
+)
 from keepwell.domains.incidents.routes import examples
-from keepwell.domains.incidents.routes.bodies import IncidentList, Note, Part, Remark
+from keepwell.domains.incidents.routes.bodies import (
+    Assignment,
+    Days,
+    IncidentList,
+    IncidentPart,
+    IncidentTimes,
+    Judgement,
+    Note,
+    Remark,
+)
 from keepwell.domains.incidents.service import IncidentService
 from keepwell.kernel import Command
 from keepwell.kernel.http import Answer, Call, Endpoint, answer, page_of
 
 _TAG = "Incidents"
+_MARKDOWN = "text/markdown; charset=utf-8"
 
 
 class _Incidents:
@@ -16,13 +35,22 @@ class _Incidents:
         self._service = service
 
     async def page(self, call: Call) -> Answer:
-        part: Part = call.query
-        found = await self._service.page(call.actor, call.origin, part.status, part.cursor, part.limit + 1)
+        part: IncidentPart = call.query
+        wanted = Filter(part.status, part.severity, part.subject, part.tag)
+        found = await self._service.page(call.actor, call.origin, wanted, part.cursor, part.limit + 1)
         return Answer(200, IncidentList(*page_of(found, part.limit, lambda one: one.id)))
 
     async def show(self, call: Call) -> Answer:
         incident = await self._service.get(call.actor, call.id, call.origin)
         return Answer(200, incident, {"etag": f'"{incident.version}"'})
+
+    async def postmortem(self, call: Call) -> Answer:
+        text = await self._service.postmortem(call.actor, call.id, call.origin)
+        return Answer(200, text.encode(), content_type=_MARKDOWN)
+
+    async def times(self, call: Call) -> Answer:
+        days: int = call.query.days
+        return Answer(200, IncidentTimes(days, await self._service.times(call.actor, call.origin, days)))
 
     async def acknowledge(self, call: Call) -> Answer:
         return await self._done(call, AcknowledgeIncident(call.id, call.body.text))
@@ -32,6 +60,17 @@ class _Incidents:
 
     async def note(self, call: Call) -> Answer:
         return await self._done(call, AddNote(call.id, call.body.text))
+
+    async def assign(self, call: Call) -> Answer:
+        body: Assignment = call.body
+        return await self._done(call, AssignIncident(call.id, body.owner, body.text))
+
+    async def judge(self, call: Call) -> Answer:
+        body: Judgement = call.body
+        return await self._done(call, ChangeSeverity(call.id, body.severity, body.text))
+
+    async def impact(self, call: Call) -> Answer:
+        return await self._done(call, DescribeImpact(call.id, call.body.text))
 
     async def _done(self, call: Call, command: Command) -> Answer:
         return answer(await call.execute(command))
@@ -51,7 +90,7 @@ def _reads(incidents: _Incidents) -> tuple[Endpoint, ...]:
             incidents.page,
             "List the clinic's incidents, the newest first",
             _TAG,
-            query=Part,
+            query=IncidentPart,
             answers={200: IncidentList},
             compressed=True,
             example=examples.PAGE,
@@ -67,11 +106,50 @@ def _reads(incidents: _Incidents) -> tuple[Endpoint, ...]:
             compressed=True,
             example=examples.SHOW,
         ),
+        Endpoint(
+            "GET",
+            "/v1/incidents/{id}/postmortem",
+            incidents.postmortem,
+            "Draft a postmortem from the record, in Markdown",
+            _TAG,
+            answers={200: bytes},
+            media=_MARKDOWN,
+            compressed=True,
+            example=examples.POSTMORTEM,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/incidents/times",
+            incidents.times,
+            "Tell how long it took to acknowledge and to resolve incidents",
+            _TAG,
+            query=Days,
+            answers={200: IncidentTimes},
+            compressed=True,
+            example=examples.TIMES,
+        ),
     )
 
 
 def _actions(incidents: _Incidents) -> tuple[Endpoint, ...]:
     described = (
+        (
+            "assign",
+            incidents.assign,
+            "Give an incident to somebody",
+            Assignment,
+            (UNKNOWN_OWNER, TOO_MANY_NOTES),
+            examples.ASSIGN,
+        ),
+        (
+            "severity",
+            incidents.judge,
+            "Say that an incident is worse, or less bad",
+            Judgement,
+            (INCIDENT_RESOLVED, TOO_MANY_NOTES),
+            examples.SEVERITY,
+        ),
+        ("impact", incidents.impact, "Say whom an incident hurts, and how much", Note, (TOO_MANY_NOTES,), examples.IMPACT),
         ("acknowledge", incidents.acknowledge, "Take an incident on", Remark, (INCIDENT_RESOLVED,), examples.ACKNOWLEDGE),
         ("notes", incidents.note, "Write something down about an incident", Note, (TOO_MANY_NOTES,), examples.NOTE),
         ("resolve", incidents.resolve, "Say that an incident is over", Remark, (), examples.RESOLVE),

@@ -29,6 +29,7 @@ _SEEN = ParticipantView(
     version=2,
     created_at=datetime(2026, 9, 15, 20, 0, tzinfo=UTC),
     updated_at=datetime(2026, 9, 15, 20, 2, 10, tzinfo=UTC),
+    responses="/v1/responses?subject=Patient/6b1f0c9e-4d27-8a53-b7e8-0f5c2d9a3e14",
     elements=_ELEMENTS,
 )
 _CHANGE = ParticipantHistoryItem(

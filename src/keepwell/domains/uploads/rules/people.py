@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from unicodedata import normalize
 
-import phonenumbers
-
 from keepwell.domains.uploads.models import FIELDS, NormalRow, RawRow, RowFault
 from keepwell.domains.uploads.models import Mapping as Configuration
 from keepwell.domains.uploads.rules.dates import birth_date, date_pattern, is_date_format
+from keepwell.domains.uploads.rules.phones import is_region, normal_phone
 from keepwell.kernel import Fault
 from keepwell.kit import zones
 
@@ -17,7 +16,7 @@ _Found = tuple[str, str | None]
 """The normal form and no code; or nothing and the code of a fault."""
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+")
-_EMAIL_MOST, _NAME_MOST, _ID_MOST, _PHONE_MOST = 254, 500, 255, 100
+_EMAIL_MOST, _NAME_MOST, _ID_MOST = 254, 500, 255
 _ATTRIBUTES, _ATTRIBUTE_NAME, _ATTRIBUTE = 200, 100, 2_000
 _ZONES = {name.casefold(): name for name in zones.names()}
 _MESSAGES = {
@@ -45,7 +44,7 @@ def faulty(configuration: Configuration) -> Iterator[Fault]:
         if not is_date_format(form):
             yield Fault(f"/date_formats/{place}", "date-format", "Use DD, MM and YYYY once each, such as DD.MM.YYYY.")
     region = configuration.phone_region
-    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+    if region is not None and not is_region(region):
         yield Fault("/phone_region", "unknown-region", "Use a country's two letters, such as DE.")
 
 
@@ -116,17 +115,8 @@ def _email(text: str) -> _Found:
 
 
 def _phone(text: str, region: str | None) -> _Found:
-    """E.164, wherever the country is known; a number without one, in a program without one, is kept as it is written."""
-    if region is None and not text.startswith(("+", "\uff0b")):
-        text = " ".join(text.split())
-        return (text, None) if len(text) <= _PHONE_MOST and text.isprintable() else ("", "invalid-phone")
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return "", "invalid-phone"
-    if number.extension or not phonenumbers.is_possible_number(number):
-        return "", "invalid-phone"
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), None
+    found = normal_phone(text, region)
+    return ("", "invalid-phone") if found is None else (found, None)
 
 
 def _time_zone(text: str) -> _Found:

@@ -1,0 +1,1 @@
+"""The detector of anomalies, by the Numenta Anomaly Benchmark."""

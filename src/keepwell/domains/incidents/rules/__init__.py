@@ -1,0 +1,1 @@
+"""What may happen to incidents, and what is written about them afterwards."""

@@ -1,0 +1,1 @@
+"""What holds of monitors. Pure: no clock, no network, no files."""

@@ -1,0 +1,1 @@
+"""What may happen to a status page, and what everybody sees of it. Pure."""
