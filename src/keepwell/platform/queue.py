@@ -67,6 +67,7 @@ class QueueSettings(msgspec.Struct, frozen=True):
     """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most.
 
     `name` tells queues of one process apart that are worked by themselves, so that long jobs never keep short ones waiting.
+    `patient` are kinds that may be due for long: somebody else watches those.
     """
 
     name: str = "jobs"
