@@ -3,7 +3,7 @@
 from keepwell.platform.migrations import run_sql
 
 revision = "0020_fresh_tokens"
-down_revision = "0018_statuspages"
+down_revision = "0019_duties"
 
 
 def upgrade() -> None:

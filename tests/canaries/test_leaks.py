@@ -16,6 +16,7 @@ from tests.support import (
     canary_enrollment,
     canary_factors,
     canary_fhir,
+    canary_jobs,
     canary_keys,
     canary_legacy,
     canary_login,
@@ -180,6 +181,7 @@ def test_health_information_is_seen_nowhere_in_clear(server: Server, signer: Sig
         canary_notifications.plant(planter)
         canary_statuspages.plant(planter)
         canary_keys.plant(planter, signer)
+        canary_jobs.plant(planter)
         canary_notifications.told(planter)
         canary_monitors.plant(planter)
         canary_checks.plant(planter)

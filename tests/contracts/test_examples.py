@@ -33,7 +33,7 @@ MISUNDERSTOOD = {
     "unsupported-media-type",
 }
 PEOPLE = "external_id,given_name\nE-1,Ann\n"
-NOT_THERE = ("$session", "$notification", "$row", "$passkey", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
+NOT_THERE = ("$session", "$notification", "$row", "$passkey", "$job", "/factors/totp A", "/policy/oidc A", "/oidc/demo/start")
 """Examples about what nobody here has."""
 
 
@@ -102,6 +102,7 @@ def variables(server: Server) -> dict[str, str]:
         "refresh": spare["refresh_token"],
         "session": str(uuid4()),
         "passkey": str(uuid4()),
+        "job": str(uuid4()),
         "challenge": "kwt_of-another-time",
         "user": user,
         "form": form,

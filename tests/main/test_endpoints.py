@@ -61,6 +61,8 @@ WITHOUT_VERSION = {
     "/v1/incidents/{id}/postmortem": "a text that people go on with",
     "/v1/batches/{id}": "how far it is changes without a new version of it",
     "/v1/batches/{id}/rows": "a list",
+    "/v1/programs/{id}/reminders": "a list",
+    "/v1/batches/{id}/rows/{row}": "what came of it changes without a new version of the batch",
     **{f"/fhir/R4/{name}/{{id}}/_history": "a list" for name in ("Questionnaire", "QuestionnaireResponse", "Patient")},
 }
 NOT_OVER_HTTP = {

@@ -16,6 +16,7 @@ def plant(planter: Planter) -> None:
     where, done = _run(planter, program, _rows(planter))
     assert (done["rows"]["enrolled"], done["rows"]["dead"], done["rows"]["conflict"]) == (2, 3, 1), done
     _look(planter, where)
+    _row(planter, where)
     _retry(planter, where)
     _run(planter, program, _rows(planter), dry_run="true")
     _steer(planter, program)
@@ -81,6 +82,12 @@ def _look(planter: Planter, where: str) -> None:
     planter.send("GET /v1/batches", expected=200)
     for tail in ("rows", "report", "events"):
         planter.send(f"GET /v1/batches/{{id}}/{tail}", f"{where}/{tail}", expected=200)
+
+
+def _row(planter: Planter, where: str) -> None:
+    """What a dead row said, which who corrects it has to see."""
+    shown = planter.send("GET /v1/batches/{id}/rows/{row}", f"{where}/rows/4", expected=200).json()
+    assert shown["values"]["given_name"] in planter.secret.planted, shown
 
 
 def _retry(planter: Planter, where: str) -> None:

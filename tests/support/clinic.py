@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from keepwell.domains import enrollment, fhir, participants, programs, questionnaires, responses
+from keepwell.domains import enrollment, fhir, incidents, participants, programs, questionnaires, responses
 from keepwell.domains.audit import AuditService
 from keepwell.domains.enrollment import EnrollmentService, EnrollmentSettings
 from keepwell.domains.enrollment import routes as enrollment_routes
@@ -43,7 +43,7 @@ CLINICIAN = (
     "user/Questionnaire.crus",
     "user/QuestionnaireResponse.crus",
 )
-_ROOMS = (questionnaires, responses, participants, fhir, programs, enrollment)
+_ROOMS = (questionnaires, responses, participants, fhir, programs, enrollment, incidents)
 PATIENT = ("user/Questionnaire.rs", "patient/QuestionnaireResponse.crus")
 
 

@@ -307,6 +307,7 @@ ROWS: dict[str, Row] = {
     "GET /v1/batches/{id}/rows": _SEE_BATCH,
     "GET /v1/batches/{id}/report": _SEE_BATCH,
     "GET /v1/batches/{id}/events": _SEE_BATCH,
+    "GET /v1/batches/{id}/rows/{row}": _SEE_BATCH,
     **{
         f"POST /v1/batches/{{id}}/{action}": may("all all no", "batch", f"enrollment.{command}")
         for action, command in (("pause", "pause"), ("resume", "resume"), ("cancel", "cancel"), ("rollback", "roll-back"))
@@ -324,6 +325,9 @@ ROWS: dict[str, Row] = {
     "POST /v1/schedules/{id}/run": may("all no no", "schedule", "schedules.run-now"),
     "POST /v1/schedules/{id}/pause": may("all no no", "schedule", "schedules.pause"),
     "POST /v1/schedules/{id}/resume": may("all no no", "schedule", "schedules.resume"),
+    "GET /v1/programs/{id}/reminders": may("all all no", "program"),
+    "GET /v1/jobs": may("all no no"),
+    "POST /v1/jobs/{id}/retry": may("all no no", judge=on_proof),
     # -- what is watched
     "POST /v1/monitors": may("all no no", "", "monitors.create"),
     "GET /v1/monitors": may("all no no"),
@@ -447,6 +451,8 @@ NOT_ASKED: dict[str, str] = {
     "federated-identity.link": "part of the first login by a provider: tests/domains/factors",
     "flags.step-rollout": "run by the worker",
     "programs.recompute": "run by the worker",
+    "programs.tell": "run by a scheduled task",
+    "enrollment.forget-upload": "run by a scheduled task",
     **{f"enrollment.{name}": "run by the worker" for name in ("start", "finish", "record", "record-undone")},
     **{f"participants.{name}": "run by the worker, as who uploaded may" for name in ("enroll", "withdraw")},
     **{

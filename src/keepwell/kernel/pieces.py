@@ -4,6 +4,7 @@ An upload is the usual case. Who may read or write them is who runs the aggregat
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,9 @@ from keepwell.platform.postgres import Database
 
 _PUT = "INSERT INTO piece (tenant_id, kind, id, number, created_at, content) VALUES ($1, $2, $3, $4, $5, $6)"
 _GET = "SELECT content FROM piece WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND number = $4"
+_AGED = """
+    SELECT id FROM piece WHERE tenant_id = $1 AND kind = $2 GROUP BY id HAVING max(created_at) < $3 ORDER BY id LIMIT $4
+"""
 _DROP = "DELETE FROM piece WHERE tenant_id = $1 AND kind = $2 AND id = $3"
 
 
@@ -36,6 +40,10 @@ class Pieces:
         if sealed is None:
             return None
         return (await self._opened(tenant)).open(sealed, "piece", "content", f"{kind}/{id}/{number}")
+
+    async def aged(self, tenant: UUID, kind: str, before: datetime, most: int) -> list[UUID]:
+        """Which aggregates have pieces and got the last of them before an instant, at most so many."""
+        return [row["id"] for row in await self._in_tenant(tenant, "fetch", _AGED, tenant, kind, before, most)]
 
     async def drop(self, tenant: UUID, kind: str, id: UUID) -> None:
         """Forgets all pieces of one aggregate."""

@@ -1,5 +1,7 @@
 """What has to work for a process to serve: database, cache, schema, queue."""
 
+from time import perf_counter
+
 import asyncpg
 
 from keepwell.main.health import Check, NotReadyError
@@ -15,6 +17,7 @@ class Checks:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._revision = migrations.head()
+        self._began = perf_counter()
 
     def by_name(self) -> dict[str, Check]:
         """The checks under the names `/health/ready` shows."""
@@ -48,3 +51,13 @@ class Checks:
         for name, lane in (("writes", self._parts.kernel.writes), ("reads", self._parts.kernel.reads)):
             if lane.queued >= lane.limit:
                 raise NotReadyError(f"the queue of {name} is full")
+        # What lay there when this process began says nothing of now: workers have as long for it as for anything new.
+        bound = self._parts.queue.settings.stuck
+        if perf_counter() - self._began <= bound:
+            return
+        try:
+            waits = await self._parts.queue.oldest_due()
+        except DatabaseUnavailable:
+            raise NotReadyError("unknown while the database is away") from None
+        if waits > bound:
+            raise NotReadyError(f"the oldest job has been due for more than {bound:g} s: see whether workers run")

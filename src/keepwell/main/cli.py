@@ -27,9 +27,13 @@ from keepwell.domains.keys import KeyService
 from keepwell.domains.keys import cli as keys_cli
 from keepwell.domains.monitors import MonitorService
 from keepwell.domains.monitors import cli as monitors_cli
-from keepwell.domains.tenants import TenantService
+from keepwell.domains.queue.errors import JOB_NOT_HELD
+from keepwell.domains.schedules import cli as schedules_cli
+from keepwell.domains.tenants import TenantService, operator
 from keepwell.domains.tenants import cli as tenants_cli
-from keepwell.kernel.problems import Refused
+from keepwell.kernel import Origin
+from keepwell.kernel.problems import NOT_FOUND, Refused
+from keepwell.kit.ids import new_id
 from keepwell.main import fitness, proof
 from keepwell.main.addresses import Servers
 from keepwell.main.demo import DemoRefusedError
@@ -242,13 +246,17 @@ def redrive_job(
 ) -> None:
     """Make a held job ready again, with all its attempts; 1 when there is none."""
 
-    async def run() -> bool:
+    async def run() -> None:
         async with _parts() as parts:
-            return await parts.queue.redrive(clinic, job)
+            await parts.rooms.queue.retry(operator(clinic), job, Origin("cli", str(new_id()), purpose="HSYSADMIN"))
 
-    if not asyncio.run(run()):
+    try:
+        asyncio.run(run())
+    except Refused as refused:
+        if refused.refusal.type not in (NOT_FOUND, JOB_NOT_HELD):
+            raise
         print("No such job is held.")
-        raise typer.Exit(FAILED)
+        raise typer.Exit(FAILED) from None
     print("The job is ready again.")
 
 
@@ -326,6 +334,12 @@ async def _enrolling() -> AsyncGenerator[enrollment_cli.Services]:
         yield enrollment_cli.Services(rooms.enrollment, rooms.programs, rooms.tenants)
 
 
+@contextlib.asynccontextmanager
+async def _scheduling() -> AsyncGenerator[schedules_cli.Services]:
+    async with _parts() as parts:
+        yield schedules_cli.Services(parts.rooms.schedules, parts.rooms.tenants)
+
+
 root.add_typer(tenants_cli.commands(_tenants), name="tenants")
 root.add_typer(identity_cli.commands(_identity), name="users")
 root.add_typer(crypto_cli.commands(_crypto), name="crypto")
@@ -334,6 +348,7 @@ root.add_typer(keys_cli.commands(_keys), name="keys")
 root.add_typer(checks_cli.commands(_checks), name="checks")
 root.add_typer(monitors_cli.commands(_monitors), name="monitors")
 root.add_typer(enrollment_cli.commands(_enrolling), name="enroll")
+root.add_typer(schedules_cli.commands(_scheduling), name="schedules")
 
 
 def _console() -> Console:

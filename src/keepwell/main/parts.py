@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from keepwell.domains.enrollment import jobs as enrollment_jobs
+from keepwell.domains.enrollment.service import RUN
 from keepwell.domains.notifications import jobs as notification_jobs
 from keepwell.kernel import Catalog, Kernel, Limits
 from keepwell.kernel.announce import Announcer
@@ -29,7 +30,7 @@ from keepwell.platform.master_key import master_key, previous_master_keys
 from keepwell.platform.postgres import Database, PoolSettings
 from keepwell.platform.probing import Prober, ProberSettings
 from keepwell.platform.program import fingerprint
-from keepwell.platform.queue import Queue
+from keepwell.platform.queue import Queue, QueueSettings
 from keepwell.platform.replicas import Replicas, ReplicaSettings
 from keepwell.platform.settings import ProcessKind, Settings
 from keepwell.platform.valkey import Valkey, ValkeySettings
@@ -64,10 +65,11 @@ class Parts:
             cache=self.read_cache,
             replicas=self.replicas,
         )
-        self.queue = Queue(self.database)
+        self.queue = Queue(self.database, _queue(settings))
         self.batches = Queue(self.database, enrollment_jobs.QUEUE)
         self.notices = Queue(self.database, notification_jobs.SETTINGS)
         self.prober = Prober(ProberSettings(at_once=settings.check_width, canaries=settings.check_canaries))
+        self.queues = (self.queue, self.batches, self.notices)
         self.rates = RateLimits(policies(settings), derive(master_key(settings), RATES_KEY), Allowances(self.cache))
         self.rooms = Rooms(self.kernel, settings, self.cache, self.bus, self.queue)
         self.kernel.spread_if(partial(self.rooms.flags.is_on, REPLICA_READS.key))
@@ -91,6 +93,8 @@ class Parts:
         try:
             yield
         finally:
+            for queue in self.queues:  # what jobs did is written down while there is a database
+                await queue.close()
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
             await self.rooms.close()
@@ -105,6 +109,12 @@ class Parts:
                 await self.replicas.close()
             await self.auditor.close()
             await self.database.close()
+
+    def leave(self) -> None:
+        """The process is about to end: who stays connected is sent away, and no more jobs are begun."""
+        self.rooms.drain()
+        for queue in self.queues:
+            queue.stop()
 
     def _replicas(self) -> Replicas:
         settings, addresses = self.settings, self.addresses
@@ -133,6 +143,18 @@ def _pool(settings: Settings, kind: ProcessKind, url: str, role: str | None, lar
         lock_timeout=settings.lock_timeout_s,
         idle_transaction_timeout=settings.idle_transaction_timeout_s,
         idle_lifetime=settings.connection_lifetime_s,
+    )
+
+
+def _queue(settings: Settings) -> QueueSettings:
+    return QueueSettings(
+        width=settings.queue_width,
+        lease=settings.queue_lease_s,
+        poll=settings.queue_poll_s,
+        grace=settings.queue_grace_s,
+        stuck=settings.queue_stuck_s,
+        most_attempts=settings.queue_attempts,
+        patient=(RUN,),  # a batch may wait for others: whether it stalls, enrollment watches
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -16,6 +17,7 @@ from keepwell.domains.flags import jobs as flag_jobs
 from keepwell.domains.keys import jobs as key_jobs
 from keepwell.domains.notifications import jobs as notification_jobs
 from keepwell.domains.programs import jobs as program_jobs
+from keepwell.domains.queue import jobs as queue_jobs
 from keepwell.domains.schedules import jobs as schedule_jobs
 from keepwell.kernel import tally
 from keepwell.kernel.proof import checkpoints
@@ -27,6 +29,8 @@ from keepwell.platform.telemetry import describe
 RUNS = Counter("keepwell_periodic_runs", "Runs of periodic work", ["work", "outcome"])
 SECONDS = Histogram("keepwell_periodic_seconds", "How long a run took", ["work"], buckets=(0.01, 0.1, 1, 10, 60, 600))
 LAST_SUCCESS = Gauge("keepwell_periodic_last_success_timestamp_seconds", "When a run last ended well", ["work"])
+
+CLOCK_SKEW = Gauge("keepwell_database_clock_skew_seconds", "How far the database's clock is ahead of this process's")
 
 _PURGE_AT_ONCE = 5_000
 _MONTHS_AHEAD = 4
@@ -81,6 +85,9 @@ def works(parts: Parts) -> tuple[Work, ...]:
         Work("enqueue-due", schedule_jobs.EVERY_SECONDS, partial(schedule_jobs.enqueue_due, parts.rooms.schedules, parts.queue)),
         Work("retime-schedules", schedule_jobs.RETIME_SECONDS, partial(schedule_jobs.retime, parts.rooms.schedules)),
         Work("measure-queue", 15.0, parts.queue.measure),
+        Work("compare-clocks", 60.0, partial(compare_clocks, parts)),
+        Work("watch-batches", enrollment_jobs.WATCH_SECONDS, partial(enrollment_jobs.watch_stalls, parts.rooms.stalls)),
+        Work("watch-queue", queue_jobs.EVERY_SECONDS, partial(queue_jobs.watch, parts.rooms.queue)),
         Work("close-emergencies", access_jobs.EVERY_SECONDS, partial(access_jobs.close_lapsed, parts.rooms.access)),
         Work("recompute-programs", program_jobs.EVERY_SECONDS, partial(program_jobs.recompute_instants, parts.rooms.programs)),
         Work(
@@ -89,6 +96,15 @@ def works(parts: Parts) -> tuple[Work, ...]:
             partial(enrollment_jobs.enqueue_runnable, parts.rooms.enrollment, parts.queue),
         ),
     )
+
+
+async def compare_clocks(parts: Parts) -> None:
+    """Measures how far the database's clock, by which jobs are due, is from this process's, by which schedules are."""
+    async with parts.database.connection() as connection:
+        before = parts.clock.now()
+        theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        between = before + (parts.clock.now() - before) / 2
+    CLOCK_SKEW.set((theirs - between).total_seconds())
 
 
 def notices(parts: Parts) -> tuple[Work, ...]:

@@ -1,7 +1,7 @@
 """Every room of the program, listed once: a room that is not here does not exist."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from keepwell.domains import (
@@ -23,6 +23,8 @@ from keepwell.domains import (
     participants,
     programs,
     questionnaires,
+    queue,
+    reminders,
     responses,
     schedules,
     statuspages,
@@ -63,6 +65,9 @@ from keepwell.domains.programs import errors as program_errors
 from keepwell.domains.programs import routes as program_routes
 from keepwell.domains.questionnaires import errors as questionnaire_errors
 from keepwell.domains.questionnaires import routes as questionnaire_routes
+from keepwell.domains.queue import errors as queue_errors
+from keepwell.domains.queue import routes as queue_routes
+from keepwell.domains.reminders import routes as reminder_routes
 from keepwell.domains.responses import errors as response_errors
 from keepwell.domains.responses import routes as response_routes
 from keepwell.domains.schedules import errors as schedule_errors
@@ -81,7 +86,7 @@ from keepwell.kernel.problems import ProblemType
 from keepwell.kernel.tally import TallyKind
 from keepwell.main.flags import FLAGS, LEGACY_GRAPHQL, MERGE_BY_DEFAULT
 from keepwell.main.outages import outages
-from keepwell.main.tasks import tasks
+from keepwell.main.tasks import Services, tasks
 from keepwell.platform.bus import Bus
 from keepwell.platform.counts import Counts
 from keepwell.platform.queue import Queue
@@ -112,6 +117,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *access_errors.PROBLEMS,
     *vendor_errors.PROBLEMS,
     *schedule_errors.PROBLEMS,
+    *queue_errors.PROBLEMS,
     *status_page_errors.PROBLEMS,
 )
 TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES, *monitors.TALLIES)
@@ -140,6 +146,7 @@ TAGS: Mapping[str, str] = {
     "Incidents": "What is wrong and who looks at it; one at a time about one thing.",
     "Notifications": "Who is told of incidents, where, and when not; what was told and what was not: see docs/notifications.md.",
     "Schedules": "What the clinic lets run by its own clocks: each instant once, and what was missed is told. See docs/jobs.md.",
+    "Jobs": "Work that waits for a worker, and what failed for good: administrators may let it be tried again. See docs/jobs.md.",
     "Feature flags": "What is on for whom: administrators set it by percentage, by cohort, in steps, or not at all.",
     "Legacy": "The GraphQL door, for clients on their way to REST: who still uses it, and the way out.",
     "Audit": "Who did and saw what in the clinic.",
@@ -177,7 +184,7 @@ def catalog() -> Catalog:
 class Rooms:
     """The services of every room, over one kernel."""
 
-    def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus, queue: Queue) -> None:
+    def __init__(self, kernel: Kernel, settings: Settings, valkey: Valkey, bus: Bus, jobs: Queue) -> None:
         self.tenants = tenants.TenantService(kernel)
         self.crypto = crypto.CryptoService(kernel, self.tenants, settings.access_token_lifetime_s)
         self.flags = flags.FlagService(kernel, self.tenants, FLAGS)
@@ -190,10 +197,13 @@ class Rooms:
         self.live = live.LiveService(kernel, self.responses, valkey, bus, _live(settings))
         self.participants = participants.ParticipantService(kernel)
         self.programs = programs.ProgramService(kernel)
-        self.enrollment = enrollment.EnrollmentService(kernel, self.programs, self.participants, enqueue=queue.put)
+        self.enrollment = enrollment.EnrollmentService(
+            kernel, self.programs, self.participants, _enrollment(settings), enqueue=jobs.put
+        )
         self.audit = audit.AuditService(kernel)
         self.incidents = incidents.IncidentService(kernel)
         self.notifications = notifications.NotificationService(kernel, self.incidents, _notifications(settings))
+        self.stalls = enrollment.StallWatch(kernel, self.incidents, settings.enrollment_stall_s)
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
         self.checks = checks.CheckService(kernel, self.monitors)
@@ -201,7 +211,11 @@ class Rooms:
         self.status_pages = statuspages.StatusPageService(kernel, self.tenants, self.checks)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
-        self.schedules = schedules.ScheduleService(kernel, tasks(self.flags))
+        self.queue = queue.QueueService(kernel, jobs, self.incidents)
+        ahead = timedelta(days=settings.reminder_days)
+        self.reminders = reminders.ReminderService(kernel, self.programs, self.participants, self.responses, ahead)
+        duties = Services(self.flags, self.programs, enrollment.Retention(kernel), self.queue, self.reminders)
+        self.schedules = schedules.ScheduleService(kernel, tasks(duties, settings))
         self.fhir = fhir.FhirService(kernel, self.questionnaires, self.responses, self.participants, self.audit)
         self.graphql = graphql.GraphQLService(kernel, partial(self.flags.is_on, LEGACY_GRAPHQL.key))
         self._introspection = settings.graphql_introspection
@@ -230,6 +244,7 @@ class Rooms:
             *live_routes.endpoints(self.live, self.presented),
             *participant_routes.endpoints(self.participants),
             *program_routes.endpoints(self.programs),
+            *reminder_routes.endpoints(self.reminders),
             *enrollment_routes.endpoints(self.enrollment),
             *audit_routes.endpoints(self.audit),
             *fhir_routes.endpoints(self.fhir),
@@ -244,6 +259,7 @@ class Rooms:
             *access_routes.endpoints(self.access),
             *vendor_routes.endpoints(self.vendors),
             *schedule_routes.endpoints(self.schedules),
+            *queue_routes.endpoints(self.queue),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
 
@@ -276,6 +292,16 @@ def _live(settings: Settings) -> live.LiveSettings:
         connections=settings.room_connections,
         idle=settings.room_idle_s,
         pace=settings.room_messages_per_s,
+    )
+
+
+def _enrollment(settings: Settings) -> enrollment.EnrollmentSettings:
+    return enrollment.EnrollmentSettings(
+        rows=settings.enrollment_rows,
+        open_batches=settings.enrollment_open_batches,
+        at_once=settings.enrollment_at_once,
+        stall=settings.enrollment_stall_s,
+        tries=settings.enrollment_tries,
     )
 
 

@@ -111,7 +111,7 @@ async def _serve(settings: Settings, addresses: Addresses, sockets: list[socket.
     parts = Parts(settings, addresses, ProcessKind.API)
     ready = asyncio.Event()
     exposition = Exposition(folder if len(sockets) > 1 else None)
-    http = server(application(parts, exposition), settings, ready.set, parts.rooms.drain)
+    http = server(application(parts, exposition), settings, ready.set, parts.leave)
     children = [
         Child(
             str(number),
@@ -150,7 +150,7 @@ async def _api(settings: Settings, addresses: Addresses, listener: socket.socket
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     parts = Parts(settings, addresses, ProcessKind.API)
-    http = server(application(parts, exposition), settings, ready, parts.rooms.drain)
+    http = server(application(parts, exposition), settings, ready, parts.leave)
 
     async def leave_with_parent() -> None:
         await parent_gone()

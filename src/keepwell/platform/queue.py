@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +44,9 @@ _FINISH = "SELECT job_finish($1, $2, $3)"
 _FAIL = "SELECT job_fail($1, $2, $3, $4, $5)"
 _GIVE_BACK = "SELECT job_give_back($1, $2, $3)"
 _REDRIVE = "SELECT job_redrive($1, $2)"
+_PURGE = "SELECT job_purge($1, $2)"
 _HELD = "SELECT * FROM job_held()"
+_OLDEST_DUE = "SELECT job_oldest_due($1)"
 _MEASURES = "SELECT * FROM job_measures()"
 _log = structlog.stdlib.get_logger("keepwell.worker")
 
@@ -64,6 +67,7 @@ class QueueSettings(msgspec.Struct, frozen=True):
     """How a worker works. Times are in seconds: a killed worker's jobs are taken over after `lease` and `poll` at most.
 
     `name` tells queues of one process apart that are worked by themselves, so that long jobs never keep short ones waiting.
+    `patient` are kinds that may be due for long: somebody else watches those.
     """
 
     name: str = "jobs"
@@ -74,17 +78,22 @@ class QueueSettings(msgspec.Struct, frozen=True):
     longest_delay: float = 600.0
     grace: float = 10.0
     stuck: float = 300.0
+    most_attempts: int = 8
+    patient: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Work to be done. While one of the same kind and `key` lies there, another is not enqueued. Small priorities go first."""
+    """Work to be done. While one of the same kind and `key` lies there, another is not enqueued. Small priorities go first.
+
+    `most_attempts` None: as many as the queue's settings say.
+    """
 
     kind: str
     key: str
     payload: Mapping[str, str] = {}
     priority: int = 100
     delay: float = 0.0
-    most_attempts: int = 8
+    most_attempts: int | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -120,8 +129,9 @@ def delay_after(attempt: int, settings: QueueSettings, luck: float) -> float:
     return whole * (1 - luck / 2)
 
 
-async def enqueue(connection: Any, tenant: UUID, jobs: Sequence[Job]) -> None:
+async def enqueue(connection: Any, tenant: UUID, jobs: Sequence[Job], most_attempts: int = 8) -> None:
     """Puts jobs into the queue, in the transaction the connection is in, which has to be set to the tenant.
+    `most_attempts` is for jobs that do not say.
 
     Raises:
         ValueError: a payload holds something that is neither an id nor a name: it could be about a person.
@@ -135,7 +145,7 @@ async def enqueue(connection: Any, tenant: UUID, jobs: Sequence[Job]) -> None:
         [job.key for job in jobs],
         [msgspec.json.encode(job.payload).decode() for job in jobs],
         [job.priority for job in jobs],
-        [job.most_attempts for job in jobs],
+        [job.most_attempts or most_attempts for job in jobs],
         [job.delay for job in jobs],
     )
     await connection.execute(_ENQUEUE, tenant, *columns)
@@ -152,17 +162,25 @@ class Queue:
         self._claimed: dict[UUID, Claimed] = {}
         self._finished = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     def stop(self) -> None:
         """Lets `run` end: nothing more is claimed; what is under way may end within the grace, and is then given back."""
         self._stopping.set()
         self._finished.set()
 
+    async def close(self) -> None:
+        """Stops, and waits until everything that was under way has ended or was given back. Then the database may go."""
+        self.stop()
+        await self._ended.wait()
+
     async def run(self, handlers: Mapping[str, Handler]) -> None:
         """Does jobs of the kinds there are handlers for until `stop` is called or it is cancelled.
 
         A database that is away is waited for.
         """
+        self._ended.clear()
         beating = asyncio.create_task(self._keep_beating(), name="queue beats")
         try:
             while not self._stopping.is_set():
@@ -176,6 +194,7 @@ class Queue:
             await self._drain()
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+            self._ended.set()
 
     async def put(self, tenant: UUID, jobs: Sequence[Job]) -> None:
         """Enqueues what follows from stored state, in a transaction of its own: who may be cut off before it looks again.
@@ -185,7 +204,12 @@ class Queue:
         """
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(_CLAIM_TENANT, str(tenant))
-            await enqueue(connection, tenant, jobs)
+            await enqueue(connection, tenant, jobs, self.settings.most_attempts)
+
+    async def oldest_due(self) -> float:
+        """For how many seconds the oldest job of all clinics that could be done was not, but for kinds that may wait."""
+        async with self._database.connection() as connection:
+            return await connection.fetchval(_OLDEST_DUE, list(self.settings.patient))
 
     async def held(self) -> list[Held]:
         """What failed for good, of all clinics, the oldest first, at most a thousand."""
@@ -196,6 +220,11 @@ class Queue:
         """Makes a held job ready again, with all its attempts; whether there was one."""
         async with self._database.connection() as connection:
             return await connection.fetchval(_REDRIVE, tenant, id_)
+
+    async def purge(self, tenant: UUID, before: datetime) -> int:
+        """Deletes a clinic's jobs that failed for good before an instant; how many."""
+        async with self._database.connection() as connection:
+            return await connection.fetchval(_PURGE, tenant, before)
 
     async def measure(self) -> None:
         """Brings the gauges up to date; says so when something has been due for too long."""

@@ -208,6 +208,37 @@ class Settings(BaseSettings):
     rate_refresh: RateText = "100:2000"
     """Refreshes from one address, instead of RATE_ADDRESS, likewise."""
 
+    queue_width: Positive = 4
+    """How many jobs one worker does at once."""
+    queue_lease_s: Seconds = 10.0
+    """For how long a worker holds a job without a sign of life; then others take over, seconds."""
+    queue_poll_s: Seconds = 1.0
+    """How often a worker looks for jobs while there are none, seconds."""
+    queue_grace_s: Seconds = 10.0
+    """How long jobs may take to finish when a worker is told to stop; then they are given back, seconds."""
+    queue_stuck_s: Seconds = 300.0
+    """A job due for longer than this means that the queue is stuck: readiness and an incident say so, seconds."""
+    queue_attempts: Positive = 8
+    """How often a job is tried before it is held, unless its kind says otherwise."""
+
+    kept_uploads_days: Positive = 90
+    """How long what was uploaded to enroll people is kept after the batch ended, where the task `retention.purge` runs, days."""
+    kept_jobs_days: Positive = 90
+    """How long jobs that failed for good are kept, likewise, days."""
+    reminder_days: Positive = 7
+    """How many days before a program closes people are to be reminded who have not answered."""
+
+    enrollment_rows: Positive = 1_000_000
+    """Most rows of one batch."""
+    enrollment_open_batches: Positive = 50
+    """Most batches of one clinic that are not finished."""
+    enrollment_at_once: Positive = 3
+    """How many parts of batches one process runs at once."""
+    enrollment_stall_s: Seconds = 120.0
+    """A batch that should move and has not for this long is stalled: an incident says so, seconds."""
+    enrollment_tries: Positive = 8
+    """How often in a row a part of a batch is tried before the batch rests."""
+
     graphql_introspection: bool = False
     """Whether the GraphQL door shows its schema to who asks; `keepwell serve --demo` does."""
     body_limit_bytes: Positive = 1_000_000

@@ -206,11 +206,44 @@ async def test_run_now_pause_and_resume(office: Office):
 
 @pytest.mark.parametrize(
     ("task", "timing"),
-    [("none", NIGHTLY), ("test.task", Timing("2:30", "Europe/Berlin")), ("test.task", Timing("30 2 * * *", "Europe/Atlantis"))],
+    [
+        ("none", NIGHTLY),
+        ("test.task", Timing("2:30", "Europe/Berlin")),
+        ("test.task", Timing("30 2 * * *", "Europe/Atlantis")),
+        ("test.task", Timing("30 2 * * *", "")),
+        ("test.task", Timing(None, "UTC")),
+        ("test.task", Timing("30 2 * * *", "UTC", every_s=3600)),
+        ("test.task", Timing(None, "UTC", every_s=59)),
+        ("test.task", Timing(None, "UTC", every_s=10**12)),
+    ],
 )
 async def test_what_could_never_run_is_refused(office: Office, task: str, timing: Timing):
     with pytest.raises(Refused, match="invalid-schedule"):
         await office.service.create(office.actor, task, timing, ORIGIN)
+
+
+INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds of aware ones
+
+
+@given(st.integers(rules.SHORTEST, rules.LONGEST), INSTANTS)
+def test_an_interval_gives_the_same_times_to_whoever_asks_whenever(every: int, after: datetime):
+    timing = Timing(None, "UTC", every_s=every)
+    first = rules.following(timing, after)
+    assert timedelta(0) < first - after <= timedelta(seconds=every)
+    assert first.timestamp() % every == 0
+    assert rules.following(timing, first) == first + timedelta(seconds=every)
+    assert rules.following(timing, first - timedelta(microseconds=1)) == first
+
+
+async def test_a_task_at_intervals_runs_once_an_interval_and_tells_what_it_missed(office: Office):
+    await office.create(Timing(None, "UTC", every_s=600))
+    for _ in range(3):
+        office.clock.advance(minutes=10)
+        await office.work()
+    assert len(office.ran) == 3
+    office.clock.advance(minutes=40)
+    await office.work()
+    assert (len(office.ran), (await office.shown()).missed) == (4, 3)
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["begin", "end", "now", "pause", "resume"]), st.integers(0, 100_000)), max_size=30)

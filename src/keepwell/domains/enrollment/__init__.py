@@ -3,6 +3,8 @@
 from keepwell.domains.enrollment.models import Batch, BatchEvent, Part, PartEvent
 from keepwell.domains.enrollment.rules import batches, parts
 from keepwell.domains.enrollment.service import BATCH, PART, RESOURCE, EnrollmentService, EnrollmentSettings
+from keepwell.domains.enrollment.service.retention import Retention
+from keepwell.domains.enrollment.service.watching import StallWatch
 from keepwell.domains.enrollment.store import BATCH_LOOKUP, PART_LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
 from keepwell.kernel.permissions import Permission
@@ -39,4 +41,4 @@ AGGREGATES: tuple[Aggregate, ...] = (
 )
 """Kinds `batch` and `batch-part`."""
 
-__all__ = ["AGGREGATES", "EnrollmentService", "EnrollmentSettings"]
+__all__ = ["AGGREGATES", "EnrollmentService", "EnrollmentSettings", "Retention", "StallWatch"]

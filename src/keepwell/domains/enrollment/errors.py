@@ -22,4 +22,7 @@ UNKNOWN_ROWS = ProblemType(
     "Name rows that are dead, refused or in conflict.",
     kept=False,
 )
-PROBLEMS: tuple[ProblemType, ...] = (BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS)
+UPLOAD_GONE = ProblemType(
+    "upload-gone", 409, "What was uploaded is no longer kept", "Upload the rows again: who is enrolled stays as they are."
+)
+PROBLEMS: tuple[ProblemType, ...] = (BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS, UPLOAD_GONE)

@@ -5,11 +5,15 @@ from uuid import UUID
 import structlog
 
 from keepwell.domains.enrollment.service import RUN, EnrollmentService, job
-from keepwell.kernel import Refused
+from keepwell.domains.enrollment.service.watching import StallWatch
+from keepwell.kernel import Origin, Refused
+from keepwell.kit.ids import new_id
 from keepwell.platform.queue import Claimed, Handler, Job, Queue, QueueSettings
 
 EVERY_SECONDS = 5.0
 """How often it is looked for batches that rest: those whose job was not enqueued, or ended early."""
+WATCH_SECONDS = 30.0
+"""How often it is looked for batches that do not move."""
 QUEUE = QueueSettings(name="batches", width=4, lease=5.0, grace=0.0)
 """Batches take minutes, so they are worked beside all other jobs. To stop does no harm: a part is stored or it is not."""
 _log = structlog.stdlib.get_logger("keepwell.enrollment")
@@ -22,6 +26,11 @@ async def enqueue_runnable(service: EnrollmentService, queue: Queue) -> None:
         by_clinic.setdefault(each.tenant, []).append(job(each.id))
     for tenant, jobs in by_clinic.items():
         await queue.put(tenant, jobs)
+
+
+async def watch_stalls(watch: StallWatch) -> None:
+    """Tells of batches that do not move, and of the end of that."""
+    await watch.watch(Origin("worker", str(new_id()), purpose="HSYSADMIN"))
 
 
 def handlers(service: EnrollmentService) -> dict[str, Handler]:

@@ -33,7 +33,7 @@ class Uploader(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True):
     """An upload on its way. `period` is the program's as it was when the upload was received, at the instant that counts for all
     of its rows. `total` are its rows, of which `left` were changed since when it was rolled back. `ends` is the status that what
-    is done to it leads to.
+    is done to it leads to. `upload_gone`: what was uploaded is no longer kept.
     """
 
     id: UUID
@@ -53,6 +53,7 @@ class Batch(msgspec.Struct, frozen=True):
     reason: str | None = None
     left: int = 0
     ends: Status = "completed"
+    upload_gone: bool = False
 
     @property
     def parts(self) -> int:
@@ -136,6 +137,12 @@ class ReopenBatch(Command, frozen=True):
     """Has some of its rows run again."""
 
 
+class ForgetUpload(Command, frozen=True):
+    """Lets what was uploaded be dropped, of a batch that ended before an instant."""
+
+    before: datetime
+
+
 class FinishBatch(Command, frozen=True):
     """Ends what is being done to it."""
 
@@ -188,7 +195,13 @@ class BatchMoved(msgspec.Struct, frozen=True, tag="moved", omit_defaults=True):
     ends: Status = "completed"
 
 
-BatchEvent = BatchReceived | BatchMoved
+class UploadForgotten(msgspec.Struct, frozen=True, tag="upload-forgotten"):
+    """What was uploaded is dropped from then on; what came of it stays."""
+
+    at: datetime
+
+
+BatchEvent = BatchReceived | BatchMoved | UploadForgotten
 
 
 class RowsRecorded(msgspec.Struct, frozen=True, tag="recorded"):
@@ -274,6 +287,19 @@ class BatchView(msgspec.Struct, frozen=True):
     rate: float | None
     estimated_end: datetime | None
     stalled: bool
+
+
+class RowContent(msgspec.Struct, frozen=True):
+    """One row with what its columns say: as they were uploaded, and corrected since. Without `outcome` it was not run yet;
+    `values` None: what was uploaded is no longer kept.
+    """
+
+    row: int
+    outcome: Result | None
+    reason: str | None
+    participant: UUID | None
+    attempts: int
+    values: dict[str, str] | None
 
 
 class RowView(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Reading incidents, and telling of trouble: a new incident, or a note in the one there is about the same thing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
@@ -12,10 +12,11 @@ from keepwell.domains.incidents.errors import INCIDENT_OPEN, TOO_MANY_NOTES
 from keepwell.domains.incidents.models import AddNote, Filter, IncidentView, OpenIncident, ResolveIncident, Severity, Times
 from keepwell.domains.incidents.rules.lifecycle import view
 from keepwell.domains.incidents.rules.postmortem import postmortem
-from keepwell.domains.incidents.store import open_about, page, times
+from keepwell.domains.incidents.store import open_about, open_of, page, times
+from keepwell.domains.tenants import operator
 from keepwell.kernel import Actor, Command, Envelope, Kernel, Origin, Outcome, Permission, Read, Refused, Search
 from keepwell.kernel.problems import ABORTED
-from keepwell.kit.ids import new_id
+from keepwell.kit.ids import NIL, new_id
 
 KIND, RESOURCE = "incident", "Incident"
 _READ, _SEARCH = Permission(RESOURCE, "r"), Permission(RESOURCE, "s")
@@ -112,9 +113,35 @@ class IncidentService:
             raise Refused(outcome.refusal)
         return outcome.refusal is None and not outcome.replayed
 
+    async def keep_told(self, origin: Origin, prefix: str, wrong: Mapping[UUID, Sequence[Report]]) -> None:
+        """Opens an incident about each thing that is `wrong`, by clinic, and resolves those about things that no longer are. All
+        subjects begin with `prefix`, and nobody else tells of those. Safe beside others who do the same.
+
+        Raises:
+            Refused: the database is out of reach.
+        """
+        search = Search(KIND, operator(NIL), origin, _SEARCH, "find-open")
+        there = await self._kernel.search(search, lambda connection: open_of(connection, prefix))
+        reports = {(tenant, report.subject): report for tenant, told in wrong.items() for report in told}
+        commands: list[tuple[UUID, Command]] = [
+            (tenant, ResolveIncident(id_, "It is over."))
+            for (tenant, subject), id_ in there.items()
+            if (tenant, subject) not in reports
+        ]
+        for (tenant, subject), report in reports.items():
+            if (tenant, subject) not in there:
+                commands.append((tenant, self._opening(report)))
+        outcomes = await self._kernel.execute([Envelope(command, operator(tenant), origin) for tenant, command in commands])
+        for outcome in outcomes:
+            if outcome.refusal is not None and outcome.refusal.type != INCIDENT_OPEN:
+                raise Refused(outcome.refusal)
+
+    def _opening(self, report: Report) -> OpenIncident:
+        return OpenIncident(new_id(), report.subject, report.severity, report.title, report.text, report.runbook, report.tags)
+
     async def _command(self, actor: Actor, origin: Origin, report: Report) -> Command:
         search = Search(KIND, actor, origin, _SEARCH, "find-open")
         there = await self._kernel.search(search, lambda connection: open_about(connection, report.subject))
         if there is not None:
             return AddNote(there, f"{report.title}. {report.text}".strip())
-        return OpenIncident(new_id(), report.subject, report.severity, report.title, report.text, report.runbook, report.tags)
+        return self._opening(report)

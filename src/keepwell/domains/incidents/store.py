@@ -11,6 +11,7 @@ from keepwell.kernel.aggregate import Lookup
 from keepwell.kernel.envelope import Snapshot
 
 _OPEN = "SELECT id FROM incident WHERE tenant_id = current_tenant() AND subject = $1 AND status <> 'resolved'"
+_OPEN_OF = "SELECT tenant_id, id, subject FROM directory_open_incidents($1)"
 _PAGE = """
     SELECT id FROM incident
     WHERE tenant_id = current_tenant() AND ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR severity = $2)
@@ -67,6 +68,11 @@ def tag_token(tag: str) -> str:
 async def open_about(connection: Any, subject: str) -> UUID | None:
     """The incident about this that is not resolved."""
     return await connection.fetchval(_OPEN, subject)
+
+
+async def open_of(connection: Any, prefix: str) -> dict[tuple[UUID, str], UUID]:
+    """By clinic and subject, every incident of any clinic that is not resolved and about a thing whose name begins so."""
+    return {(row["tenant_id"], row["subject"]): row["id"] for row in await connection.fetch(_OPEN_OF, prefix)}
 
 
 async def page(connection: Any, wanted: Filter, blind: Callable[[str], bytes], before: UUID | None, limit: int) -> list[UUID]:

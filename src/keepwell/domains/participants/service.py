@@ -87,6 +87,13 @@ class ParticipantService:
         found = await self._kernel.search(search, lambda connection: spoken(connection, list(said)))
         return {id_ for id_, index in found.items() if index is not None and index == blind(enrolled_token(said[id_]))}
 
+    async def enrolled(self, actor: Actor, origin: Origin, program: UUID, after: UUID | None, limit: int) -> list[UUID]:
+        """Who is enrolled in a program, by id, those after `after`. One search, recorded as that. Raises as `get` does."""
+        of: tuple[Condition, ...] = (((Comparison("program", "=", program), Comparison("active", "=", value=True)),),)
+        wanted = Selection(of, descending=False, after=None if after is None else Found(after), limit=limit)
+        found = await self._kernel.find(Search(KIND, actor, origin, _SEARCH, "list-enrolled"), FINDER, wanted)
+        return [one.id for one in found]
+
     async def page(
         self, actor: Actor, origin: Origin, external_id: str | None, after: UUID | None, limit: int
     ) -> list[ParticipantView]:

@@ -9,8 +9,9 @@ from keepwell.domains.programs.models import (
     ProgramEvent,
     ProgramView,
     RecomputeProgram,
+    TellProgram,
 )
-from keepwell.domains.programs.rules import decide_change, decide_create, decide_recompute, evolve, standing, view
+from keepwell.domains.programs.rules import decide_change, decide_create, decide_recompute, decide_tell, evolve, standing, view
 from keepwell.domains.programs.service import KIND, RESOURCE, ProgramService
 from keepwell.domains.programs.store import LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
@@ -28,6 +29,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
             CommandType("programs.create", CreateProgram, Permission(RESOURCE, "c"), decide_create, creates=True, guarded=False),
             CommandType("programs.change", ChangeProgram, Permission(RESOURCE, "u"), decide_change),
             CommandType("programs.recompute", RecomputeProgram, Permission(RESOURCE, "u"), decide_recompute, guarded=False),
+            CommandType("programs.tell", TellProgram, Permission(RESOURCE, "u"), decide_tell, guarded=False),
         ),
         lookup=LOOKUP,
     ),

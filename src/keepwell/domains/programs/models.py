@@ -26,7 +26,10 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class Program(msgspec.Struct, frozen=True):
-    """A program. `opens_at` and `closes_at` (the first instant it is closed) follow from the period and the zone database."""
+    """A program. `opens_at` and `closes_at` (the first instant it is closed) follow from the period and the zone database.
+
+    `told_until` is the last of these instants of which it was told that it came.
+    """
 
     id: UUID
     name: str
@@ -35,6 +38,7 @@ class Program(msgspec.Struct, frozen=True):
     closes_at: datetime
     zones: str
     mapping: Mapping = Mapping()
+    told_until: datetime | None = None
 
 
 class CreateProgram(Command, frozen=True):
@@ -66,6 +70,10 @@ class RecomputeProgram(Command, frozen=True):
     """Computes the instants anew, with the zone database there is now."""
 
 
+class TellProgram(Command, frozen=True):
+    """Tells that the program opened or closed, of each instant once."""
+
+
 class ProgramSet(msgspec.Struct, frozen=True, tag="set"):
     """A program was made, or changed."""
 
@@ -87,7 +95,19 @@ class InstantsRecomputed(msgspec.Struct, frozen=True, tag="recomputed"):
     moved: bool
 
 
-ProgramEvent = ProgramSet | InstantsRecomputed
+class ProgramOpened(msgspec.Struct, frozen=True, tag="opened"):
+    """It takes people since then."""
+
+    at: datetime
+
+
+class ProgramClosed(msgspec.Struct, frozen=True, tag="closed"):
+    """It takes nobody any more since then."""
+
+    at: datetime
+
+
+ProgramEvent = ProgramSet | InstantsRecomputed | ProgramOpened | ProgramClosed
 
 
 class ProgramView(msgspec.Struct, frozen=True):

@@ -16,10 +16,13 @@ from keepwell.domains.programs.models import (
     InstantsRecomputed,
     Period,
     Program,
+    ProgramClosed,
     ProgramEvent,
+    ProgramOpened,
     ProgramSet,
     ProgramView,
     RecomputeProgram,
+    TellProgram,
 )
 from keepwell.domains.uploads import Mapping, faulty
 from keepwell.kernel.aggregate import Decision
@@ -57,6 +60,16 @@ def decide_recompute(state: Program, _command: RecomputeProgram, _context: Conte
     opens_at, closes_at = instants(state.period, state.period.time_zone)
     moved = (opens_at, closes_at) != (state.opens_at, state.closes_at)
     return (InstantsRecomputed(opens_at, closes_at, current, moved),)
+
+
+def decide_tell(state: Program, _command: TellProgram, context: Context) -> Decision:
+    """Of an instant it is told once, however often it is looked. A program moved to another time is told of again."""
+
+    def has_come(at: datetime) -> bool:
+        return at <= context.now and (state.told_until is None or state.told_until < at)
+
+    opened = (ProgramOpened(state.opens_at),) if has_come(state.opens_at) else ()
+    return (*opened, ProgramClosed(state.closes_at)) if has_come(state.closes_at) else opened
 
 
 def _set(id_: UUID, name: str, period: Period, mapping: Mapping) -> Decision:
@@ -108,9 +121,12 @@ def standing(period: Period, at: datetime, zone: str | None = None) -> Standing:
 def evolve(state: Program | None, event: ProgramEvent) -> Program:
     """The program after one event."""
     if isinstance(event, ProgramSet):
-        return Program(event.id, event.name, event.period, event.opens_at, event.closes_at, event.zones, event.mapping)
+        told = None if state is None else state.told_until
+        return Program(event.id, event.name, event.period, event.opens_at, event.closes_at, event.zones, event.mapping, told)
     if state is None:
         raise ValueError("a program begins by being set")
+    if isinstance(event, ProgramOpened | ProgramClosed):
+        return replace(state, told_until=event.at)
     return replace(state, opens_at=event.opens_at, closes_at=event.closes_at, zones=event.zones)
 
 

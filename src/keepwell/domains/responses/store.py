@@ -39,6 +39,12 @@ def _authored(state: Response) -> tuple[datetime | None, datetime | None]:
     return span(state.elements.get("authored", "")) or (None, None)
 
 
+_ANSWERED = """
+SELECT DISTINCT r.subject_index FROM response r
+JOIN aggregate g ON g.tenant_id = r.tenant_id AND g.kind = 'response' AND g.id = r.id
+WHERE r.tenant_id = current_tenant() AND r.subject_index = ANY($1::bytea[]) AND r.status IN ('completed', 'amended')
+    AND g.updated_at >= $2
+"""
 LOOKUP = Lookup(
     table="response",
     columns={
@@ -82,3 +88,8 @@ async def page(connection: Any, wanted: Wanted, before: UUID | None, limit: int)
     """Ids, the newest first; those older than `before`."""
     rows = await connection.fetch(_PAGE, wanted.questionnaire, wanted.subject, wanted.compartment, wanted.status, before, limit)
     return [row["id"] for row in rows]
+
+
+async def answered(connection: Any, subjects: list[bytes], since: datetime) -> set[bytes]:
+    """The blind indexes, among those of people, of whom there is a complete response that was written since an instant."""
+    return {row["subject_index"] for row in await connection.fetch(_ANSWERED, subjects, since)}

@@ -24,11 +24,14 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """When: a cron expression of five fields, by the clocks of an IANA zone."""
+    """When: a cron expression of five fields, by the clocks of an IANA zone; or, with `every_s`, at each whole multiple of so
+    many seconds since 1970 (UTC), whatever clocks do.
+    """
 
-    cron: str
+    cron: str | None
     time_zone: str
     missed: Missed = "run-once"
+    every_s: int | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -147,7 +150,8 @@ class ScheduleView(msgspec.Struct, frozen=True):
 
     id: UUID
     task: str
-    cron: str
+    cron: str | None
+    every_s: int | None
     time_zone: str
     on_missed: Missed
     paused: bool

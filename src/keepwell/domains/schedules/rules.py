@@ -1,8 +1,8 @@
 """When a schedule runs, and that each instant has one run at most. Pure."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice, takewhile
 
 from msgspec.structs import replace
 
@@ -34,7 +34,10 @@ from keepwell.kit import zones
 
 LATE = timedelta(minutes=5)
 """A run that begins later than this after its time was missed."""
+SHORTEST, LONGEST = 60, 366 * 86_400
+"""Bounds of an interval, in seconds."""
 _MOST_COUNTED = 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decide_create(_state: None, command: CreateSchedule, context: Context) -> Decision:
@@ -94,7 +97,15 @@ def decide_end(state: Schedule, command: EndRun, context: Context) -> Decision:
 
 def following(timing: Timing, after: datetime) -> datetime:
     """The first time after an instant."""
-    return next(zones.occurrences(timing.cron, timing.time_zone, after))
+    return next(_times(timing, after))
+
+
+def _times(timing: Timing, after: datetime) -> Iterator[datetime]:
+    """The times after an instant, soonest first."""
+    if timing.cron is not None:
+        return zones.occurrences(timing.cron, timing.time_zone, after)
+    every = timedelta(seconds=timing.every_s or SHORTEST)
+    return (_EPOCH + number * every for number in count((after - _EPOCH) // every + 1))
 
 
 def under_way(state: Schedule) -> bool:
@@ -129,6 +140,7 @@ def view(snapshot: Snapshot) -> ScheduleView:
         state.id,
         state.task,
         timing.cron,
+        timing.every_s,
         timing.time_zone,
         timing.missed,
         state.paused,
@@ -141,12 +153,12 @@ def view(snapshot: Snapshot) -> ScheduleView:
 
 def _begun(state: Schedule, now: datetime) -> Decision:
     next_at, version = following(state.timing, now), zones.database_version()
-    passed = takewhile(lambda at: at <= now, zones.occurrences(state.timing.cron, state.timing.time_zone, state.next_at))
-    count = sum(1 for _ in islice(passed, _MOST_COUNTED))
+    passed = takewhile(lambda at: at <= now, _times(state.timing, state.next_at))
+    missed = sum(1 for _ in islice(passed, _MOST_COUNTED))
     if state.timing.missed == "skip" and now - state.next_at > LATE:
-        return (RunsMissed(state.next_at, count + 1, next_at, version),)
+        return (RunsMissed(state.next_at, missed + 1, next_at, version),)
     begun = RunBegun(state.next_at, now, next_at, version)
-    return (RunsMissed(state.next_at, count, next_at, version), begun) if count else (begun,)
+    return (RunsMissed(state.next_at, missed, next_at, version), begun) if missed else (begun,)
 
 
 def _retimed(next_at: datetime) -> Retimed:
@@ -154,9 +166,14 @@ def _retimed(next_at: datetime) -> Retimed:
 
 
 def _faults(timing: Timing) -> Iterator[Fault]:
-    try:
-        zones.check_cron(timing.cron)
-    except zones.InvalidCronError:
-        yield Fault("/cron", "invalid-value", "Use a cron expression of five fields, such as 30 2 * * *.")
+    if (timing.cron is None) == (timing.every_s is None):
+        yield Fault("/cron", "invalid-value", "Say either cron or every_s.")
+    if timing.cron is not None:
+        try:
+            zones.check_cron(timing.cron)
+        except zones.InvalidCronError:
+            yield Fault("/cron", "invalid-value", "Use a cron expression of five fields, such as 30 2 * * *.")
+    if timing.every_s is not None and not SHORTEST <= timing.every_s <= LONGEST:
+        yield Fault("/every_s", "invalid-value", f"Use {SHORTEST} to {LONGEST} seconds.")
     if not zones.is_zone(timing.time_zone):
         yield Fault("/time_zone", "invalid-value", "Use the IANA name of a zone, such as Europe/Berlin.")

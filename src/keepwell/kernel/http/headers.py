@@ -3,6 +3,8 @@
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from uuid_utils import uuid7
 
@@ -15,6 +17,7 @@ _VERSION_SENT = re.compile(rb'(?:W/)?"(0|[1-9][0-9]{0,17})"|(0|[1-9][0-9]{0,17})
 _ENTITY_TAG_LIST = re.compile(rb'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?\s*)*')
 _AUTHORITY = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 _POSITION_COOKIE = b"keepwell_position"
+_LONGEST_DATE = 64
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
 
@@ -35,6 +38,18 @@ def request_id(headers: Mapping[bytes, bytes]) -> str:
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
     return str(uuid7())  # the text alone: making an object of ours of it first costs five times as much
+
+
+def instant(headers: Mapping[bytes, bytes], name: bytes) -> datetime | None:
+    """The instant that a header such as `Date` names (RFC 9110, 5.6.7); None without it, or when it names none."""
+    given = headers.get(name)
+    if given is None or len(given) > _LONGEST_DATE:
+        return None
+    try:
+        found = parsedate_to_datetime(given.decode("ascii"))
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def traceparent(headers: Mapping[bytes, bytes]) -> str:

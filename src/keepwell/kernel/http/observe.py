@@ -1,10 +1,13 @@
 """What the door counts and logs about every request. No address, no value, no body: route templates and ids only."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from keepwell.kernel.http import headers as header
 from keepwell.kernel.http.exchange import Exchange
 from keepwell.kit.time import SystemClock
 from keepwell.platform.telemetry import Line, describe, write
@@ -22,6 +25,11 @@ SOCKETS_CLOSED = Counter("keepwell_http_sockets_closed", "WebSocket connections 
 COMPRESSION_IN = Counter("keepwell_http_compression_in_bytes", "Bytes of answers before they were compressed", ["coding"])
 COMPRESSION_OUT = Counter("keepwell_http_compression_out_bytes", "Bytes of the same answers afterwards", ["coding"])
 WITHOUT_ID = Counter("keepwell_http_requests_without_id", "Requests that came without an X-Request-ID")
+SKEWED = Counter(
+    "keepwell_skewed_timestamps", "Requests from a clock, or with a file from a time, that is far from ours", ["source"]
+)
+FAR = timedelta(minutes=1)
+"""What a clock that is kept right, and a request on its way, do not differ by."""
 
 
 class RequestLine(Line, kw_only=True):
@@ -58,10 +66,13 @@ def finish(exchange: Exchange) -> None:
     histogram.observe(seconds)
     if not exchange.named_itself:
         WITHOUT_ID.inc()
+    now = _clock.now()
+    for source in skewed(exchange.headers, now - timedelta(seconds=seconds)):
+        SKEWED.labels(source).inc()
     write(
         RequestLine(
             event="http.request",
-            timestamp=_clock.now(),
+            timestamp=now,
             method=method,
             route=exchange.route,
             status=exchange.status,
@@ -70,6 +81,13 @@ def finish(exchange: Exchange) -> None:
             trace_id=exchange.trace_id,
         )
     )
+
+
+def skewed(headers: Mapping[bytes, bytes], began: datetime) -> tuple[str, ...]:
+    """Which clocks are not ours: the `client`'s by its `Date`, the one a `file` was last written by when that lies ahead."""
+    sent, written = header.instant(headers, b"date"), header.instant(headers, b"last-modified")
+    client = ("client",) if sent is not None and abs(sent - began) > FAR else ()
+    return (*client, "file") if written is not None and written - began > FAR else client
 
 
 @lru_cache(maxsize=10_000)  # routes, methods and statuses are all from the code, so this ends somewhere

@@ -6,11 +6,12 @@ from uuid import UUID
 
 import msgspec
 
-from keepwell.domains.enrollment.errors import BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS
-from keepwell.domains.enrollment.models import BatchView, CancelBatch, PauseBatch, ResumeBatch, RollBackBatch
+from keepwell.domains.enrollment.errors import BATCH_STATUS, TOO_MANY_BATCHES, TOO_MANY_ROWS, UNKNOWN_ROWS, UPLOAD_GONE
+from keepwell.domains.enrollment.models import BatchView, CancelBatch, PauseBatch, ResumeBatch, RollBackBatch, RowContent
 from keepwell.domains.enrollment.routes import examples
 from keepwell.domains.enrollment.routes.bodies import BatchList, BatchPart, Modes, Retry, RowList, RowPart
 from keepwell.domains.enrollment.service import EnrollmentService, Upload
+from keepwell.domains.enrollment.service.contents import Contents
 from keepwell.domains.uploads import MEDIA, UNREADABLE_UPLOAD
 from keepwell.kernel import Command, Refused
 from keepwell.kernel.http import Answer, Call, Endpoint, page_of
@@ -19,12 +20,14 @@ _TAG = "Enrollment"
 MOST_BYTES = 2_000_000_000
 _ENDED = ("completed", "failed", "cancelled", "rolled-back")
 _PACE_SECONDS = 1.0
+_LONGEST_NUMBER = 9
 
 
 class _Batches:
     def __init__(self, service: EnrollmentService) -> None:
         self._service = service
         self._showing = service.showing
+        self._contents = Contents(service.kernel)
 
     async def upload(self, call: Call) -> Answer:
         modes: Modes = call.query
@@ -50,6 +53,10 @@ class _Batches:
             call.actor, call.id, call.origin, query.outcome or "", query.cursor or 0, query.limit + 1
         )
         return Answer(200, RowList(*page_of(found, query.limit, lambda one: one.row)))
+
+    async def row(self, call: Call) -> Answer:
+        found = await self._contents.row(call.actor, call.id, _number(call.path["row"]), call.origin)
+        return Answer(200, found)
 
     async def report(self, call: Call) -> Answer:
         lines = await self._showing.report(call.actor, call.id, call.origin)
@@ -88,6 +95,11 @@ class _Batches:
             return Answer(200, answer.body, {"idempotency-replayed": "true"} if outcome.replayed else {})
 
         return act
+
+
+def _number(text: str) -> int:
+    """The row a path names; 0, which no row is, where it names none."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER else 0
 
 
 def endpoints(service: EnrollmentService) -> tuple[Endpoint, ...]:
@@ -151,6 +163,16 @@ def _reads(batches: _Batches) -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             "GET",
+            "/v1/batches/{id}/rows/{row}",
+            batches.row,
+            "Show what a row of a batch says",
+            _TAG,
+            answers={200: RowContent},
+            compressed=True,
+            example=examples.ROW,
+        ),
+        Endpoint(
+            "GET",
             "/v1/batches/{id}/report",
             batches.report,
             "Download what came of every row of a batch",
@@ -205,7 +227,7 @@ def _actions(batches: _Batches) -> tuple[Endpoint, ...]:
             _TAG,
             body=Retry,
             answers={200: BatchView},
-            problems=(BATCH_STATUS, UNKNOWN_ROWS),
+            problems=(BATCH_STATUS, UNKNOWN_ROWS, UPLOAD_GONE),
             idempotent=False,
             body_limit=16_000_000,
             compressed=True,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from keepwell.domains.enrollment.models import BatchView, Correction, Counts, RowView
+from keepwell.domains.enrollment.models import BatchView, Correction, Counts, RowContent, RowView
 from keepwell.domains.enrollment.routes.bodies import BatchList, Retry, RowList
 from keepwell.kernel.http import Example
 
@@ -36,6 +36,8 @@ _EVENT = (
 UPLOAD = Example(body=_UPLOAD, answer=_SEEN)
 SHOW = Example(answer=_SEEN)
 PAGE = Example(answer=BatchList([_SEEN], None))
+_DEAD = {"external_id": "E-3", "given_name": "Cal", "family_name": "Poe", "birth_date": "31.01.1990"}
+ROW = Example(answer=RowContent(3, "dead", "invalid-birth-date", None, 1, _DEAD))
 ROWS = Example(answer=RowList([_ROW], None))
 RETRY = Example(body=Retry([3], [Correction(3, {"birth_date": "1990-01-31"})]), answer=_SEEN)
 REPORT = Example(answer=_REPORT)

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from keepwell.domains.enrollment.errors import BATCH_STATUS
+from keepwell.domains.enrollment.errors import BATCH_STATUS, UPLOAD_GONE
 from keepwell.domains.enrollment.models import (
     Batch,
     BatchEvent,
@@ -14,6 +14,7 @@ from keepwell.domains.enrollment.models import (
     CancelBatch,
     CreateBatch,
     FinishBatch,
+    ForgetUpload,
     PauseBatch,
     ReopenBatch,
     ResumeBatch,
@@ -21,6 +22,7 @@ from keepwell.domains.enrollment.models import (
     StartBatch,
     Status,
     Uploader,
+    UploadForgotten,
 )
 from keepwell.kernel.aggregate import Decision
 from keepwell.kernel.envelope import Context, Snapshot
@@ -77,7 +79,18 @@ def decide_reopen(state: Batch, _command: ReopenBatch, context: Context) -> Deci
     """Rows that did not come through may be tried again once the others have."""
     if state.status != "completed":
         return _wrong(state)
+    if state.upload_gone:
+        return Refusal(UPLOAD_GONE)
     return (BatchMoved("running", "enroll", context.now),)
+
+
+def decide_forget(state: Batch, command: ForgetUpload, context: Context) -> Decision:
+    """Only what ended long enough ago: nobody runs it, and its time to be run again is over."""
+    if state.upload_gone:
+        return ()
+    if state.finished_at is None or state.finished_at >= command.before:
+        return _wrong(state)
+    return (UploadForgotten(context.now),)
 
 
 def decide_finish(state: Batch, command: FinishBatch, context: Context) -> Decision:
@@ -97,6 +110,7 @@ COMMANDS: tuple[tuple[str, Any, Any, bool], ...] = (
     ("cancel", CancelBatch, decide_cancel, False),
     ("roll-back", RollBackBatch, decide_roll_back, False),
     ("reopen", ReopenBatch, decide_reopen, False),
+    ("forget-upload", ForgetUpload, decide_forget, False),
     ("finish", FinishBatch, decide_finish, False),
 )
 """Name, command, rule, and whether it creates the batch."""
@@ -119,6 +133,8 @@ def evolve(state: Batch | None, event: BatchEvent) -> Batch:
         return event.batch
     if state is None:
         raise ValueError("a batch begins by being received")
+    if isinstance(event, UploadForgotten):
+        return replace(state, upload_gone=True)
     started = event.at if state.started_at is None and event.status == "running" else state.started_at
     ended = event.status in (*_ENDED, "rolled-back")
     finished = event.at if ended else None

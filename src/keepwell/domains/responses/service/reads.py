@@ -1,7 +1,7 @@
 """Reads of responses: as they are, as they were, what changed; and judging answers without storing them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from keepwell.domains.responses.models import (
 from keepwell.domains.responses.rules.lifecycle import unknown_questionnaire
 from keepwell.domains.responses.rules.merging import Conflict
 from keepwell.domains.responses.service.judging import Judge
-from keepwell.domains.responses.store import Wanted, page
+from keepwell.domains.responses.store import Wanted, answered, page
 from keepwell.kernel import Actor, Entry, Envelope, Kernel, Origin, Permission, Read, Refused, Search, Snapshot, View, fold
 from keepwell.kernel.journal import event_name
 from keepwell.kernel.problems import NOT_FOUND, Refusal
@@ -134,6 +134,18 @@ class ResponseService:
     async def history(self, actor: Actor, id: UUID, origin: Origin, action: str = "history") -> list[Entry]:
         """All that happened to a response, oldest first. Raises as `get` does."""
         return await self._kernel.history(Read(KIND, id, actor, origin, _READ, action))
+
+    async def answered(self, actor: Actor, origin: Origin, people: Sequence[UUID], since: datetime) -> set[UUID]:
+        """Those of these participants of whom there is a complete response that was written since an instant. One search,
+        recorded as that. Raises as `get` does; who may only see their own finds nobody.
+        """
+        if self._kernel.compartment_of(actor, _SEARCH) is not None:
+            return set()
+        blind = await self._kernel.blinding(actor.tenant)
+        indexes = {blind(f"Patient/{person}"): person for person in people}
+        search = Search(KIND, actor, origin, _SEARCH, "find-answered")
+        found = await self._kernel.search(search, lambda connection: answered(connection, list(indexes), since))
+        return {indexes[index] for index in found}
 
     async def diff(self, actor: Actor, id: UUID, origin: Origin, first: int, last: int | None) -> Diff:
         """What differs between two versions, in either direction; without `last`, the newest.

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from keepwell.domains.schedules.errors import INVALID_SCHEDULE, RUN_UNDER_WAY, SCHEDULE_PAUSED
-from keepwell.domains.schedules.models import PauseSchedule, ResumeSchedule, RunNow, ScheduleView, Timing
+from keepwell.domains.schedules.models import PauseSchedule, ResumeSchedule, RunNow, ScheduleView
 from keepwell.domains.schedules.routes import examples
 from keepwell.domains.schedules.routes.bodies import NewSchedule, RunEntry, RunList, ScheduleList
 from keepwell.domains.schedules.service import ScheduleService
@@ -23,7 +23,7 @@ class _Schedules:
 
     async def create(self, call: Call) -> Answer:
         body: NewSchedule = call.body
-        command = self._service.creating(body.task, Timing(body.cron, body.time_zone, body.on_missed))
+        command = self._service.creating(body.task, body.timing)
         outcome = await call.execute(command)
         return answer(outcome, 201, f"/v1/schedules/{outcome.id}")
 
