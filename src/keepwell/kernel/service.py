@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -355,9 +356,10 @@ class Kernel:
     async def close(self) -> None:
         """Waits for what was accepted, and writes what was counted."""
         await self._recorder.close()
-        for _ in range(_LONG_AT_ONCE):
-            await self._long.acquire()
-        await self.writes.close()
+        async with AsyncExitStack() as nobody_long:
+            for _ in range(_LONG_AT_ONCE):
+                await nobody_long.enter_async_context(self._long)
+            await self.writes.close()
         await self.reads.close()
         await self.follows.close()
         await self.tally.close()

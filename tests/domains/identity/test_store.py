@@ -127,7 +127,7 @@ async def test_the_directory_role_can_neither_log_in_nor_write(world: World):
         " WHERE grantee = 'keepwell_directory'"
     )
     known = ("api_key", "batch", "batch_part", "emergency_access", "flag", "program", "schedule", "tenant", "tenant_key")
-    tables = (*known, "user_account")
+    tables = (*known, "user_account", "alert", "incident", "monitor", "notification")
     assert {tuple(row) for row in grants} == {(table, "SELECT") for table in tables}
 
 
