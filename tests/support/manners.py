@@ -41,8 +41,8 @@ def assert_mannered(answer: httpx.Response) -> None:
 
 def _caching(answer: httpx.Response) -> str:
     """What is the same for everybody may be kept, of a clinic's status pages not for long."""
-    path = answer.request.url.path
-    if answer.status_code < 400 and path.startswith(("/status/", "/v1/status/")):
+    page = answer.request.url.path.startswith(("/status/", "/v1/status/"))
+    if page and answer.status_code < 400 and answer.request.method in ("GET", "HEAD"):
         return "public, max-age=15"
     return "public, max-age=300" if _is_public(answer) else "no-store"
 
