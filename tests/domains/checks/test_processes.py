@@ -23,10 +23,11 @@ PROCESS = ROOT / "tests" / "support" / "check_process.py"
 GAPS = """
 SELECT count(*) FROM (
     SELECT monitor_id, sum(instants) AS told,
-        extract(epoch FROM max(scheduled_at) - min(scheduled_at - (instants - 1) * interval '5 seconds')) / 5 + 1 AS due
+        extract(epoch FROM max(scheduled_at) - min(scheduled_at - (instants - 1) * make_interval(secs => $1))) / $1 + 1 AS due
     FROM check_result GROUP BY monitor_id) seen
 WHERE told <> due
 """
+DELAYS = "SELECT percentile_cont(ARRAY[0.5, 0.99, 1.0]) WITHIN GROUP (ORDER BY delay_ms) FROM check_result"
 
 
 class Target:
@@ -64,8 +65,8 @@ def _ended(process: "subprocess.Popen[bytes]") -> None:
     process.wait(15)
 
 
-async def add(watch: Watch, count: int, port: int, interval: int = 5) -> None:
-    """Monitors that are due every five seconds, each at an address of its own."""
+async def add(watch: Watch, count: int, port: int, interval: int) -> None:
+    """Monitors that are due every so many seconds, each at an address of its own."""
     places = [f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}:{port}" for number in range(2**8 + 1, 2**8 + 1 + count)]
     commands = [CreateMonitor(new_id(), configuration(target=place, interval_s=interval), private=True) for place in places]
     outcomes = await watch.service.reader.kernel.execute(
@@ -90,11 +91,11 @@ async def settled(watch: Watch) -> None:
     await watch.settled()
 
 
-async def run(watch: Watch, count: int, rounds: int, kills: int) -> tuple[Target, Any]:
-    """So many monitors for so many rounds of five seconds, while processes are killed and others started in their place."""
+async def run(watch: Watch, count: int, rounds: int, kills: int, interval: int = 5) -> tuple[Target, Any]:
+    """So many monitors for so many rounds of some seconds, while processes are killed and others started in their place."""
     target = Target()
     async with target.serving():
-        await add(watch, count, target.port)
+        await add(watch, count, target.port, interval)
         with ExitStack() as stack:
             url = watch.database.settings.url
             processes = {(kind, number): started(kind, url, stack) for kind in ("scheduler", "worker") for number in range(2)}
@@ -103,7 +104,7 @@ async def run(watch: Watch, count: int, rounds: int, kills: int) -> tuple[Target
                 for kind in ("scheduler", "worker"):
                     processes[kind, killed % 2].kill()
                     processes[kind, killed % 2] = started(kind, url, stack)
-            await stored(watch, rounds, 60 + 10 * rounds)
+            await stored(watch, rounds, 60 + 2 * interval * rounds)
             await settled(watch)
     statuses = dict(await watch.rows("SELECT status, sum(instants) FROM check_result GROUP BY status"))
     return target, statuses
@@ -112,7 +113,7 @@ async def run(watch: Watch, count: int, rounds: int, kills: int) -> tuple[Target
 async def test_of_many_monitors_every_instant_is_told_of_once_whoever_is_killed(watch: Watch):
     target, statuses = await run(watch, 200, 3, 1)
     assert await watch.value("SELECT count(DISTINCT monitor_id) FROM check_result") == 200
-    assert await watch.value(GAPS) == 0
+    assert await watch.value(GAPS, 5.0) == 0
     assert statuses["up"] >= 200
     assert set(statuses) <= {"up", "missed"}
     assert target.asked >= statuses["up"]
@@ -123,6 +124,9 @@ async def test_of_many_monitors_every_instant_is_told_of_once_whoever_is_killed(
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 async def test_ten_thousand_monitors_are_checked_for_ten_minutes_without_a_gap(watch: Watch):
-    _, statuses = await run(watch, 10_000, 20, 0)
-    assert await watch.value(GAPS) == 0
+    _, statuses = await run(watch, 10_000, 20, 0, interval=30)
+    delays = await watch.rows(DELAYS)
+    print(statuses, delays)  # noqa: T201 - shown with -s
+    assert await watch.value(GAPS, 30.0) == 0
     assert set(statuses) == {"up"}
+    assert await watch.incidents() == []
