@@ -37,6 +37,7 @@ from tests.support.problems import assert_refused
 (INCIDENT,) = incidents.AGGREGATES
 ID = new_id()
 ORIGIN = Origin("test", "incidents-test")
+JSON = {"content-type": "application/json"}
 REPORT = Report("api-key/1", "critical", "A key leaked", "Reported.", "docs/keys.md")
 COMMANDS = st.sampled_from(
     [
@@ -108,6 +109,14 @@ async def clinic(database_urls: DatabaseUrls, manual_clock: ManualClock) -> Asyn
         yield Clinic(http, kernel, admin, manual_clock)
     await kernel.close()
     await database.close()
+
+
+async def test_who_has_nothing_to_say_need_not_say_it(clinic: Clinic):
+    path = f"/v1/incidents/{await clinic.tell()}"
+    assert (await clinic.http.post(f"{path}/acknowledge")).json()["status"] == "acknowledged"
+    assert_refused(await clinic.http.post(f"{path}/acknowledge", content=b"{", headers=JSON), 400, "malformed-json")
+    assert_refused(await clinic.http.post(f"{path}/notes"), 400, "malformed-json")
+    assert (await clinic.http.post(f"{path}/resolve")).json()["status"] == "resolved"
 
 
 async def test_an_incident_goes_from_its_opening_to_its_end_with_the_times_it_took(clinic: Clinic):

@@ -65,7 +65,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One operation of the HTTP door.
 
     `path` may hold parameters as whole segments, such as `/v1/responses/{id}`; `{id}` has to be a UUID and arrives as `Call.id`.
-    `body` and `query` are structs that forbid unknown fields. `answers` maps each status of success to what it carries.
+    `body` and `query` are structs that forbid unknown fields; without `body_required`, no body at all is an empty object.
+    `answers` maps each status of success to what it carries.
     `problems` lists the types beyond those that every route of its shape can have.
     `public`: works without credentials. `guarded`: `If-Match` is required. `idempotent`: the write takes `Idempotency-Key`.
     `etag`: the answer carries its version; of a read, `If-None-Match` turns an equal one into 304.
@@ -93,6 +94,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     summary: str
     tag: str
     body: type[Any] | None = None
+    body_required: bool = True
     query: type[Any] | None = None
     answers: Mapping[int, Any] = msgspec.field(default_factory=lambda: {200: None})
     problems: tuple[ProblemType, ...] = ()
@@ -267,6 +269,8 @@ class Operation:
         body = await read_body(receive, headers, self._body_limit)
         if body and not typed:
             check_media_type(headers)
+        if not body and not self.endpoint.body_required:
+            body = b"{}"
         return decode(body, decoder, parts=self.endpoint.parts), body
 
     async def _form(self, headers: Mapping[bytes, bytes], receive: Receive) -> tuple[tuple[str, str], ...]:

@@ -113,7 +113,10 @@ def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": components.of(endpoint.body)}
         if example.body is not None:
             content["examples"] = {"usual": components.example(f"{name}.body", example.body)}
-        operation["requestBody"] = {"required": endpoint.takes != FORM, "content": {endpoint.takes: content}}
+        operation["requestBody"] = {
+            "required": endpoint.body_required and endpoint.takes != FORM,
+            "content": {endpoint.takes: content},
+        }
     if endpoint.uploads:
         media: dict[str, dict[str, Any]] = {each: {"schema": {"type": "string"}} for each in endpoint.uploads}
         media[endpoint.uploads[0]]["examples"] = {"usual": components.example(f"{name}.body", example.body)}

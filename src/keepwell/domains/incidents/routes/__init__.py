@@ -162,6 +162,7 @@ def _actions(incidents: _Incidents) -> tuple[Endpoint, ...]:
             summary,
             _TAG,
             body=body,
+            body_required=body is not Remark,
             answers={200: IncidentView},
             problems=problems,
             etag=True,
