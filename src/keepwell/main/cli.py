@@ -72,6 +72,7 @@ root.add_typer(audit, name="audit")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
+WatchPort = Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")]
 
 
 def _tell_version(asked: bool) -> None:  # noqa: FBT001 - Typer's form of a callback
@@ -117,16 +118,16 @@ def api(
 @root.command()
 def worker(
     host: Host = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+    port: WatchPort = None,
 ) -> None:
-    """One worker process: seals the journal, makes partitions ahead, drops what is old, moves roll-outs of feature flags."""
+    """One worker process: makes checks, runs jobs and batches, seals the journal, makes partitions ahead, drops what is old."""
     run_worker(load(), None if port is None else listeners(host, port, 1)[0])
 
 
 @root.command()
 def scheduler(
     host: Host = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+    port: WatchPort = None,
 ) -> None:
     """One scheduler process: puts checks of monitors before the workers when they are due."""
     run_scheduler(load(), None if port is None else listeners(host, port, 1)[0])
@@ -135,7 +136,7 @@ def scheduler(
 @root.command()
 def notifier(
     host: Host = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Serve /health and /metrics there; 0: any free one.")] = None,
+    port: WatchPort = None,
 ) -> None:
     """One notifier process: tells people what happens to incidents, on the channels of their clinic."""
     run_notifier(load(), None if port is None else listeners(host, port, 1)[0])

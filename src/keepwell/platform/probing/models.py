@@ -20,9 +20,8 @@ Fault = Literal[
     "too-many-redirects",
     "not-http",
     "unusable-request",
-    "egress-down",
 ]
-"""Why there is no answer. `egress-down` is ours: nothing that we know to be well answers us."""
+"""Why there is no answer."""
 
 RecordType = Literal["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"]
 
