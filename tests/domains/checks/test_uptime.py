@@ -71,12 +71,26 @@ def test_every_second_counts_once(said: list[tuple[int, str, str | None]], lengt
     assert min(time.up_s, time.down_s, time.maintenance_s, time.unknown_s, time.outages) >= 0
 
 
-@pytest.mark.parametrize(("text", "length"), [("90m", 90), ("24h", 1440), ("30d", 43200), ("731d", 731 * 1440)])
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("90m", 90),
+        ("24h", 1440),
+        ("30d", 43200),
+        ("731d", 731 * 1440),
+        ("1w", 10080),
+        ("PT24H", 1440),
+        ("PT90M", 90),
+        ("P7D", 10080),
+    ],
+)
 def test_a_window_ends_now(text: str, length: int):
     assert window_of(text, START) == (START - timedelta(minutes=length), START)
 
 
-@pytest.mark.parametrize("text", ["", "d", "0d", "-1d", "30", "30 d", "732d", "1e3d", "٣d", "9999999999999d"])
+@pytest.mark.parametrize(
+    "text", ["", "d", "0d", "-1d", "30", "30 d", "732d", "1e3d", "٣d", "9999999999999d", "P24H", "PT7D", "PT24", "P"]
+)
 def test_what_is_no_window_is_none(text: str):
     assert window_of(text, START) is None
 

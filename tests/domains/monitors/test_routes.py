@@ -49,7 +49,7 @@ async def test_no_answer_ever_holds_a_secret(clinic: Clinic):
         "variables": [],
     }
     listed = await clinic.http.get("/v1/monitors")
-    refused = await clinic.http.post("/v1/monitors", json=PORTAL | {"secrets": SECRETS, "interval_s": 1})
+    refused = await clinic.http.post("/v1/monitors", json=PORTAL | {"secrets": SECRETS, "interval_s": 0})
     for answer in (changed, listed, refused, await clinic.http.get(f"/v1/monitors/{made['id']}")):
         assert "canary" not in answer.text
     state, version = await clinic.service.keeper.load(clinic.tenant, UUID(made["id"]), ORIGIN)
@@ -89,7 +89,7 @@ async def test_it_is_paused_resumed_and_ended_for_good(clinic: Clinic):
 async def test_each_fault_is_told_where_it_stands(clinic: Clinic):
     assert await clinic.refused(
         name=" ",
-        interval_s=1,
+        interval_s=0,
         regions=["A"],
         quorum=2,
         target="ftp://clinic.example",
@@ -169,6 +169,19 @@ async def test_a_heartbeat_is_known_by_a_token_that_is_shown_once(clinic: Clinic
     for gone in (rotated["heartbeat_path"], "/v1/heartbeats/x", f"/v1/heartbeats/kwhb_{'A' * 43}"):
         assert_refused(await clinic.http.post(gone), 404, "not-found")
     assert len(beats) == 2
+
+
+async def test_a_heartbeat_comes_once_in_each_interval_where_nothing_else_is_said(clinic: Clinic):
+    for interval_s, grace_s in ((1, 1), (300, 60)):
+        said = {"name": "Export", "kind": "heartbeat", "target": None, "interval_s": interval_s}
+        made = (await clinic.http.post("/v1/monitors", json=said)).json()
+        assert made["target"] == ""
+        assert made["heartbeat"] == {"period_s": interval_s, "cron": None, "time_zone": "UTC", "grace_s": grace_s}
+
+
+async def test_a_target_may_be_checked_every_second(clinic: Clinic):
+    made = await clinic.create(interval_s=1)
+    assert (made["interval_s"], made["timeout_s"], made["retry_interval_s"]) == (1, 1.0, 1)
 
 
 async def test_only_a_heartbeat_has_a_token(clinic: Clinic):

@@ -1,5 +1,6 @@
 """What came of checks, for those who may see the monitor: each look is recorded as a read of it."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
@@ -17,6 +18,8 @@ from keepwell.kernel.problems import NOT_FOUND, Refusal
 
 Found = TypeVar("Found")
 Width = Literal["minute", "hour", "day"]
+_WINDOW = re.compile(r"([0-9]{1,6})([mhdw])|P([0-9]{1,6})([DW])|PT([0-9]{1,6})([HM])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _READ, _SEARCH = Permission(RESOURCE, "r"), Permission(RESOURCE, "s")
 
 
@@ -112,10 +115,12 @@ class CheckReader:
 
 
 def window_of(text: str, now: datetime) -> tuple[datetime, datetime] | None:
-    """The stretch of time up to now that a text such as `24h`, `30d` or `90m` names; None: none, or over two years."""
-    units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdecimal() or not number.isascii() or not 0 < int(number[:9]) < 10**6:
+    """The stretch of time up to now that a text such as `24h`, `30d` or `90m` names, or the same as ISO 8601 has it, `PT24H` or
+    `P30D`; None: none, or over two years.
+    """
+    found = _WINDOW.fullmatch(text)
+    if found is None:
         return None
-    length = int(number[:9]) * units[unit]
-    return (now - length, now) if length <= timedelta(days=731) else None
+    number, unit = (part for part in found.groups() if part is not None)
+    length = int(number) * _UNITS[unit.lower()]
+    return (now - length, now) if timedelta() < length <= timedelta(days=731) else None
