@@ -89,7 +89,7 @@ async def test_it_is_paused_resumed_and_ended_for_good(clinic: Clinic):
 async def test_each_fault_is_told_where_it_stands(clinic: Clinic):
     assert await clinic.refused(
         name=" ",
-        interval_s=1,
+        interval_s=0,
         regions=["A"],
         quorum=2,
         target="ftp://clinic.example",

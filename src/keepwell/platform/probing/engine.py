@@ -19,6 +19,7 @@ from keepwell.platform.probing.resolver import Address, NoAddressError, Resolver
 from keepwell.platform.probing.sockets import connect, secure
 from keepwell.platform.probing.steadiness import Steadiness
 from keepwell.platform.probing.transfers import Transfers
+from keepwell.platform.probing.ways import Ways
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -27,6 +28,8 @@ _PLAIN_HEADERS = {"accept", "accept-encoding", "accept-language", "content-type"
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 """A name, or an address. Other characters, such as %, are not read alike by all who read addresses."""
+_DOUBTFUL = ("dns-failed", "unreachable", "timed-out")
+"""What may have failed on our side of the network."""
 _CANARY_SECONDS = 3.0
 _FRESH_SECONDS = 5.0
 
@@ -34,8 +37,9 @@ _FRESH_SECONDS = 5.0
 class ProberSettings(msgspec.Struct, frozen=True):
     """`at_once` and `per_target` bound what is under way, in all and to one host and port.
 
-    `canaries` are `host:port` that answer as long as our own network works; without any, it is taken to work. `name_servers` and
-    `authority` (a file of certificates) replace those of the machine. `allowed` are networks that may always be asked.
+    `canaries` are `host:port` that answer as long as our own network works; without any, it works where there is a way to a
+    target. `name_servers` and `authority` (a file of certificates) replace those of the machine. `allowed` are networks that may
+    always be asked.
     """
 
     at_once: int = 500
@@ -57,15 +61,21 @@ class Prober:
         self._transfers: Transfers | None = None
         self._all = asyncio.Semaphore(self.settings.at_once)
         self._targets: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        self._ways = Ways()
+        self._watching: asyncio.Task[None] | None = None
         self._egress = (float("-inf"), True)
         self._looking = asyncio.Lock()
 
     async def open(self) -> None:
         """Makes ready, in the event loop it is used in."""
         self._transfers = Transfers()
+        self._watching = asyncio.create_task(self._ways.watch(), name="ways")
 
     async def close(self) -> None:
         """Cuts off what is under way."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._transfers is not None:
             transfers, self._transfers = self._transfers, None
             transfers.close()
@@ -79,9 +89,15 @@ class Prober:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(probe.timeout_s):
-                    return await self._ask(probe, private=private)
+                    seen = await self._ask(probe, private=private)
             except TimeoutError:
-                return Observation(error="timed-out", total_ms=_since(started))
+                seen = Observation(error="timed-out", total_ms=_since(started))
+        return seen if seen.error not in _DOUBTFUL or self._led(probe, started) else replace(seen, error="no-route")
+
+    def _led(self, probe: Probe, since: float) -> bool:
+        """Whether there was a way to where a probe went first."""
+        places, forwarding = self._resolver.asked(_host(probe))
+        return self._ways.led(places, since) and (not forwarding or self._ways.ran(since, loopback=False))
 
     async def egress(self, since: float = float("-inf")) -> bool:
         """Whether our own network and clock work: one canary that answers is enough. Looked at anew after some seconds, or where
@@ -233,6 +249,18 @@ def _target(probe: Probe) -> str:
             return f"dns:{probe.server or probe.name}"
         case TcpProbe() | TlsProbe():
             return f"{probe.host.lower()}:{probe.port}"
+
+
+def _host(probe: Probe) -> str:
+    """Whom a probe asks first; nobody: whoever looks names up."""
+    match probe:
+        case HttpProbe():
+            url = _split(probe.url)
+            return (url.hostname or "") if url is not None else ""
+        case DnsProbe():
+            return urlsplit(f"//{probe.server or ''}").hostname or ""
+        case TcpProbe() | TlsProbe():
+            return probe.host
 
 
 def _split(text: str) -> SplitResult | None:
