@@ -120,7 +120,7 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *queue_errors.PROBLEMS,
     *status_page_errors.PROBLEMS,
 )
-TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES, *monitors.TALLIES)
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
 
 SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
@@ -207,7 +207,6 @@ class Rooms:
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
         self.checks = checks.CheckService(kernel, self.monitors)
-        self.monitors.heartbeats.kept_by(self.checks.beat)
         self.status_pages = statuspages.StatusPageService(kernel, self.tenants, self.checks)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
