@@ -33,13 +33,23 @@ class CheckService:
         self.scheduler = Scheduler(self.store, self.configurations, self.judge, self.teller, kernel.clock)
         self.reader = CheckReader(kernel)
         self.fleet = Fleet(monitors, self.reader)
+        self._heartbeats = monitors.heartbeats
 
     async def hasten(self) -> None:
         """Puts what was asked for before the workers at once. Where that fails, a scheduler does it a moment later."""
         with suppress(DatabaseUnavailable, asyncpg.PostgresError, OSError, TimeoutError):
             await self.scheduler.tick()
 
-    async def beat(self, tenant: UUID, id_: UUID, at: datetime, _origin: Origin) -> None:
+    async def beat(self, token: str, origin: Origin) -> None:
+        """Takes a sign of life from whoever knows a heartbeat's token.
+
+        Raises:
+            Refused: `not-found`: no monitor is known by it.
+            Refused, DatabaseUnavailable: the database is out of reach: it has to be sent again.
+        """
+        await self.keep_beat(*await self._heartbeats.find(token, origin), self.clock.now())
+
+    async def keep_beat(self, tenant: UUID, id_: UUID, at: datetime) -> None:
         """Keeps a sign of life of a heartbeat; of one that is paused or deleted it counts for nothing.
 
         Raises:
