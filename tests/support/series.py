@@ -34,7 +34,7 @@ def daily(at: datetime) -> float:
     shown = zones.local_time(at, BERLIN)
     part = (shown.hour * 60 + shown.minute) / 1440
     noise = Random(int(at.timestamp()))  # noqa: S311 - noise, the same in every run
-    return 100 + 50 * sin(2 * pi * (part - 0.25)) + noise.gauss(0, 4)
+    return float(round(1000 + 500 * sin(2 * pi * (part - 0.25)) + noise.gauss(0, 40)))
 
 
 def each_five(since: datetime, until: datetime, latency: Callable[[datetime], float] = daily) -> Iterable[Row]:

@@ -1,7 +1,7 @@
 """From alarms to anomalies: one lasts from its first alarm until the series is as usual again. Pure.
 
-An alarm for a single value makes an anomaly, which people may look at. An incident takes a second alarm while that lasts, and values
-since then that are clearly more than usual: a single value is often noise.
+An alarm for a single value makes an anomaly, which people may look at. An incident takes a second alarm while that lasts, and
+values since then that are clearly more than usual: a single value is often noise.
 """
 
 from collections.abc import Callable, Sequence
