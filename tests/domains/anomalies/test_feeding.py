@@ -10,6 +10,7 @@ import pytest
 from keepwell.domains.anomalies import AnomalyService, begin
 from keepwell.domains.anomalies.rules.feeding import WIDTH, remembered
 from keepwell.domains.anomalies.service.feeding import PATIENCE
+from keepwell.domains.incidents import ResolveIncident
 from keepwell.domains.monitors.models import ChangeMonitor, Changes, DeleteMonitor, Recurring
 from keepwell.kit import zones
 from tests.support.series import BERLIN, FIVE, Row, anomalies_of, daily, each_five, idle, learned, stored
@@ -55,6 +56,16 @@ async def test_a_rise_after_weeks_of_usual_days_opens_one_incident_that_ends_whe
     assert await watch.rows("SELECT subject, status FROM incident") == [(subject, "resolved")]
     [(_, _, ended_at, _, _, _)] = await watch.rows(_FOUND)
     assert ended_at > began + 12 * FIVE
+
+
+async def test_who_resolves_an_incident_by_hand_is_not_told_again_while_it_lasts(watch: Watch):
+    monitor = await watched(watch, anomalies="incident")
+    service = anomalies_of(watch)
+    await learned(watch, service, monitor, 8)
+    await five_minutes(watch, service, monitor, _RISE, 6)
+    await watch.do(ResolveIncident(await watch.value("SELECT id FROM incident")))
+    await five_minutes(watch, service, monitor, 2 * _RISE, 6)
+    assert await watch.incidents() == [("resolved", 1)]
 
 
 async def test_a_single_value_far_off_is_recorded_and_opens_no_incident(watch: Watch):
