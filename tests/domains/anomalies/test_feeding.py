@@ -7,12 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from keepwell.domains.anomalies import AnomalyService, begin
+from keepwell.domains.anomalies import AnomalyService, Habit, begin
+from keepwell.domains.anomalies.models import Anomaly
 from keepwell.domains.anomalies.rules.feeding import WIDTH, remembered
 from keepwell.domains.anomalies.service.feeding import PATIENCE
+from keepwell.domains.anomalies.store import Saved
 from keepwell.domains.incidents import ResolveIncident
 from keepwell.domains.monitors.models import ChangeMonitor, Changes, DeleteMonitor, Recurring
 from keepwell.kit import zones
+from keepwell.kit.ids import new_id
 from tests.support.series import BERLIN, FIVE, Row, anomalies_of, daily, each_five, idle, learned, stored
 from tests.support.watching import Watch
 
@@ -80,6 +83,18 @@ async def test_a_single_value_far_off_is_recorded_and_opens_no_incident(watch: W
     assert await watch.incidents() == []
 
 
+async def test_attempts_that_fail_before_it_is_down_are_errors(watch: Watch):
+    monitor = await watched(watch, anomalies="incident")
+    service = anomalies_of(watch)
+    await learned(watch, service, monitor, 8)
+    for _ in range(12):
+        at = watch.clock.now()
+        await stored(watch, monitor, [(at, "up", 3, daily(at))])
+        watch.clock.advance(minutes=5)
+        await service.feeder.feed()
+    assert await watch.rows("SELECT subject, status FROM incident") == [(f"monitor/{monitor}/errors", "open")]
+
+
 async def test_without_a_word_what_is_not_as_usual_is_recorded_only(watch: Watch):
     monitor = await watched(watch)
     service = anomalies_of(watch)
@@ -141,12 +156,18 @@ async def test_who_was_slower_changes_nothing(watch: Watch):
     at = watch.clock.now()
     await stored(watch, monitor, [(at, "up", 1, 20.0)])
     watch.clock.advance(minutes=5)
-    assert len(await other.store.claim(10, 30.0)) == 2
+    claimed = await other.store.claim(10, 30.0)
+    assert len(claimed) == 2
     await service.feeder.feed()
-    assert await watch.value(_TOLD_UP_TO) == at  # somebody else has them, and is killed
+    assert await watch.value(_TOLD_UP_TO) == at  # somebody else has them, and hangs
     watch.clock.advance(seconds=31)
     await service.feeder.feed()
     assert await watch.value(_TOLD_UP_TO) == at + FIVE
+    before = await watch.rows(_SERIES)
+    late = Anomaly(new_id(), "latency", at, None, 9.0, Habit.RANGE, 3.0, 1.0, 3.0, "3.0 times the usual for any hour")
+    assert not await other.store.save([Saved(each, at + FIVE, None, b"", 1, [late]) for each in claimed])
+    assert await watch.rows(_SERIES) == before
+    assert await watch.rows(_FOUND) == []
 
 
 async def test_five_minutes_are_told_once_all_their_checks_are_made_or_are_too_old(watch: Watch):

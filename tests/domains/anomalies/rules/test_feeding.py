@@ -119,6 +119,15 @@ def test_the_zone_is_that_of_the_service_hours_else_of_windows_else_of_beats():
     assert zone_of(monitor(heartbeat=beating, maintenance=windows, service_hours=(ALWAYS,))) == "Europe/Berlin"
 
 
+def test_what_cannot_be_read_any_more_is_learned_again():
+    series, _ = fed([flat(USUAL)], monitor(), MONDAY)
+    learned, course = kept(replace(series, untaught=((MONDAY, 1.0),) * 12))
+    assert learned is not None
+    assert remembered(learned, course).detector == series.detector
+    for broken in ((b"\x81\xa1a\x01", course), (learned, b"\xc1")):
+        assert remembered(*broken) == Series(begin())
+
+
 def test_errors_are_attempts_that_failed_but_for_a_single_one_and_latency_is_that_of_what_was_up():
     stretch = Stretch(MONDAY, 5, 1, 20.0)
     several = [stretch, replace(stretch, failed=2), replace(stretch, failed=5, average_ms=None)]

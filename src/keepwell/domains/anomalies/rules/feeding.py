@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import get_args
 from uuid import UUID
 
 import msgspec
@@ -15,7 +14,6 @@ from keepwell.domains.monitors import Monitor
 from keepwell.kit import zones
 
 WIDTH = timedelta(minutes=5)
-MEASURES: tuple[Measure, ...] = get_args(Measure)
 _STORED_AFTER = 12
 """At 8 kB each, detectors are the most of what is stored: replaying a few values costs less than writing one each time."""
 
@@ -41,11 +39,14 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def remembered(learned: bytes | None, course: bytes | None) -> Series:
-    """A series as it was when these were stored."""
+    """A series as it was when these were stored. What another release stored in another form is learned again."""
     if course is None:
         return Series(begin())
-    progress = _progress.decode(course)
-    detector = begin() if learned is None else _detector.decode(learned)
+    try:
+        progress = _progress.decode(course)
+        detector = begin() if learned is None else _detector.decode(learned)
+    except msgspec.DecodeError:
+        return Series(begin())
     for local, value in progress.untaught:
         detector.observe(local, value)
     return Series(detector, progress.untaught, progress.course)
@@ -82,10 +83,9 @@ def told(
         local = zones.local_time(at, zone)
         usual = series.detector.usual(local)
         seen = Value(at, local, value, usual.value)
-        quiet, ended = episodes.silent(course, at)
-        course, anomaly = episodes.after(
-            quiet, measure, seen, usual.when, series.detector.observe(local, value), fresh, opens=opens
-        )
+        course, ended = episodes.silent(course, at)
+        reading = series.detector.observe(local, value)
+        course, anomaly = episodes.after(course, measure, seen, usual.when, reading, fresh, opens=opens)
         untaught.append((local, value))
         changed |= {each.id: each for each in (ended, anomaly) if each is not None}
     course, ended = episodes.silent(course, until)
