@@ -57,7 +57,7 @@ WITHOUT_VERSION = {
     "/v1/keys/{id}/activity": "counts, which change with every use",
     **{
         f"/v1/monitors/{{id}}/{what}": "telemetry, which changes with every check"
-        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+        for what in ("results", "uptime", "status", "transitions", "dead-checks", "anomalies")
     },
     "/v1/participants/{id}/history": "a list",
     "/v1/incidents/{id}/postmortem": "a text that people go on with",

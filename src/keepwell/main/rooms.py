@@ -6,6 +6,7 @@ from functools import partial
 
 from keepwell.domains import (
     access,
+    anomalies,
     audit,
     checks,
     crypto,
@@ -33,6 +34,7 @@ from keepwell.domains import (
 )
 from keepwell.domains.access import errors as access_errors
 from keepwell.domains.access import routes as access_routes
+from keepwell.domains.anomalies import routes as anomaly_routes
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.checks import errors as check_errors
 from keepwell.domains.checks import routes as check_routes
@@ -203,6 +205,7 @@ class Rooms:
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
         self.checks = checks.CheckService(kernel, self.monitors)
+        self.anomalies = anomalies.AnomalyService(kernel, self.checks)
         self.status_pages = statuspages.StatusPageService(kernel, self.tenants, self.checks)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
@@ -251,6 +254,7 @@ class Rooms:
             *key_routes.endpoints(self.keys),
             *monitor_routes.endpoints(self.monitors),
             *check_routes.endpoints(self.checks),
+            *anomaly_routes.endpoints(self.anomalies),
             *status_page_routes.endpoints(self.status_pages),
             *web_status.endpoints(self.status_pages),
             *access_routes.endpoints(self.access),

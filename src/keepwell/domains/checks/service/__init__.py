@@ -1,12 +1,14 @@
 """Checks, for those who ask for one and look at what came of them, and for what takes in signs of life."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
+from keepwell.domains.checks.models import Settled
 from keepwell.domains.checks.service.configurations import Configurations
 from keepwell.domains.checks.service.fleet import Fleet
 from keepwell.domains.checks.service.judging import Judge
@@ -39,6 +41,17 @@ class CheckService:
         """Puts what was asked for before the workers at once. Where that fails, a scheduler does it a moment later."""
         with suppress(DatabaseUnavailable, asyncpg.PostgresError, OSError, TimeoutError):
             await self.scheduler.tick()
+
+    async def settled(
+        self, since: Mapping[tuple[UUID, UUID], datetime], width: timedelta, patience: timedelta, most: int
+    ) -> dict[tuple[UUID, UUID], Settled]:
+        """By clinic and monitor, what came of checks since an instant of each, for who follows them: in at most so many
+        stretches of `width`, up to where nothing will be added. A check older than `patience` is not waited for.
+
+        Raises:
+            DatabaseUnavailable: it has to be asked again.
+        """
+        return await self.store.settled(since, width, patience, most)
 
     async def beat(self, token: str, origin: Origin) -> None:
         """Takes a sign of life from whoever knows a heartbeat's token.
