@@ -197,6 +197,14 @@ def _prepare(curl: Any, probe: HttpProbe, target: Target, came: Exchange, author
         options |= {pycurl.HTTPAUTH: pycurl.HTTPAUTH_BASIC, pycurl.USERNAME: probe.basic[0], pycurl.PASSWORD: probe.basic[1]}
     for option, value in options.items():
         curl.setopt(option, value)
+    _kept_apart(curl)
+
+
+def _kept_apart(curl: Any) -> None:
+    """What libcurl keeps of names is this transfer's own. It looks through all that it keeps at every transfer."""
+    names = pycurl.CurlShare()
+    names.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
+    curl.setopt(pycurl.SHARE, names)
 
 
 def _secured(probe: HttpProbe, authority: str | None) -> dict[int, Any]:
