@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.stage import free_port
+from bench.stage import answers, free_port
 
 PROGRAM = "nginx"
 _START_SECONDS = 30.0
@@ -33,18 +33,9 @@ async def answering(program: str, folder: Path) -> AsyncGenerator[tuple[psutil.P
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:
         async with asyncio.timeout(_START_SECONDS):
-            while not await _answers(port):  # noqa: ASYNC110 - it says nothing when it is ready
+            while not await answers(port):  # noqa: ASYNC110 - it says nothing when it is ready
                 await asyncio.sleep(0.05)
         yield psutil.Process(process.pid), port
     finally:
         process.terminate()
         await process.wait()
-
-
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True

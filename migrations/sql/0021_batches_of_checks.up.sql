@@ -12,7 +12,7 @@ CREATE FUNCTION check_end(at timestamptz, held_lease uuid, t uuid[], m uuid[], s
     statuses text[], reasons text[], attempts integer[], codes integer[], delays real[], dns real[], connects real[], tls real[],
     first_bytes real[], totals real[])
     RETURNS check_result[]
-    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_nestloop = off AS $$
+    LANGUAGE sql SET search_path = pg_catalog, public, pg_temp SET enable_nestloop = off AS $$
     WITH done AS (
         DELETE FROM public.check_run r
         USING unnest(t, m, scheduled, places, statuses, reasons, attempts, codes, delays, dns, connects, tls, first_bytes, totals)
