@@ -2,8 +2,8 @@
 
 The same empty job on both sides, added in batches while one worker does as many at once, in one process each; what is done is
 deleted. Ours lie in PostgreSQL, whose commits are durable. BullMQ runs on a Valkey that keeps everything in memory, and on one
-that writes each change to disk before it answers, which is the peer of ours. FOLDER is one where `npm install bullmq ioredis` was run.
-Without it, or without Node, BullMQ's part is left out, and said to be.
+that writes each change to disk before it answers, which is the peer of ours. FOLDER is one where `npm install bullmq ioredis`
+was run. Without it, or without Node, BullMQ's part is left out, and said to be.
 """
 
 import argparse
