@@ -305,10 +305,13 @@ class Queue:
         try:
             while self._done:
                 done, self._done = list(self._done.values()), {}
-                counted = await self._counted([job for job, _ in done])
-                for job, waiter in done:
-                    if not waiter.done():  # its task was cancelled meanwhile
-                        waiter.set_result(job.id in counted)
+                counted: set[UUID] = set()
+                try:
+                    counted = await self._counted([job for job, _ in done])
+                finally:  # nobody waits for ever
+                    for job, waiter in done:
+                        if not waiter.done():  # its task was cancelled meanwhile
+                            waiter.set_result(job.id in counted)
         finally:
             self._finishing = None
 
@@ -367,5 +370,7 @@ class Queue:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._finishing is not None:
+            await asyncio.gather(self._finishing, return_exceptions=True)
         for job in left:
             await self._settle(_GIVE_BACK, job)
