@@ -19,7 +19,6 @@ await worker.waitUntilReady();
 
 const started = performance.now();
 const used = process.cpuUsage();
-worker.run();
 for (let first = 0; first < count; first += Number(batch)) {
   const several = Math.min(Number(batch), count - first);
   const adding = Array.from({ length: several }, (_, place) => ({
@@ -28,6 +27,7 @@ for (let first = 0; first < count; first += Number(batch)) {
     opts: { removeOnComplete: true, attempts: 8 },
   }));
   await queue.addBulk(adding);
+  if (first === 0) worker.run();
 }
 await all;
 const seconds = (performance.now() - started) / 1000;
