@@ -62,6 +62,7 @@ DEFINERS = {
     "job_claim": "hands jobs of all clinics to a worker: ids and names only",
     "job_beat": "prolongs what one worker holds; names the jobs",
     "job_finish": "deletes a job that its worker has done",
+    "job_finish_all": "deletes jobs of several clinics that their worker has done; says which it held",
     "job_fail": "puts a job off, or holds it, for the worker that failed at it",
     "job_give_back": "frees a job of a worker that ends",
     "job_redrive": "lets an operator free what is held",

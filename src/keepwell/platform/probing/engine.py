@@ -4,9 +4,10 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from functools import lru_cache
 from ipaddress import ip_network
-from urllib.parse import SplitResult, urljoin, urlsplit
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -83,9 +84,7 @@ class Prober:
     async def probe(self, probe: Probe, *, private: bool = False) -> Observation:
         """Asks once, in all within the probe's own time, counted from when its turn came. `private`: any address is allowed."""
         self._steadiness.steady()
-        async with AsyncExitStack() as turn:
-            await turn.enter_async_context(_Turn(self._targets, _target(probe), self.settings.per_target))
-            await turn.enter_async_context(self._all)
+        async with _Turn(self._targets, _target(probe), self.settings.per_target), self._all:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(probe.timeout_s):
@@ -182,18 +181,17 @@ class Prober:
         return Observation(error="too-many-redirects", total_ms=spent)
 
     async def _exchanged(self, probe: HttpProbe, seconds: float, *, private: bool) -> Observation:
-        url = _split(probe.url)
-        if url is None:
+        place = _place(probe.url)
+        if place is None:
             return Observation(error="unusable-request")
         started = time.monotonic()
-        host = url.hostname or ""
-        found = await self._addresses(host, seconds, private=private)
+        found = await self._addresses(place.host, seconds, private=private)
         dns_ms = _since(started)
         if isinstance(found, Observation):
             return replace(found, dns_ms=dns_ms, total_ms=dns_ms)
         if self._transfers is None:
             raise RuntimeError("the prober is not open")
-        target = Target(url, host, url.port or _PORTS[url.scheme], found, max(0.001, seconds - dns_ms / 1000))
+        target = Target(place.url, place.host, place.port, found, max(0.001, seconds - dns_ms / 1000))
         seen = await exchange(self._transfers, probe, target, self.settings.authority)
         return replace(seen, dns_ms=dns_ms, total_ms=seen.total_ms + dns_ms)
 
@@ -243,8 +241,8 @@ class _Turn:
 def _target(probe: Probe) -> str:
     match probe:
         case HttpProbe():
-            url = _split(probe.url)
-            return f"{url.hostname}:{url.port or _PORTS[url.scheme]}" if url is not None else ""
+            place = _place(probe.url)
+            return f"{place.host}:{place.port}" if place is not None else ""
         case DnsProbe():
             return f"dns:{probe.server or probe.name}"
         case TcpProbe() | TlsProbe():
@@ -255,22 +253,35 @@ def _host(probe: Probe) -> str:
     """Whom a probe asks first; nobody: whoever looks names up."""
     match probe:
         case HttpProbe():
-            url = _split(probe.url)
-            return (url.hostname or "") if url is not None else ""
+            place = _place(probe.url)
+            return place.host if place is not None else ""
         case DnsProbe():
             return urlsplit(f"//{probe.server or ''}").hostname or ""
         case TcpProbe() | TlsProbe():
             return probe.host
 
 
-def _split(text: str) -> SplitResult | None:
-    """The parts of an address we can ask at; None for any other text."""
+class _Place(NamedTuple):
+    """An address we can ask at, written as one writes it, and its parts."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+
+@lru_cache(maxsize=20_000)
+def _place(text: str) -> _Place | None:
+    """What a text says; None for any that is not an address we can ask at."""
     try:
         url = urlsplit(text)
-        usable = url.scheme in _PORTS and bool(_HOST.fullmatch(url.hostname or "")) and url.port != 0 and url.username is None
+        host, port = url.hostname or "", url.port
     except ValueError:
         return None
-    return url if usable and text.isascii() and text.isprintable() and " " not in text else None
+    usable = url.scheme in _PORTS and bool(_HOST.fullmatch(host)) and port != 0 and url.username is None
+    if not usable or not text.isascii() or not text.isprintable() or " " in text:
+        return None
+    return _Place(url.geturl(), url.scheme, host, port or _PORTS[url.scheme])
 
 
 def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
@@ -284,9 +295,9 @@ def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
     return there
 
 
-def _origin(text: str) -> tuple[str, str | None, int | None] | None:
-    url = _split(text)
-    return None if url is None else (url.scheme, url.hostname, url.port or _PORTS[url.scheme])
+def _origin(text: str) -> tuple[str, str, int] | None:
+    place = _place(text)
+    return None if place is None else (place.scheme, place.host, place.port)
 
 
 def _since(instant: float) -> float:
