@@ -29,7 +29,7 @@ from tests.support.notes import CATALOG, SCHEMA, ChangeNote, actor, envelope, wr
 from tests.support.replica import Replica, replicas
 from tests.support.waiting import eventually_async
 
-QUICK = ReplicaSettings(every=0.05, look=0.3, most_lag=60.0, wait=0.02)
+QUICK = ReplicaSettings(every=0.05, look=2.0, most_lag=60.0, wait=0.02, answer=2.0)
 STRICT = msgspec.structs.replace(QUICK, most_lag=1.0)
 _asyncpg = cast("Any", asyncpg)  # partly typed
 

@@ -8,6 +8,7 @@ import pytest
 
 from keepwell.platform.fetching import MOST_BYTES, Fetcher, UnreachableError
 from tests.support.leak_reports import Publisher, Signer
+from tests.support.listening import end
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def base() -> AsyncIterator[str]:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
+    await end(server)
 
 
 async def test_a_small_document_is_read(base: str):

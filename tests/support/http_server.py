@@ -11,6 +11,7 @@ import uvicorn
 from keepwell.kernel.http import Door
 from keepwell.kernel.http.connection import configured
 from tests.support.declared import Declared
+from tests.support.listening import accept_no_more
 from tests.support.waiting import eventually_async
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -48,6 +49,7 @@ async def listening(server: uvicorn.Server) -> AsyncGenerator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
+        await accept_no_more([listener])
         server.should_exit = True
         async with asyncio.timeout(20):
             await running

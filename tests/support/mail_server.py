@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from threading import Thread
 from typing import Literal
+
+from tests.support.listening import beside, end
 
 Manner = Literal["good", "refuses", "drops", "silent", "drips"]
 
@@ -80,20 +81,11 @@ async def mail_server() -> AsyncGenerator[MailServer]:
     try:
         yield mail
     finally:
-        server.close()
+        await end(server)
 
 
 @contextmanager
 def mail_server_beside() -> Generator[MailServer]:
     """A mail server in a thread of its own, for tests without a loop."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    serving = mail_server()
-    try:
-        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
-        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(10)
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+    with beside(mail_server()) as mail:
+        yield mail

@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.listening import end
+
 _CHUNK = 65_536
 
 
@@ -107,8 +109,8 @@ class Proxy:
 
     async def _stop_listening(self) -> None:
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            await end(server)
 
     async def _reset(self) -> None:
         for writer in list(self._writers):

@@ -5,8 +5,9 @@ import json
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any, Literal
+
+from tests.support.listening import beside, end
 
 Manner = Literal["good", "fails", "limits", "hangs", "cuts", "gone", "moves", "keeps"]
 _ANSWERS: dict[Manner, bytes] = {
@@ -60,9 +61,8 @@ class Receiver:
     async def refuse(self) -> None:
         """Listens no more, until it listens again."""
         if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-            self._server = None
+            server, self._server = self._server, None
+            await end(server)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -97,14 +97,5 @@ async def receiver() -> AsyncGenerator[Receiver]:
 @contextmanager
 def receiver_beside() -> Generator[Receiver]:
     """A receiver in a thread of its own, for tests without a loop."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    serving = receiver()
-    try:
-        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
-        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(10)
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+    with beside(receiver()) as one:
+        yield one

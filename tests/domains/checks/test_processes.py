@@ -15,6 +15,7 @@ from keepwell.domains.monitors.models import CreateMonitor
 from keepwell.domains.tenants import operator
 from keepwell.kernel import Envelope
 from keepwell.kit.ids import new_id
+from tests.support.listening import end
 from tests.support.waiting import eventually_async
 from tests.support.watching import ORIGIN, Watch, configuration
 
@@ -45,8 +46,10 @@ class Target:
     async def serving(self) -> AsyncGenerator[None]:
         server = await asyncio.start_server(self._answer, "0.0.0.0", 0)  # noqa: S104 - all of 127.0.0.0/8
         self.port = server.sockets[0].getsockname()[1]
-        async with server:
+        try:
             yield
+        finally:
+            await end(server)
 
 
 def started(kind: str, url: str, stack: ExitStack) -> "subprocess.Popen[bytes]":

@@ -16,6 +16,7 @@ from keepwell.domains.monitors.models import (
     Kind,
     Maintenance,
     MonitorView,
+    Noticing,
     Priority,
     Recurring,
     Secrets,
@@ -60,6 +61,7 @@ class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     runbook: Text = ""
     group: Text = ""
     tags: tuple[Text, ...] = ()
+    anomalies: Noticing = "record"
 
     def configuration(self) -> Configuration:
         """All that is said, and what is usual where nothing is."""

@@ -70,7 +70,8 @@ def _request(monitor: Monitor, url: str, http: Http, values: Mapping[str, str]) 
         verify=filled.verify,
         timeout_s=monitor.timeout_s,
     )
-    return _proving(monitor, probe, values) if _origin(url) == _origin(monitor.target) else probe
+    ours = url == monitor.target or _origin(url) == _origin(monitor.target)
+    return _proving(monitor, probe, values) if ours else probe
 
 
 def _proving(monitor: Monitor, probe: HttpProbe, values: Mapping[str, str]) -> HttpProbe:

@@ -19,7 +19,7 @@ from keepwell.kernel.problems import Fault
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NAME_LIMIT, _GROUP_LIMIT, _TAG_LIMIT = 200, 100, 50
 _MOST = {"regions": 20, "assertions": 50, "steps": 20, "maintenance": 50, "service_hours": 50, "tags": 20}
-SHORTEST_S, LONGEST_S = 5, 7 * 86_400
+SHORTEST_S, LONGEST_S = 1, 7 * 86_400
 _CLOSED = "Private, loopback and link-local addresses, and names that only a network knows, are closed to this clinic's monitors."
 
 
