@@ -144,6 +144,15 @@ async def test_a_parent_is_another_monitor_of_the_clinic_that_does_not_depend_on
         assert_refused(await clinic.patch(top, parent=below["id"]), 422, "invalid-monitor")
 
 
+async def test_a_heartbeat_that_only_says_its_interval_is_waited_for_every_interval(clinic: Clinic):
+    body = {"name": "Export", "kind": "heartbeat", "target": None, "interval_s": 30}
+
+    made = await clinic.http.post("/v1/monitors", json=body)
+
+    assert made.status_code == 201, made.text
+    assert (made.json()["heartbeat"]["period_s"], made.json()["heartbeat"]["grace_s"]) == (30, 30)
+
+
 async def test_a_heartbeat_is_known_by_a_token_that_is_shown_once(clinic: Clinic):
     find = partial(clinic.service.heartbeats.find, origin=ORIGIN)
     key = {"idempotency-key": str(new_id())}
