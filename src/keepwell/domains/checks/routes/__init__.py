@@ -124,7 +124,10 @@ class _Checks:
         text = query.window or _USUAL_WINDOW
         found = window_of(text, query.until or now)
         if found is None:
-            raise _invalid("window", "Use a number of minutes, hours or days up to 731d, such as 90m, 24h or 30d.")
+            raise _invalid(
+                "window",
+                "Use a number of minutes, hours, days or weeks up to 731d, such as 90m, 24h or 30d, or a duration such as PT24H.",
+            )
         return text, *found
 
 
