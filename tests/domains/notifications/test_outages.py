@@ -1,8 +1,7 @@
-"""A target that goes down and up is told of as often, whoever checks, in whatever order results come in, however the channel behaves."""
+"""A target that goes down and up is told of as often, in whatever order results come in, however the channel behaves."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from itertools import cycle, islice
 from typing import Literal
 from uuid import UUID
 
@@ -98,8 +97,8 @@ async def have(ward: Ward, count: int) -> None:
     await desk.channel(hook.url)
     async with watch.working(4, WORKER), desk.notifying():
         await ward.look(set())
-        for behaviour in islice(cycle(BEHAVIOURS), count):
-            await ward.outage(monitor, behaviour)
+        for number in range(count):
+            await ward.outage(monitor, BEHAVIOURS[number % len(BEHAVIOURS)])
         hook.manner = "good"
         await watch.settled()
         await ward.all_planned()
