@@ -1,6 +1,5 @@
 """A target that goes down and up is told of as often, in whatever order results come in, however the channel behaves."""
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Literal
 from uuid import UUID
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 from keepwell.domains.notifications import NotificationSettings
 from tests.support.cluster import DatabaseUrls
 from tests.support.receiver import Manner, Receiver
-from tests.support.telling import Clinic, clinic
+from tests.support.telling import Clinic, clinic, each_told
 from tests.support.waiting import eventually_async
 from tests.support.watching import QUICK, Watch, watching
 
@@ -58,19 +57,15 @@ class Ward:
         if behaviour == "refuses":
             await self.hook.listen()
 
-    async def all_planned(self) -> None:
-        """Waits until all that happened is to be told, and for the clock to be where all of it is due, however gathered."""
-
-        async def planned() -> bool:
-            return sum(len(each["incidents"]) for each in await self.desk.notifications()) >= 2 * self.outages
-
-        await eventually_async(planned, 60)
+    async def all_due(self) -> None:
+        """Waits until all that happened is to be told, and moves on to where all of it is due, however gathered."""
+        await self.desk.planned(2 * self.outages)
         for _ in range(2):
             await self.look(set())
 
     async def _felt(self, behaviour: Behaviour) -> None:
         """Waits until the channel was tried in vain."""
-        await self.all_planned()
+        await self.all_due()
         asked = len(self.hook.requests)
 
         async def tried() -> bool:
@@ -101,31 +96,11 @@ async def have(ward: Ward, count: int) -> None:
             await ward.outage(monitor, BEHAVIOURS[number % len(BEHAVIOURS)])
         hook.manner = "good"
         await watch.settled()
-        await ward.all_planned()
-
-        async def all_told() -> bool:
-            return not await desk.notifications(status="waiting")
-
-        await eventually_async(all_told, 60)
+        await ward.all_due()
+        await desk.all_told()
     assert await watch.story(monitor) == ["up", *["down", "up"] * count]
     assert await watch.incidents() == [("resolved", count)]
-    ids = [str(row[0]) for row in await watch.rows("SELECT id FROM incident")]
-    await _each_told(ward, Counter({(id_, happened): 1 for id_ in ids for happened in ("opened", "resolved")}))
-
-
-async def _each_told(ward: Ward, expected: Counter[tuple[str, str]]) -> None:
-    """Each is recorded in one notification, which was sent, once; and the channel took that, once or more."""
-    notifications = await ward.desk.notifications()
-    recorded = Counter((line["incident"], line["happened"]) for each in notifications for line in each["incidents"])
-    assert recorded == expected
-    assert {each["status"] for each in notifications} == {"sent"}
-    for each in notifications:
-        assert (await ward.desk.database_events(each["id"])).count("notification-sent") == 1
-    assert {told.headers["webhook-id"] for told in ward.hook.told} == {each["id"] for each in notifications}
-    told = Counter((line["id"], line["happened"]) for each in ward.hook.told for line in each.json["data"]["incidents"])
-    assert told == expected
-    order = {what: place for place, what in enumerate(told)}
-    assert all(order[id_, "opened"] < order[id_, "resolved"] for id_, _ in expected)
+    await each_told(desk, hook, [row[0] for row in await watch.rows("SELECT id FROM incident")])
 
 
 async def test_outages_are_told_once_each_though_results_come_in_any_order_and_the_channel_fails(ward: Ward):
