@@ -106,9 +106,6 @@ async def have(watch: Watch, desk: Clinic, hook: Receiver, monitors: int, interv
             id_ = new_id()
             await watch.do(CreateMonitor(id_, configuration(target=f"{one.host}:{one.port}", interval_s=interval), private=True))
             targets[id_] = one
-        await watch.everything.execute(
-            "UPDATE check_schedule SET next_at = clock_timestamp() WHERE monitor_id = ANY($1)", [*targets]
-        )
         await add(watch, monitors, target.port, interval)
         with ExitStack() as stack:
             fleet = Fleet(watch.database.settings.url, stack)
