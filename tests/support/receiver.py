@@ -38,6 +38,7 @@ class Receiver:
     """What it got, and how it behaves from now on. Who `refuses` does not listen at all."""
 
     url: str = ""
+    host: str = "127.0.0.1"
     port: int = 0
     manner: Manner = "good"
     requests: list[Request] = field(default_factory=list[Request])
@@ -54,9 +55,9 @@ class Receiver:
         return list({each.headers["webhook-id"]: each for each in reversed(self.taken)}.values())[::-1]
 
     async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{self.host}:{self.port}"
 
     async def refuse(self) -> None:
         """Listens no more, until it listens again."""
@@ -84,9 +85,9 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver() -> AsyncGenerator[Receiver]:
+async def receiver(host: str = "127.0.0.1") -> AsyncGenerator[Receiver]:
     """A receiver on a port of its own."""
-    one = Receiver()
+    one = Receiver(host=host)
     await one.listen()
     try:
         yield one

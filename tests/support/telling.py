@@ -1,7 +1,8 @@
 """A clinic with incidents, channels and a notifier, without the rest of the program."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from keepwell.platform.queue import Queue, QueueSettings
 from tests.support.clock import ManualClock
 from tests.support.cluster import MASTER_KEY, DatabaseUrls
 from tests.support.http_server import serving
+from tests.support.receiver import Receiver
 from tests.support.waiting import eventually_async
 
 ORIGIN = Origin("test", "telling")
@@ -84,6 +86,22 @@ class Clinic:
         assert len(found) == count
         return found
 
+    async def planned(self, count: int) -> None:
+        """Waits until so many things that happened are to be told, or were."""
+
+        async def enough() -> bool:
+            return sum(len(each["incidents"]) for each in await self.notifications()) >= count
+
+        await eventually_async(enough, 60)
+
+    async def all_told(self) -> None:
+        """Waits until nothing waits."""
+
+        async def nothing_waits() -> bool:
+            return not await self.notifications(status="waiting")
+
+        await eventually_async(nothing_waits, 60)
+
     async def gathered(self, count: int) -> None:
         """Waits until one notification gathers so many things."""
 
@@ -143,3 +161,20 @@ async def clinic(urls: DatabaseUrls, clock: ManualClock, settings: NotificationS
     made.service.close()
     await kernel.close()
     await database.close()
+
+
+async def each_told(desk: Clinic, hook: Receiver, incidents: Iterable[UUID]) -> None:
+    """The opening and the end of each incident, and nothing else, are recorded in one notification, which was sent, once; and the
+    channel took it, once or more, the opening first.
+    """
+    expected = Counter((str(id_), happened) for id_ in incidents for happened in ("opened", "resolved"))
+    recorded = await desk.notifications()
+    assert Counter((line["incident"], line["happened"]) for each in recorded for line in each["incidents"]) == expected
+    assert {each["status"] for each in recorded} <= {"sent"}
+    for each in recorded:
+        assert (await desk.database_events(each["id"])).count("notification-sent") == 1
+    assert {told.headers["webhook-id"] for told in hook.told} == {each["id"] for each in recorded}
+    assert Counter((line["id"], line["happened"]) for each in hook.told for line in each.json["data"]["incidents"]) == expected
+    lines = dict.fromkeys((line["id"], line["happened"]) for each in hook.taken for line in each.json["data"]["incidents"])
+    places = {line: place for place, line in enumerate(lines)}
+    assert all(places[id_, "opened"] < places[id_, "resolved"] for id_, _ in expected)

@@ -55,6 +55,23 @@ async def test_a_storm_is_told_in_one_message_that_lists_all_of_it(desk: Clinic,
     assert hook.told[-1].json["type"] == "incidents"
 
 
+async def test_what_follows_an_opening_that_is_gathered_is_not_told_before_it(desk: Clinic, hook: Receiver):
+    await desk.channel(hook.url, group_after=1, group_window_s=60)
+    async with desk.notifying():
+        await desk.open("monitor/1")
+        await desk.settled(1)
+        desk.clock.advance(seconds=30)
+        incident = await desk.open("monitor/2")
+        await desk.gathered(1)
+        desk.clock.advance(seconds=31)  # the storm is over, but what it gathered is told in half a minute only
+        await desk.resolve(incident)
+        await desk.gathered(2)
+        desk.clock.advance(seconds=29)
+        await desk.settled(2)
+    told = [(line["happened"], line["title"]) for each in hook.told for line in each.json["data"]["incidents"]]
+    assert told == [("opened", f"Trouble with monitor/{number}") for number in (1, 2)] + [("resolved", "Trouble with monitor/2")]
+
+
 async def test_nobody_acknowledges_so_the_next_channel_is_told_and_after_that_only_of_the_end(desk: Clinic, hook: Receiver):
     first = await desk.channel(f"{hook.url}/first")
     second = await desk.channel(f"{hook.url}/second", after_s=600)

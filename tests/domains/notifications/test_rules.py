@@ -286,6 +286,14 @@ def test_what_gathers_in_a_storm_is_not_what_waits_for_the_morning():
     assert commands[0].due_at == datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 
+def test_what_follows_on_what_gathers_is_told_with_it_unless_that_waits_for_the_morning():
+    for seconds, kind in ((30, JoinNotification), (30_000, PlanNotification)):
+        board = Board({}, {FIRST: Gathering(SECOND, 1, NOW + timedelta(seconds=seconds))})
+        told = (Told(FIRST, SECOND),)
+        [command], _ = placed([Telling(FIRST, item("critical"))], {FIRST: channel(group_window_s=60)}, told, board, NOW)
+        assert type(command) is kind
+
+
 # -- in which words ---------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,5 @@
 """What came of checks, for those who may see the monitor: each look is recorded as a read of it."""
 
-import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
@@ -18,8 +17,14 @@ from keepwell.kernel.problems import NOT_FOUND, Refusal
 
 Found = TypeVar("Found")
 Width = Literal["minute", "hour", "day"]
-_WINDOW = re.compile(r"([0-9]{1,6})([mhdw])|P([0-9]{1,6})([DW])|PT([0-9]{1,6})([HM])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_LONGEST_WINDOW = timedelta(days=731)
 _READ, _SEARCH = Permission(RESOURCE, "r"), Permission(RESOURCE, "s")
 
 
@@ -115,12 +120,17 @@ class CheckReader:
 
 
 def window_of(text: str, now: datetime) -> tuple[datetime, datetime] | None:
-    """The stretch of time up to now that a text such as `24h`, `30d` or `90m` names, or the same as ISO 8601 has it, `PT24H` or
-    `P30D`; None: none, or over two years.
+    """The stretch of time up to now that a text such as `24h`, `30d` or `90m` names, or a duration of ISO 8601 such as `PT24H`;
+    None: none, or over two years.
     """
-    found = _WINDOW.fullmatch(text)
-    if found is None:
+    number, unit = text[:-1], text[-1:].lower()
+    try:
+        if text[:1] in ("P", "p"):
+            length = msgspec.convert(text, timedelta)
+        elif number.isdecimal() and number.isascii():
+            length = int(number[:9]) * _UNITS[unit]
+        else:
+            return None
+    except (msgspec.ValidationError, KeyError, OverflowError):
         return None
-    number, unit = (part for part in found.groups() if part is not None)
-    length = int(number) * _UNITS[unit.lower()]
-    return (now - length, now) if timedelta() < length <= timedelta(days=731) else None
+    return (now - length, now) if timedelta() < length <= _LONGEST_WINDOW else None

@@ -1,6 +1,6 @@
 """What requests about monitors carry, and the lists they get."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from keepwell.domains.monitors.models import (
     Kind,
     Maintenance,
     MonitorView,
+    Noticing,
     Priority,
     Recurring,
     Secrets,
@@ -32,8 +33,7 @@ Text = Annotated[str, Meta(max_length=2_000)]
 class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to watch. `target` is an address for `http` and `flow`, a host and port for `tcp` and `tls`, a name for `dns`, and
     empty for `heartbeat`. Without `timeout_s` it is 10 seconds or the interval, whichever is less; without `retry_interval_s`, 30
-    or the interval. Without `quorum`, most regions have to agree. Without `heartbeat`, a heartbeat comes once in each interval,
-    and is late by 60 seconds or the interval.
+    or the interval. Without `quorum`, most regions have to agree. A heartbeat that says no more is waited for every `interval_s`.
     """
 
     name: Text
@@ -61,17 +61,17 @@ class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     runbook: Text = ""
     group: Text = ""
     tags: tuple[Text, ...] = ()
+    anomalies: Noticing = "record"
 
     def configuration(self) -> Configuration:
         """All that is said, and what is usual where nothing is."""
-        said = {name: getattr(self, name) for name in self.__struct_fields__}
-        said["target"] = self.target or ""
+        said: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__} | {"target": self.target or ""}
+        if self.kind == "heartbeat" and self.heartbeat is None:
+            said["heartbeat"] = Heartbeat(self.interval_s, grace_s=min(_USUAL_GRACE_S, max(self.interval_s, 0)))
         if self.timeout_s is None:
             said["timeout_s"] = min(_USUAL_TIMEOUT_S, float(max(self.interval_s, 1)))
         if self.retry_interval_s is None:
             said["retry_interval_s"] = min(_USUAL_RETRY_S, max(self.interval_s, 1))
-        if self.kind == "heartbeat" and self.heartbeat is None:
-            said["heartbeat"] = Heartbeat(self.interval_s, grace_s=min(_USUAL_GRACE_S, max(self.interval_s, 1)))
         return Configuration(**said)
 
 

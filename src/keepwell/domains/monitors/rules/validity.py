@@ -11,6 +11,7 @@ from keepwell.domains.monitors.rules.targets import (
     dns_name,
     is_closed,
     socket_place,
+    tcp_place,
     tls_place,
     web_place,
 )
@@ -85,7 +86,7 @@ def _host(configuration: Configuration) -> str | None:
         case "http" | "flow":
             return web_place(target).host
         case "tcp":
-            return socket_place(target).host
+            return tcp_place(target).host
         case "tls":
             return tls_place(target).host
         case "dns":

@@ -143,12 +143,14 @@ def _placed(
 ) -> PlanNotification | JoinNotification:
     channel, item, flapping = telling
     quiet = None if item.severity == "critical" else quiet_until(rules.quiet_hours, now)
-    storm = flapping or board.recent.get(channel, 0) >= rules.group_after
+    gathering, window = board.gathering.get(channel), timedelta(seconds=rules.group_window_s)
+    # What happened before and gathers still would be told later, were this told by itself; it waits for no quiet hours, though.
+    follows = gathering is not None and gathering.id == after and gathering.due_at <= now + window
+    storm = flapping or follows or board.recent.get(channel, 0) >= rules.group_after
     if quiet is None and not storm:
         board.recent[channel] = board.recent.get(channel, 0) + 1
         return PlanNotification(new_id(), channel, (item,), now, after=after)
-    due_at = quiet or now + timedelta(seconds=rules.group_window_s)
-    gathering = board.gathering.get(channel)
+    due_at = quiet or now + window
     if gathering is not None and gathering.size < MOST_ITEMS and _fits(gathering.due_at, due_at, quiet=quiet is not None):
         board.gathering[channel] = gathering._replace(size=gathering.size + 1)
         return JoinNotification(gathering.id, (item,))
