@@ -65,6 +65,11 @@ async def test_who_knows_the_token_of_a_heartbeat_beats_without_logging_in(watch
     nobody = {"authorization": ""}
     assert (await http.post(f"/v1/heartbeats/{token}", headers=nobody)).status_code == 204
     assert (await http.get(f"/v1/monitors/{monitor}/status")).json()["status"] == "up"
+    for media in ("text/plain", "application/json", "application/x-www-form-urlencoded"):
+        sent = await http.post(f"/v1/heartbeats/{token}", content=b'{"exported": 17}', headers=nobody | {"content-type": media})
+        assert sent.status_code == 204, sent.text
+    large = await http.post(f"/v1/heartbeats/{token}", content=b"x" * 100_001, headers=nobody)
+    assert (large.status_code, large.json()["code"]) == (413, "body-too-large")
     refused = await http.post(f"/v1/heartbeats/{wrong}", headers=nobody)
     problem = refused.json()
     assert (refused.status_code, problem["code"], problem["instance"]) == (404, "not-found", "/v1/heartbeats/{token}")

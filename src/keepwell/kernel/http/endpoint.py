@@ -75,6 +75,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     `hot` marks what most requests ask for. `vital` keeps it answering while others are shed under overload.
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that
     of bodies.
+    `ignores_body`: whatever comes as a body, of any type, is read and dropped.
     `uploads` are the content types of bodies that the handler takes from `Call.stream` as they come in, in place of `body`.
     `conceals` names the parameter of the path that is a credential: no problem tells it.
     `door` is what journal and access records call the way in. `pairs`: parameters may be repeated and carry modifiers, so the
@@ -96,6 +97,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     tag: str
     body: type[Any] | None = None
     body_required: bool = True
+    ignores_body: bool = False
     query: type[Any] | None = None
     answers: Mapping[int, Any] = msgspec.field(default_factory=lambda: {200: None})
     problems: tuple[ProblemType, ...] = ()
@@ -246,6 +248,8 @@ class Operation:
         elif self.endpoint.uploads:
             call.media = check_upload_type(headers, self.endpoint.uploads)
             call.stream = stream_body(receive, headers, self._body_limit)
+        elif self.endpoint.ignores_body:
+            await read_body(receive, headers, self._body_limit)
         elif self._refuses_body and (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"):
             await self._nothing(headers, receive)
 

@@ -34,6 +34,8 @@ _TAG = "Monitors"
 _DAY = timedelta(days=1)
 _SOON = timedelta(minutes=1)
 _USUAL_WINDOW = "30d"
+_BEAT = 100_000
+"""Bytes that a beat may bring along, all of which are dropped."""
 CSV = "text/csv; charset=utf-8"
 
 
@@ -199,6 +201,8 @@ def endpoints(service: CheckService) -> tuple[Endpoint, ...]:
         _TAG,
         answers={204: None},
         public=True,
+        ignores_body=True,
+        body_limit=_BEAT,
         idempotent=False,
         conceals="token",
     )
