@@ -126,7 +126,7 @@ async def opened(urls: DatabaseUrls, clock: ManualClock, *, introspection: bool 
         Catalog(tuple(aggregate for room in _ROOMS for aggregate in room.AGGREGATES)),
         KeyRing(MASTER_KEY, clock),
         clock,
-        Limits(),
+        Limits(patience=10.0),  # as long as a busy machine takes
     )
     forms, people = QuestionnaireService(kernel), ParticipantService(kernel)
     studies = ProgramService(kernel)

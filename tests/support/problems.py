@@ -1,6 +1,7 @@
 """What every error of every door looks like."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
@@ -34,7 +35,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     assert document["code"] == code, answer.text
     assert document["type"] == f"/problems/{code}"
     assert document["status"] == status
-    assert document["instance"] == answer.request.url.raw_path.decode().partition("?")[0]
+    assert unquote(document["instance"]) == unquote(answer.request.url.raw_path.decode().partition("?")[0])
     assert document["request_id"] == answer.headers["X-Request-ID"]
     for fault in document.get("errors", []):
         assert fault.keys() >= {"pointer", "code", "message"}
