@@ -173,8 +173,10 @@ class Settings(BaseSettings):
     monitor_allow_private: bool = False
     """Whether what is monitored, and channels of notifications, may be on this machine and private networks; for trying out."""
 
-    region: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "default"
-    """Where this process checks monitors from: a worker makes the checks of its own region."""
+    region: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    """Where this process checks monitors from: a worker makes the checks of its own region; unset: of every region. With workers
+    in several places, each needs its own.
+    """
     check_width: Positive = 500
     """Most checks of monitors under way in one worker."""
     check_canaries: Annotated[tuple[str, ...], NoDecode] = ()

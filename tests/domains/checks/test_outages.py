@@ -227,6 +227,18 @@ async def test_regions_have_to_agree(watch: Watch):
     assert await watch.value("SELECT count(*) FROM check_result") == 6
 
 
+async def test_a_worker_of_no_region_makes_the_checks_of_all(watch: Watch):
+    monitor = await watch.add(regions=("east", "west"), quorum=2)
+    async with watch.working():
+        for down in (set[UUID](), {monitor}):
+            watch.down = down
+            await watch.tick(minutes=1)
+            await watch.settled()
+    assert await watch.story(monitor) == ["up", "down"]
+    query = "SELECT region, count(*) FROM check_result GROUP BY region ORDER BY region"
+    assert await watch.rows(query) == [("east", 2), ("west", 2)]
+
+
 async def test_what_hangs_on_a_parent_that_is_down_opens_no_incident_of_its_own(watch: Watch):
     parent = await watch.add()
     child = await watch.add(parent=parent)

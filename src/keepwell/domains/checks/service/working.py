@@ -32,13 +32,16 @@ SATURATION = Gauge("keepwell_check_saturation", "Which part of what this worker 
 OWN_OUTAGE, NO_ROUTE = "own-outage", "no-route"
 _AWAY = (DatabaseUnavailable, Refused, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _AGAIN_SECONDS = 0.5
+_USUAL_REGION, _LOOK_SECONDS = "default", 1.0
 _log = structlog.stdlib.get_logger("keepwell.worker")
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
-    """How a worker works. `width` checks at once; times are in seconds: a killed worker's checks are taken over after `lease`."""
+    """How a worker works. Without a `region` it makes the checks of all. `width` checks at once; times are in seconds: a killed
+    worker's checks are taken over after `lease`.
+    """
 
-    region: str = "default"
+    region: str | None = None
     width: int = 500
     lease: float = 10.0
     poll: float = 0.25
@@ -62,7 +65,8 @@ class CheckWorker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: asyncio.Queue[tuple[Run, Result | float | str]] = asyncio.Queue()
         self._holding = 0
-        self._away_at = float("-inf")
+        self._away_at = self._looked_at = float("-inf")
+        self._regions = [self.settings.region or _USUAL_REGION]
         self._freed = asyncio.Event()
 
     async def run(self) -> None:
@@ -89,7 +93,10 @@ class CheckWorker:
         taken: list[Run] = []
         if free > 0:
             try:
-                taken = await self._store.claim(self.settings.region, free, self.lease, self.settings.lease)
+                await self._look_for_regions()
+                for region in self._regions:
+                    room = free - len(taken)
+                    taken += await self._store.claim(region, room, self.lease, self.settings.lease) if room > 0 else []
             except _AWAY as error:
                 _log.warning("checks.claim-failed", **describe(error))
         self._holding += len(taken)
@@ -102,6 +109,13 @@ class CheckWorker:
             await self._freed.wait()
         elif len(taken) < free:
             await asyncio.sleep(self.settings.poll)
+
+    async def _look_for_regions(self) -> None:
+        """Finds out, now and then, which regions anything waits in, where none is its own."""
+        if self.settings.region is None and time.monotonic() - self._looked_at > _LOOK_SECONDS:
+            waiting = {region for region, state, _, _ in await self._store.measures() if state == "ready"}
+            self._regions = sorted(waiting | {_USUAL_REGION})
+            self._looked_at = time.monotonic()
 
     async def _check(self, run: Run) -> None:
         DELAY.observe(max(0.0, run.delay))
