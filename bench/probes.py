@@ -9,45 +9,24 @@ and said to be.
 import argparse
 import asyncio
 import contextlib
-import re
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
-from urllib.parse import urlencode
 
-import httpx
-import psutil
 import uvloop
 
 from bench import machine
+from bench.exporter import AT_ONCE, PROGRAM, FailedError, probed, running
 from bench.measurement import Comparison, Run, Series, compare
 from bench.probe_target import CERTIFICATE
 from keepwell.platform.probing import HttpProbe, Prober, ProberSettings
 
 AIM = 2.0
-EXPORTER = "prometheus-blackbox-exporter"
-AT_ONCE = 100
 _GOOD = 200
-_START_SECONDS = 30.0
-_MODULES = """
-modules:
-  plain: {prober: http}
-  secure: {prober: http, http: {tls_config: {ca_file: %s}}}
-"""
-
-
-class FailedError(Exception):
-    """A probe failed that should not have, so that the rate means nothing."""
-
-
-def _run(done: int, seconds: float, processor: float) -> Run:
-    return Run(done / seconds, facts={"done": done, "cpu_us_all": round(processor / done * 1e6)})
 
 
 async def ours(prober: Prober, url: str, seconds: float) -> Run:
@@ -67,58 +46,7 @@ async def ours(prober: Prober, url: str, seconds: float) -> Run:
             done += 1
 
     await asyncio.gather(*(keep_asking() for _ in range(AT_ONCE)))
-    return _run(done, perf_counter() - started, process_time() - used)
-
-
-async def theirs(exporter: psutil.Process, port: int, module: str, url: str, seconds: float) -> Run:
-    """The same of the exporter.
-
-    Raises:
-        FailedError: a probe before or after does not succeed, or wrk was refused.
-    """
-    address = f"http://127.0.0.1:{port}/probe?{urlencode({'module': module, 'target': url})}"
-    await _succeeding(address)
-    before = exporter.cpu_times()
-    wrk = await asyncio.create_subprocess_exec(
-        "wrk", "-t1", f"-c{AT_ONCE}", f"-d{seconds:.0f}s", address, stdout=asyncio.subprocess.PIPE
-    )
-    said = (await wrk.communicate())[0].decode()
-    after = exporter.cpu_times()
-    await _succeeding(address)
-    total = re.search(r"(\d+) requests in ([\d.]+)s", said)
-    if wrk.returncode or total is None or "Non-2xx" in said:
-        raise FailedError(said)
-    return _run(int(total[1]), float(total[2]), after.user + after.system - before.user - before.system)
-
-
-async def _succeeding(address: str) -> None:
-    async with httpx.AsyncClient() as client:
-        if "probe_success 1" not in (await client.get(address)).text:
-            raise FailedError(f"{address} does not succeed")
-
-
-@asynccontextmanager
-async def _exporter(program: str, folder: Path) -> AsyncGenerator[tuple[psutil.Process, int]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    modules = folder / "modules.yml"
-    modules.write_text(_MODULES % (folder / CERTIFICATE))
-    process = await asyncio.create_subprocess_exec(
-        *(program, f"--config.file={modules}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(_START_SECONDS), httpx.AsyncClient() as client:
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    if (await client.get(f"http://127.0.0.1:{port}/-/healthy")).is_success:
-                        break
-                await asyncio.sleep(0.05)
-        yield psutil.Process(process.pid), port
-    finally:
-        process.terminate()
-        await process.wait()
+    return probed(done, perf_counter() - started, process_time() - used)
 
 
 async def measure(asked: argparse.Namespace, folder: Path, ports: tuple[int, int]) -> list[Comparison]:
@@ -132,17 +60,15 @@ async def measure(asked: argparse.Namespace, folder: Path, ports: tuple[int, int
         for module, url in urls.items():
             contenders[f"ours, {module}"] = lambda url=url: ours(prober, url, asked.seconds)
         if asked.exporter is None:
-            print(f"{EXPORTER} is not installed: its part is left out.")
+            print(f"{PROGRAM} is not installed: its part is left out.")
         else:
-            process, port = await stack.enter_async_context(_exporter(asked.exporter, folder))
+            exporter = await stack.enter_async_context(running(asked.exporter, folder, folder / CERTIFICATE))
             for module, url in urls.items():
-                contenders[f"{EXPORTER}, {module}"] = lambda module=module, url=url: theirs(
-                    process, port, module, url, asked.seconds
-                )
+                contenders[f"{PROGRAM}, {module}"] = lambda module=module, url=url: exporter.run(module, url, asked.seconds)
         series = await _by_turns(contenders, asked.rounds)
     if asked.exporter is None:
         return []
-    return [compare(f"probes, {each}", series, f"ours, {each}", f"{EXPORTER}, {each}", AIM) for each in urls]
+    return [compare(f"probes, {each}", series, f"ours, {each}", f"{PROGRAM}, {each}", AIM) for each in urls]
 
 
 async def _by_turns(contenders: dict[str, Callable[[], Awaitable[Run]]], rounds: int) -> dict[str, Series]:
@@ -160,7 +86,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.probes", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of one run")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--exporter", default=shutil.which(EXPORTER), help="where the exporter's program is")
+    parser.add_argument("--exporter", default=shutil.which(PROGRAM), help="where the exporter's program is")
     asked = parser.parse_args()
     if asked.exporter is not None and shutil.which("wrk") is None:
         print("wrk is needed to ask the exporter: `apt-get install wrk`.")

@@ -1,5 +1,6 @@
 """The yardsticks and the kernel's own benchmark do the work they claim, on a real server."""
 
+import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from bench import bare, kernel, machine, pgbench, stage
+from bench import bare, jobs, kernel, machine, nginx, pgbench, stage
 from bench.database import connect
 from bench.machine import NotDurableError
+from keepwell.platform.postgres import Database, PoolSettings
 from tests.support.cluster import Cluster, DatabaseUrls
 
 
@@ -90,3 +92,20 @@ async def test_the_kernel_benchmark_changes_and_reads_its_own_sheets(clean_datab
     assert sum(row["entries"] for row in rows) > 4
     assert changes.per_second > 0
     assert reads.p99_ms > 0
+
+
+async def test_the_benchmark_of_jobs_does_each_once_and_leaves_none(clean_database: DatabaseUrls, tmp_path: Path) -> None:
+    database = Database(PoolSettings(clean_database.app))
+    await database.open()
+    run = await jobs.ours(database, tmp_path, jobs.Load(jobs=25, batch=10, at_once=4))
+    await database.close()
+    connection = await connect(clean_database.superuser)
+    left = await connection.fetchval("SELECT count(*) FROM job")
+    await connection.close()
+    assert (run.facts["done"], left) == (25, 0)
+
+
+@pytest.mark.skipif(shutil.which(nginx.PROGRAM) is None, reason="nginx is not installed")
+async def test_nginx_answers_on_all_addresses_of_this_machine(tmp_path: Path) -> None:
+    async with nginx.answering(nginx.PROGRAM, tmp_path) as (_, port), httpx.AsyncClient() as client:
+        assert (await client.get(f"http://127.1.2.3:{port}/")).text == "ok"

@@ -1,5 +1,6 @@
 """A status page on the whole program: kept by administrators, seen by everybody, and nothing on it that is not meant for them."""
 
+import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -11,6 +12,7 @@ from tests.support.problems import assert_problem, assert_refused
 from tests.support.server import Server
 from tests.support.waiting import eventually
 
+_HEART = {"kind": "heartbeat", "heartbeat": {"period_s": 3600}}
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
@@ -61,6 +63,21 @@ def test_a_page_is_cached_and_allows_nothing_but_itself(admin: httpx.Client, any
     assert "script" not in shown.headers["content-security-policy"]
     again = anybody.get(f"/status/demo/{place}", headers={"if-none-match": shown.headers["etag"]})
     assert again.status_code == 304
+
+
+def test_a_group_has_one_heading_wherever_its_components_stand(admin: httpx.Client, anybody: httpx.Client):
+    place = slug()
+    named = [("Forms", "Patients"), ("Reports", "Staff"), ("Booking", "Patients")]
+    components = [
+        {"monitor": admin.post("/v1/monitors", json=_HEART | {"name": name}).json()["id"], "name": name, "group": group}
+        for name, group in named
+    ]
+    page = {"slug": place, "title": "Services", "published": True, "components": components}
+    assert admin.post("/v1/status-pages", json=page).status_code == 201
+    seen = anybody.get(f"/v1/status/demo/{place}").json()["components"]
+    assert [each["name"] for each in seen] == ["Forms", "Booking", "Reports"]
+    text = anybody.get(f"/status/demo/{place}").text
+    assert re.findall(r"<h[23]>([^<]+)</h[23]>", text)[:5] == ["Patients", "Forms", "Booking", "Staff", "Reports"]
 
 
 def test_feeds_are_well_formed(admin: httpx.Client, anybody: httpx.Client):

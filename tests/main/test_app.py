@@ -41,6 +41,7 @@ CONTRACT = {
     ("POST", "/v1/monitors/{id}/check"),
     ("GET", "/v1/monitors/{id}/results"),
     ("GET", "/v1/monitors/{id}/uptime"),
+    ("GET", "/v1/monitors/{id}/anomalies"),
     ("POST", "/v1/heartbeats/{token}"),
     ("GET", "/v1/incidents"),
     ("GET", "/v1/incidents/{id}"),

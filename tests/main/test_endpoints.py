@@ -36,6 +36,8 @@ PLACES = {
     "/openapi.json",
     "/problems",
 }
+NO_SECRETS = {"id", "row", "event", "vid", "clinic", "slug", "code", "key"}
+"""Parameters of paths that may be told; `key` names a feature flag. Any other is declared secret, or added here."""
 CREDENTIAL = re.compile(r"token|secret|password|passkey|credential|recovery|one_time|api_key", re.IGNORECASE)
 NEVER_COMPRESSED = {
     "/v1/audit": "request ids in it are chosen by people who are not even logged in",
@@ -55,7 +57,7 @@ WITHOUT_VERSION = {
     "/v1/keys/{id}/activity": "counts, which change with every use",
     **{
         f"/v1/monitors/{{id}}/{what}": "telemetry, which changes with every check"
-        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+        for what in ("results", "uptime", "status", "transitions", "dead-checks", "anomalies")
     },
     "/v1/participants/{id}/history": "a list",
     "/v1/incidents/{id}/postmortem": "a text that people go on with",
@@ -182,6 +184,18 @@ def test_the_list_of_what_is_never_compressed_names_routes_that_are_there():
     paths = {each.path for each in TABLE}
     assert paths >= NEVER_COMPRESSED.keys()
     assert paths >= WITHOUT_VERSION.keys()
+
+
+def told(endpoints: Iterable[Endpoint]) -> list[str]:
+    """Where a problem would repeat what may be a credential."""
+    return [named(each) for each in endpoints if {*re.findall(r"{(\w+)}", each.path)} - NO_SECRETS - {each.conceals}]
+
+
+def test_a_parameter_of_a_path_is_known_to_be_no_secret_or_never_told():
+    assert not told(TABLE)
+    hidden = sample("/v1/invitations/{invitation}", conceals="invitation")
+    assert told([sample("/v1/invitations/{invitation}"), hidden]) == ["GET /v1/invitations/{invitation}"]
+    assert not [named(each) for each in TABLE if each.conceals is not None and f"{{{each.conceals}}}" not in each.path]
 
 
 # -- conditional requests ---------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from keepwell.platform import migrations
-from keepwell.platform.migrations import MigrationError, UnknownRevisionError, directory, downgrade, head, status, upgrade
+from keepwell.platform.migrations import downgrade, status, upgrade
+from keepwell.platform.revisions import MigrationError, UnknownRevisionError, directory, head
 from tests.support.cluster import Cluster, DatabaseUrls
 
 REVISIONS = sorted(path.stem for path in (directory() / "versions").glob("*.py"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import given
@@ -188,6 +189,30 @@ async def test_a_worker_that_lost_its_lease_cannot_finish_the_job(desk: Desk):
         assert not await connection.fetchval("SELECT job_finish($1, $2, $3)", tenant, row["id"], late)
         assert not await connection.fetchval("SELECT job_fail($1, $2, $3, NULL, 'Late')", tenant, row["id"], late)
         assert await connection.fetchval("SELECT job_finish($1, $2, $3)", tenant, row["id"], other)
+
+
+async def test_of_jobs_finished_together_those_count_that_the_worker_still_holds(desk: Desk):
+    tenants, lease, other = (new_id(), new_id()), new_id(), new_id()
+    for tenant in tenants:
+        await desk.put(tenant, [Job("test", str(number)) for number in range(2)])
+    async with desk.database.connection() as connection:
+        [lost] = await connection.fetch("SELECT * FROM job_claim($1, 1, $2, 60)", ["test"], other)
+        held = await connection.fetch("SELECT * FROM job_claim($1, 10, $2, 60)", ["test"], lease)
+        ids = [row["id"] for row in (lost, *held)]
+        counted = await connection.fetch("SELECT id FROM job_finish_all($1, $2, $3)", list(tenants), ids, lease)
+        left = await connection.fetchval("SELECT sum(jobs) FROM job_measures()")
+    assert {row["id"] for row in counted} == {row["id"] for row in held}
+    assert (len(held), left) == (3, 1)
+
+
+async def test_many_jobs_done_at_once_all_leave_the_queue(desk: Desk):
+    tenants = [new_id() for _ in range(3)]
+    for tenant in tenants:
+        await desk.put(tenant, [Job("test", str(number)) for number in range(100)])
+    async with desk.working(settings=msgspec.structs.replace(FAST, width=50)):
+        await desk.wait_for(300)
+    assert len({job.id for job in desk.done}) == len(desk.done) == 300
+    assert await desk.rows() == []
 
 
 async def test_what_takes_every_worker_with_it_is_held(desk: Desk):

@@ -10,7 +10,7 @@ def plant(planter: Planter) -> None:
     made = planter.send("POST /v1/monitors", json=body, headers=planter.key(), expected=201).json()
     one = f"/v1/monitors/{made['id']}"
     planter.send(f"POST {path}/check", f"{one}/check", headers=planter.key(), expected=202)
-    for what in ("results", "uptime", "status", "transitions", "dead-checks"):
+    for what in ("results", "uptime", "status", "transitions", "dead-checks", "anomalies"):
         planter.send(f"GET {path}/{what}", f"{one}/{what}", expected=200)
     for place in ("/v1/uptime", "/v1/uptime.csv"):
         planter.send(f"GET {place}", expected=200)

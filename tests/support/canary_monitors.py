@@ -41,7 +41,7 @@ def heartbeats(planter: Planter) -> None:
     made = planter.send("POST /v1/monitors", json=body, headers=planter.key(), expected=201).json()
     secret.known(made["heartbeat_token"], "token of a heartbeat")
     planter.send(f"POST {template}", made["heartbeat_path"], expected=204)
-    planter.send(f"POST {template}", "/v1/heartbeats/nobodys", expected=404)
+    planter.send(f"POST {template}", f"/v1/heartbeats/{secret.text('no token')}", expected=404)
     rotate = "/v1/monitors/{id}/rotate"
     rotated = planter.send(f"POST {rotate}", rotate.replace("{id}", made["id"]), headers=planter.key(), expected=200).json()
     secret.known(rotated["heartbeat_token"], "token of a heartbeat")

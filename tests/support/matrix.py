@@ -339,7 +339,7 @@ ROWS: dict[str, Row] = {
     "POST /v1/monitors/{id}/check": may("all no no", "monitor", "checks.request"),
     **{
         f"GET /v1/monitors/{{id}}/{what}": may("all no no", "monitor")
-        for what in ("results", "uptime", "status", "transitions", "dead-checks")
+        for what in ("results", "uptime", "status", "transitions", "dead-checks", "anomalies")
     },
     "POST /v1/monitors/{id}/rotate": may("all no no", "monitor", "monitors.rotate-heartbeat"),
     "POST /v1/heartbeats/{token}": PUBLIC._replace(judge=unknown),

@@ -1,13 +1,15 @@
 """Where the servers are: those of the settings, or embedded ones held for the life of this process."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Self
 
 import msgspec
 from pydantic import SecretStr
 
-from keepwell.platform.embedded import EmbeddedServers, holds_database
+from keepwell.platform.embedded import EmbeddedServers, EmbeddedStartError, holds_database
 from keepwell.platform.master_key import master_key
-from keepwell.platform.settings import Settings
+from keepwell.platform.settings import Settings, load
 
 APP_ROLE = "keepwell_app"
 AUDITOR_ROLE = "keepwell_auditor"
@@ -66,6 +68,25 @@ class Servers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def attached(*, new: bool = False) -> Generator[tuple[Servers, Settings]]:
+    """The servers of the settings, for an operator's command. Only with `new` an embedded database is made where there is
+    none: in a folder somebody did not mean, a proof of an empty one would be worth nothing.
+
+    Raises:
+        EmbeddedStartError: there is no database; or as `Servers.attach`.
+        InvalidSettingsError: the settings cannot be used.
+    """
+    chosen = load()
+    if not new and chosen.database_url is None and not holds_database(chosen.data_dir):
+        where = chosen.data_dir.absolute()
+        raise EmbeddedStartError(
+            f"There is no database in {where}: set KEEPWELL_DATA_DIR, or make one with `keepwell db migrate`."
+        )
+    with Servers.attach(chosen) as servers:
+        yield servers, chosen
 
 
 def _addresses(settings: Settings, embedded: EmbeddedServers | None) -> Addresses:

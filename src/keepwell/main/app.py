@@ -1,21 +1,22 @@
 """The ASGI application of one process: the rooms' routes, health, metrics, and the door's own pages."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from keepwell.kernel.http import Credentials, Door, Endpoint, Limits, Pages, Socket
+from keepwell.kernel.http import Credentials, Door, Endpoint, ErrorShape, Limits, Pages, Socket
 from keepwell.main.checks import Checks
 from keepwell.main.exposition import Exposition
 from keepwell.main.health import Readiness
 from keepwell.main.outages import outages
 from keepwell.main.parts import Parts
-from keepwell.main.rooms import PROBLEMS, SHAPES, TAGS
+from keepwell.main.rooms import PROBLEMS, TAGS
 
 
 def application(parts: Parts, exposition: Exposition | None = None) -> Door:
     """The application. Its lifespan opens the parts and, at shutdown, waits for what was accepted and closes them."""
-    return _door(parts, exposition or Exposition(), parts.rooms.endpoints(), parts.rooms.sockets())
+    rooms = parts.rooms
+    return _door(parts, exposition or Exposition(), rooms.endpoints(), rooms.sockets(), rooms.shapes())
 
 
 def watched(parts: Parts) -> Door:
@@ -23,7 +24,13 @@ def watched(parts: Parts) -> Door:
     return _door(parts, Exposition(), ())
 
 
-def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...], sockets: tuple[Socket, ...] = ()) -> Door:
+def _door(
+    parts: Parts,
+    exposition: Exposition,
+    endpoints: tuple[Endpoint, ...],
+    sockets: tuple[Socket, ...] = (),
+    shapes: Mapping[str, ErrorShape] = {},
+) -> Door:
     own = (*Readiness(Checks(parts).by_name()).endpoints(), exposition.endpoint())
 
     @asynccontextmanager
@@ -38,7 +45,7 @@ def _door(parts: Parts, exposition: Exposition, endpoints: tuple[Endpoint, ...],
         outages=outages,
         lifespan=lifespan,
         sockets=sockets,
-        shapes=SHAPES,
+        shapes=shapes,
         limits=_limits(parts),
     )
 

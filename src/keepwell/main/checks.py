@@ -6,8 +6,8 @@ import asyncpg
 
 from keepwell.main.health import Check, NotReadyError
 from keepwell.main.parts import Parts
-from keepwell.platform import migrations
 from keepwell.platform.postgres import DatabaseUnavailable
+from keepwell.platform.revisions import head
 from keepwell.platform.valkey import CacheUnavailable
 
 
@@ -16,7 +16,7 @@ class Checks:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._revision = migrations.head()
+        self._revision = head()
         self._began = perf_counter()
 
     def by_name(self) -> dict[str, Check]:

@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from keepwell.domains.access import jobs as access_jobs
+from keepwell.domains.anomalies import jobs as anomaly_jobs
 from keepwell.domains.checks import jobs as check_jobs
 from keepwell.domains.enrollment import jobs as enrollment_jobs
 from keepwell.domains.flags import jobs as flag_jobs
@@ -118,7 +119,7 @@ def notices(parts: Parts) -> tuple[Work, ...]:
 
 
 def checks(parts: Parts) -> tuple[Work, ...]:
-    """What schedulers do for checks of monitors, however many there are."""
+    """What schedulers do for checks of monitors and for anomalies, however many there are."""
     scheduler, settings = parts.rooms.checks.scheduler, parts.settings
     keep = partial(scheduler.keep, settings.check_results_days, settings.check_results_most)
     return (
@@ -128,6 +129,8 @@ def checks(parts: Parts) -> tuple[Work, ...]:
         Work("judge-checks", check_jobs.SWEEP_SECONDS, scheduler.judge),
         Work("measure-checks", check_jobs.MEASURE_SECONDS, scheduler.measure),
         Work("keep-results", check_jobs.KEEP_SECONDS, keep),
+        Work("feed-anomalies", anomaly_jobs.FEED_SECONDS, partial(anomaly_jobs.feed, parts.rooms.anomalies)),
+        Work("keep-anomalies", anomaly_jobs.KEEP_SECONDS, partial(anomaly_jobs.keep, parts.rooms.anomalies)),
     )
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from keepwell.domains import (
     access,
+    anomalies,
     audit,
     checks,
     crypto,
@@ -33,6 +34,7 @@ from keepwell.domains import (
 )
 from keepwell.domains.access import errors as access_errors
 from keepwell.domains.access import routes as access_routes
+from keepwell.domains.anomalies import routes as anomaly_routes
 from keepwell.domains.audit import routes as audit_routes
 from keepwell.domains.checks import errors as check_errors
 from keepwell.domains.checks import routes as check_routes
@@ -46,7 +48,6 @@ from keepwell.domains.fhir import routes as fhir_routes
 from keepwell.domains.flags import errors as flag_errors
 from keepwell.domains.flags import routes as flag_routes
 from keepwell.domains.graphql import errors as graphql_errors
-from keepwell.domains.graphql import routes as graphql_routes
 from keepwell.domains.identity import errors as identity_errors
 from keepwell.domains.identity import routes as identity_routes
 from keepwell.domains.incidents import errors as incident_errors
@@ -120,11 +121,8 @@ PROBLEMS: tuple[ProblemType, ...] = (
     *queue_errors.PROBLEMS,
     *status_page_errors.PROBLEMS,
 )
-TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES, *monitors.TALLIES)
+TALLIES: tuple[TallyKind, ...] = (seen.OUTCOMES, *flags.TALLIES, *graphql.TALLIES, *keys.TALLIES)
 """Everything that is counted, for who drops what was kept long enough."""
-
-SHAPES: Mapping[str, ErrorShape] = {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
-"""Paths where refusals are told in another way than as problem documents."""
 
 
 TAGS: Mapping[str, str] = {
@@ -207,7 +205,7 @@ class Rooms:
         self.keys = keys.KeyService(kernel, self.tenants, self.incidents, self.audit, settings.leak_keys_url)
         self.monitors = monitors.MonitorService(kernel, self.tenants, monitors.MonitorSettings(settings.monitor_allow_private))
         self.checks = checks.CheckService(kernel, self.monitors)
-        self.monitors.heartbeats.kept_by(self.checks.beat)
+        self.anomalies = anomalies.AnomalyService(kernel, self.checks)
         self.status_pages = statuspages.StatusPageService(kernel, self.tenants, self.checks)
         self.access = access.AccessService(kernel, self.identity)
         self.vendors = vendors.VendorService(kernel)
@@ -236,6 +234,8 @@ class Rooms:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every route of every room."""
+        from keepwell.domains.graphql import routes as graphql_routes  # noqa: PLC0415 - large, and only the API answers it
+
         records = (*questionnaire_routes.endpoints(self.questionnaires), *response_routes.endpoints(self.responses))
         return (
             *identity_routes.endpoints(self.identity),
@@ -254,6 +254,7 @@ class Rooms:
             *key_routes.endpoints(self.keys),
             *monitor_routes.endpoints(self.monitors),
             *check_routes.endpoints(self.checks),
+            *anomaly_routes.endpoints(self.anomalies),
             *status_page_routes.endpoints(self.status_pages),
             *web_status.endpoints(self.status_pages),
             *access_routes.endpoints(self.access),
@@ -262,6 +263,12 @@ class Rooms:
             *queue_routes.endpoints(self.queue),
             *graphql_routes.endpoints(self.graphql, records, outages, introspection=self._introspection),
         )
+
+    def shapes(self) -> Mapping[str, ErrorShape]:
+        """Paths where refusals are told in another way than as problem documents."""
+        from keepwell.domains.graphql import routes as graphql_routes  # noqa: PLC0415 - as for `endpoints`
+
+        return {**fhir_routes.SHAPES, **graphql_routes.SHAPES}
 
     def sockets(self) -> tuple[Socket, ...]:
         """Every WebSocket of every room."""

@@ -22,7 +22,7 @@ from keepwell.main.exposition import Exposition
 from keepwell.main.parts import Parts
 from keepwell.main.periodic import Duty, kept, notify, schedule, work
 from keepwell.main.server import listeners, server, stopping_on_signals
-from keepwell.platform import migrations, telemetry
+from keepwell.platform import telemetry
 from keepwell.platform.program import settle
 from keepwell.platform.settings import ProcessKind, Settings
 
@@ -41,6 +41,8 @@ def serve(settings: Settings, host: str, port: int, workers: int, *, with_demo: 
         InvalidSettingsError: the settings cannot be used, or the master key is not that of the database.
         UnsafeRoleError: requests would run as a role that row-level security does not hold for.
     """
+    from keepwell.platform import migrations  # noqa: PLC0415 - brings in Alembic, which is large and no other process needs
+
     telemetry.configure(settings.log_level, process="serve")
     if with_demo:
         settings = demo.adapted(settings)

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import alembic.command
@@ -19,13 +18,13 @@ import sqlalchemy
 from alembic import op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from keepwell.platform.drift import Schema, record
+from keepwell.platform.revisions import MigrationError, UnknownRevisionError, directory, head
 
 _LOCK = 0x6B65_6570_7765_6C6C  # "keepwell"
 _TICK_S = 0.1
@@ -39,14 +38,6 @@ END $$
 """
 
 
-class MigrationError(Exception):
-    """The schema cannot be brought to where it should be. The message says why; it holds no data."""
-
-
-class UnknownRevisionError(MigrationError):
-    """There is no such revision to go to."""
-
-
 class Status(msgspec.Struct, frozen=True):
     """Where the schema stands. `drift` names what was changed by other means than migrations."""
 
@@ -57,21 +48,6 @@ class Status(msgspec.Struct, frozen=True):
     @property
     def healthy(self) -> bool:
         return self.current == self.head and not self.drift
-
-
-def directory() -> Path:
-    """The migrations: in the installed package, or beside the sources in a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "_migrations"
-    return installed if installed.is_dir() else package.parents[1] / "migrations"
-
-
-def head() -> str:
-    """The newest revision this program knows."""
-    newest = ScriptDirectory(str(directory())).get_current_head()
-    if newest is None:
-        raise MigrationError(f"There are no migrations in {directory()}.")
-    return newest
 
 
 def upgrade(url: str, revision: str = "head", *, attempts: int = 10, wait_s: float = 60) -> Status:

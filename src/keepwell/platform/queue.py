@@ -40,7 +40,7 @@ ON CONFLICT ON CONSTRAINT job_key DO NOTHING
 _CLAIM_TENANT = "SELECT set_config('app.tenant', $1, true)"
 _CLAIM = "SELECT * FROM job_claim($1, $2, $3, $4)"
 _BEAT = "SELECT id FROM job_beat($1, $2)"
-_FINISH = "SELECT job_finish($1, $2, $3)"
+_FINISH = "SELECT id FROM job_finish_all($1, $2, $3)"
 _FAIL = "SELECT job_fail($1, $2, $3, $4, $5)"
 _GIVE_BACK = "SELECT job_give_back($1, $2, $3)"
 _REDRIVE = "SELECT job_redrive($1, $2)"
@@ -160,6 +160,8 @@ class Queue:
         self._database = database
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._claimed: dict[UUID, Claimed] = {}
+        self._done: dict[UUID, tuple[Claimed, asyncio.Future[bool]]] = {}
+        self._finishing: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
@@ -287,9 +289,41 @@ class Queue:
         except Exception as error:  # noqa: BLE001 - what failed is counted, named, and tried again
             await self._failed(job, error)
         else:
-            counted = await self._settle(_FINISH, job)
+            counted = await self._finish(job)
             RUNS.labels(job.kind, "ok" if counted else "late").inc()
         SECONDS.labels(job.kind).observe(asyncio.get_running_loop().time() - started)
+
+    async def _finish(self, job: Claimed) -> bool:
+        """Whether it counted. What is done while others are being finished is finished together, in one commit."""
+        counted = asyncio.get_running_loop().create_future()
+        self._done[job.id] = (job, counted)
+        if self._finishing is None:
+            self._finishing = asyncio.create_task(self._finish_all(), name="queue finishes")
+        return await counted
+
+    async def _finish_all(self) -> None:
+        try:
+            while self._done:
+                done, self._done = list(self._done.values()), {}
+                counted: set[UUID] = set()
+                try:
+                    counted = await self._counted([job for job, _ in done])
+                finally:  # nobody waits for ever
+                    for job, waiter in done:
+                        if not waiter.done():  # its task was cancelled meanwhile
+                            waiter.set_result(job.id in counted)
+        finally:
+            self._finishing = None
+
+    async def _counted(self, jobs: Sequence[Claimed]) -> set[UUID]:
+        """Which of the jobs were still this worker's. Where the database is away, the leases lapse and they are done again."""
+        tenants, ids = list({job.tenant for job in jobs}), [job.id for job in jobs]
+        try:
+            async with self._database.connection() as connection:
+                return {row["id"] for row in await connection.fetch(_FINISH, tenants, ids, self.lease)}
+        except AWAY as error:
+            _log.warning("queue.settle-failed", count=len(jobs), **describe(error))
+            return set()
 
     async def _failed(self, job: Claimed, error: Exception) -> None:
         again = job.attempt < job.most_attempts and not isinstance(error, HoldError)
@@ -336,5 +370,7 @@ class Queue:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._finishing is not None:
+            await asyncio.gather(self._finishing, return_exceptions=True)
         for job in left:
             await self._settle(_GIVE_BACK, job)

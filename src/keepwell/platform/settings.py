@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     """Most checks of monitors under way in one worker."""
     check_canaries: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses such as 9.9.9.9:443, comma-separated, of which one answers as long as our own network works. While none does,
-    checks that fail say nothing about their targets; unset: our network is taken to work.
+    checks that fail say nothing about their targets; unset: our network works where this machine has a way to a target.
     """
     check_results_days: Annotated[int, Field(ge=2, le=3660)] = 14
     """For how many days each result of a check is kept; hours and days are kept summed up for good."""

@@ -3,19 +3,20 @@
 import csv
 import io
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from uuid import UUID
 
 import httpx
 import pytest
 
 from keepwell.domains.checks import routes
-from keepwell.domains.monitors.models import PauseMonitor
+from keepwell.domains.monitors.models import CreateMonitor, Heartbeat, PauseMonitor
 from keepwell.kernel import Actor
 from keepwell.kernel.http import Door
 from keepwell.kit.ids import new_id
 from tests.support.http_server import serving
 from tests.support.problems import assert_refused
-from tests.support.watching import Watch
+from tests.support.watching import Watch, configuration
 
 
 @pytest.fixture
@@ -53,6 +54,20 @@ async def test_what_is_paused_or_not_there_is_not_checked(watch: Watch, http: ht
     await watch.do(PauseMonitor(monitor))
     assert_refused(await http.post(f"/v1/monitors/{monitor}/check"), 409, "monitor-idle")
     assert_refused(await http.post(f"/v1/monitors/{new_id()}/check"), 404, "not-found")
+
+
+async def test_who_knows_the_token_of_a_heartbeat_beats_without_logging_in(watch: Watch, http: httpx.AsyncClient):
+    token, wrong = (f"kwhb_{letter * 43}" for letter in "AB")
+    known = sha256(token.encode()).digest()
+    said = configuration(kind="heartbeat", target="", heartbeat=Heartbeat(period_s=60, grace_s=30))
+    monitor = new_id()
+    await watch.do(CreateMonitor(monitor, said, heartbeat_digest=known, private=True))
+    nobody = {"authorization": ""}
+    assert (await http.post(f"/v1/heartbeats/{token}", headers=nobody)).status_code == 204
+    assert (await http.get(f"/v1/monitors/{monitor}/status")).json()["status"] == "up"
+    refused = await http.post(f"/v1/heartbeats/{wrong}", headers=nobody)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["instance"]) == (404, "not-found", "/v1/heartbeats/{token}")
 
 
 async def outage(watch: Watch, monitor: UUID) -> None:

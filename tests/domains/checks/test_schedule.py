@@ -7,7 +7,7 @@ from keepwell.domains.checks.models import RequestCheck
 from keepwell.domains.monitors.models import ChangeMonitor, Changes, CreateMonitor, Heartbeat, PauseMonitor, ResumeMonitor
 from keepwell.kit.ids import new_id
 from tests.support.cluster import DatabaseUrls
-from tests.support.watching import ORIGIN, TODAY, Watch, configuration, service_over, watching
+from tests.support.watching import TODAY, Watch, configuration, service_over, watching
 
 STATUSES = "SELECT status, sum(instants) FROM check_result WHERE region <> '' GROUP BY status ORDER BY status"
 
@@ -132,7 +132,7 @@ async def test_a_heartbeat_that_stays_away_is_an_outage_until_it_comes_again(wat
         watch.clock.advance(seconds=seconds)
         await service.store.follow()
         if beats:
-            await service.beat(watch.tenant, monitor, watch.clock.now(), None)  # pyright: ignore[reportArgumentType]
+            await service.keep_beat(watch.tenant, monitor, watch.clock.now())
         await service.scheduler.watch_beats()
     assert await watch.story(monitor) == ["up", "down", "up"]
     assert await watch.incidents() == [("resolved", 1)]
@@ -144,7 +144,7 @@ async def test_a_heartbeat_counts_from_the_moment_it_was_made(watch: Watch):
     """Also before any scheduler has noticed that there is another monitor."""
     monitor, said = new_id(), configuration(kind="heartbeat", target="", heartbeat=Heartbeat(period_s=60, grace_s=30))
     await watch.do(CreateMonitor(monitor, said, heartbeat_digest=bytes(32), private=True))
-    await watch.service.beat(watch.tenant, monitor, watch.clock.now(), ORIGIN)
+    await watch.service.keep_beat(watch.tenant, monitor, watch.clock.now())
     assert await watch.story(monitor) == ["up"]
 
 

@@ -71,12 +71,28 @@ def test_every_second_counts_once(said: list[tuple[int, str, str | None]], lengt
     assert min(time.up_s, time.down_s, time.maintenance_s, time.unknown_s, time.outages) >= 0
 
 
-@pytest.mark.parametrize(("text", "length"), [("90m", 90), ("24h", 1440), ("30d", 43200), ("731d", 731 * 1440)])
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("90m", 90),
+        ("24h", 1440),
+        ("30d", 43200),
+        ("731d", 731 * 1440),
+        ("24H", 1440),
+        ("3600s", 60),
+        ("1w", 10080),
+        ("PT24H", 1440),
+        ("P1D", 1440),
+    ],
+)
 def test_a_window_ends_now(text: str, length: int):
     assert window_of(text, START) == (START - timedelta(minutes=length), START)
 
 
-@pytest.mark.parametrize("text", ["", "d", "0d", "-1d", "30", "30 d", "732d", "1e3d", "٣d", "9999999999999d"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "d", "0d", "-1d", "30", "30 d", "732d", "1e3d", "٣d", "9999999999999d", "P", "PT", "P0D", "P732D", "PT1X", "999999999w"],
+)
 def test_what_is_no_window_is_none(text: str):
     assert window_of(text, START) is None
 

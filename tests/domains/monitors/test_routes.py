@@ -1,11 +1,11 @@
 """Monitors over HTTP: made, shown without secrets, changed in what is given, paused, ended; heartbeats."""
 
-from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import pytest
 
-from keepwell.kernel import Origin
+from keepwell.kernel import Refused
 from keepwell.kit.ids import new_id
 from tests.domains.monitors.conftest import ORIGIN, PORTAL, Clinic
 from tests.support.problems import assert_refused
@@ -89,7 +89,7 @@ async def test_it_is_paused_resumed_and_ended_for_good(clinic: Clinic):
 async def test_each_fault_is_told_where_it_stands(clinic: Clinic):
     assert await clinic.refused(
         name=" ",
-        interval_s=1,
+        interval_s=0,
         regions=["A"],
         quorum=2,
         target="ftp://clinic.example",
@@ -144,13 +144,17 @@ async def test_a_parent_is_another_monitor_of_the_clinic_that_does_not_depend_on
         assert_refused(await clinic.patch(top, parent=below["id"]), 422, "invalid-monitor")
 
 
+async def test_a_heartbeat_that_only_says_its_interval_is_waited_for_every_interval(clinic: Clinic):
+    body = {"name": "Export", "kind": "heartbeat", "target": None, "interval_s": 30}
+
+    made = await clinic.http.post("/v1/monitors", json=body)
+
+    assert made.status_code == 201, made.text
+    assert (made.json()["heartbeat"]["period_s"], made.json()["heartbeat"]["grace_s"]) == (30, 30)
+
+
 async def test_a_heartbeat_is_known_by_a_token_that_is_shown_once(clinic: Clinic):
-    beats: list[tuple[UUID, UUID, datetime]] = []
-
-    async def beat(tenant: UUID, monitor: UUID, at: datetime, _origin: Origin) -> None:
-        beats.append((tenant, monitor, at))
-
-    clinic.service.heartbeats.kept_by(beat)
+    find = partial(clinic.service.heartbeats.find, origin=ORIGIN)
     key = {"idempotency-key": str(new_id())}
     body = {"name": "Export", "kind": "heartbeat", "heartbeat": {"cron": "0 3 * * *", "time_zone": "Europe/Berlin"}}
     answers = [await clinic.http.post("/v1/monitors", json=body, headers=key) for _ in range(2)]
@@ -159,16 +163,14 @@ async def test_a_heartbeat_is_known_by_a_token_that_is_shown_once(clinic: Clinic
     assert made["heartbeat_path"] == f"/v1/heartbeats/{made['heartbeat_token']}"
     path = f"/v1/monitors/{made['id']}"
     assert made["heartbeat_token"] not in (await clinic.http.get(path)).text
-    nobody = {"authorization": ""}
-    assert (await clinic.http.post(made["heartbeat_path"], headers=nobody)).status_code == 204
+    assert await find(made["heartbeat_token"]) == (clinic.tenant, UUID(made["id"]))
     rotated = (await clinic.http.post(f"{path}/rotate")).json()
-    assert_refused(await clinic.http.post(made["heartbeat_path"], headers=nobody), 404, "not-found")
-    assert (await clinic.http.post(rotated["heartbeat_path"], headers=nobody)).status_code == 204
-    assert beats == [(clinic.tenant, UUID(made["id"]), clinic.clock.now())] * 2
+    assert await find(rotated["heartbeat_token"]) == (clinic.tenant, UUID(made["id"]))
     await clinic.http.delete(path, headers={"if-match": '"2"'})
-    for gone in (rotated["heartbeat_path"], "/v1/heartbeats/x", f"/v1/heartbeats/kwhb_{'A' * 43}"):
-        assert_refused(await clinic.http.post(gone), 404, "not-found")
-    assert len(beats) == 2
+    for gone in (made["heartbeat_token"], rotated["heartbeat_token"], "x", f"kwhb_{'A' * 43}"):
+        with pytest.raises(Refused) as refused:
+            await find(gone)
+        assert refused.value.refusal.code == "not-found"
 
 
 async def test_only_a_heartbeat_has_a_token(clinic: Clinic):

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from keepwell.domains import statuspages
 from keepwell.domains.checks import Change, StatusView
@@ -63,6 +64,13 @@ def test_before_anything_was_seen_nothing_is_known():
     [component] = public_page(page(), {}, {}, NOW).components
     assert (component.status, component.uptime) == ("unknown", None)
     assert {each.uptime for each in component.days} == {None}
+
+
+def test_groups_stand_together_in_the_order_in_which_they_first_come():
+    named = [("a", "Patients"), ("b", "Staff"), ("c", "Patients"), ("d", ""), ("e", "Staff")]
+    components = tuple(Component(new_id(), name, group) for name, group in named)
+    seen = public_page(replace(page(), components=components), {}, {}, NOW)
+    assert [each.name for each in seen.components] == ["a", "c", "b", "e", "d"]
 
 
 def test_maintenance_is_said_and_our_own_troubles_are_nobodys_business():

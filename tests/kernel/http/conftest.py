@@ -88,6 +88,10 @@ async def fail(call: Call) -> Answer:
             return Answer(204)
 
 
+async def refuse(_: Call) -> Answer:
+    raise Refused(Refusal(TEAPOT))
+
+
 async def close(_: Call) -> Answer:
     return Answer(204)
 
@@ -151,6 +155,9 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/things/close", close, "Close", "Things", answers={204: None}),
     Endpoint("POST", "/v1/auth/login", keep, "Log in", "Auth", body=Thing, answers={201: Echo}, public=True, idempotent=False),
     Endpoint("GET", "/v1/fail/{how}", fail, "Fail", "Faults", problems=(TEAPOT,), answers={204: None}, public=True),
+    Endpoint(
+        "POST", "/v1/of/{clinic}/told/{secret}", refuse, "Tell", "Faults", problems=(TEAPOT,), conceals="secret", public=True
+    ),
     Endpoint("GET", "/v1/slow", slow, "Wait", "Faults", answers={200: dict[str, Any]}, public=True),
     Endpoint("GET", "/v1/origin", origin, "Origin", "Faults", answers={200: list[Any]}, public=True),
     Endpoint(

@@ -25,6 +25,18 @@ async def test_a_refusal_becomes_the_whole_problem_document(http: httpx.AsyncCli
     }
 
 
+@pytest.mark.parametrize("method", ["POST", "GET", "OPTIONS"])
+@pytest.mark.parametrize(
+    "tail", ["secret-canary-value", "%73ecret-canary-value", "secret-canary-value/", "secret-canary-value/x?y=z"]
+)
+async def test_a_secret_in_a_path_is_never_told_not_even_where_nothing_is_at_it(http: httpx.AsyncClient, method: str, tail: str):
+    with structlog.testing.capture_logs() as lines:
+        answer = await http.request(method, f"/v1/of/demo/told/{tail}")
+    assert "ecret-canary-value" not in answer.text + str(answer.headers) + str(lines)
+    if answer.is_error:
+        assert answer.json()["instance"] == "/v1/of/{clinic}/told/{secret}"
+
+
 async def test_an_outage_says_when_to_come_back(http: httpx.AsyncClient):
     answer = await http.get("/v1/fail/outage")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")

@@ -1,8 +1,14 @@
-"""What is set for a detector, and what it says of a value."""
+"""What is set for a detector, what it says of a value, and what becomes of that: series of monitors, and their anomalies."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Literal
+from uuid import UUID
 
 import msgspec
+
+Measure = Literal["latency", "errors"]
+"""Of a monitor: how long its checks took that were up, in milliseconds; and which part of the attempts failed, from 0 to 1."""
 
 
 class Sense(msgspec.Struct, frozen=True):
@@ -48,3 +54,57 @@ class Reading(msgspec.Struct, frozen=True):
 
     score: float
     alarm: Alarm | None = None
+
+
+class Anomaly(msgspec.Struct, frozen=True):
+    """A stretch of time in which a series was not as usual: from `at`, and until `ended_at` where it is over. `incident`: an
+    incident was opened under the same id, or is about to be.
+    """
+
+    id: UUID
+    measure: Measure
+    at: datetime
+    ended_at: datetime | None
+    score: float
+    habit: Habit
+    now: float
+    usual: float
+    ratio: float | None
+    explanation: str
+    incident: bool = False
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A value of a series: its instant, what the clinic's clock shows then, and what was usual."""
+
+    at: datetime
+    local: datetime
+    value: float
+    usual: float
+
+
+class Course(msgspec.Struct, frozen=True):
+    """What a series does now: its last values, and the anomaly that lasts. `alarmed_at`: the last alarm of it; `evident`: it was
+    clear that there was more than usual. No incident is opened before `rests_until`.
+    """
+
+    lately: tuple[Value, ...] = ()
+    anomaly: Anomaly | None = None
+    alarmed_at: datetime | None = None
+    evident: bool = False
+    rests_until: datetime | None = None
+
+
+class AnomalyView(msgspec.Struct, frozen=True):
+    """An anomaly as callers see it. `latency` is in milliseconds, `errors` the part of attempts that failed."""
+
+    id: UUID
+    measure: Measure
+    at: datetime
+    ended_at: datetime | None
+    score: float
+    now: float
+    usual: float
+    ratio: float | None
+    explanation: str
+    incident: UUID | None

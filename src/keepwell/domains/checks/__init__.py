@@ -6,12 +6,15 @@ from keepwell.domains.checks.models import (
     RequestCheck,
     Result,
     Rollup,
+    Settled,
     StatusView,
+    Stretch,
     TransitionView,
 )
 from keepwell.domains.checks.rules import requests
 from keepwell.domains.checks.rules.uptime import MAINTENANCE, Budget, Change, Spent, spent
 from keepwell.domains.checks.service import CheckService
+from keepwell.domains.checks.service.configurations import Configurations
 from keepwell.domains.checks.service.reading import CheckReader, Uptime
 from keepwell.domains.checks.service.telling import subject
 from keepwell.domains.checks.store import LOOKUP
@@ -49,10 +52,13 @@ __all__ = [
     "Change",
     "CheckReader",
     "CheckService",
+    "Configurations",
     "Result",
     "Rollup",
+    "Settled",
     "Spent",
     "StatusView",
+    "Stretch",
     "TransitionView",
     "Uptime",
     "spent",

@@ -122,6 +122,27 @@ class Rollup(msgspec.Struct, frozen=True):
     slowest_ms: float | None
 
 
+class Stretch(msgspec.Struct, frozen=True):
+    """What came of the checks of a stretch of time that begins at `at`: attempts at the target, those of them that failed, and
+    how long checks took that were up, in milliseconds.
+    """
+
+    at: datetime
+    attempts: int
+    failed: int
+    average_ms: float | None
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What came of a monitor's checks before `until`, which nothing will be added to. Stretches in which the monitor was down at
+    any time, or was not judged, are left out, and so are those without a check.
+    """
+
+    version: int
+    until: datetime
+    stretches: tuple[Stretch, ...]
+
+
 class StatusView(msgspec.Struct, frozen=True):
     """What is thought of a monitor now."""
 

@@ -18,7 +18,7 @@ from keepwell.domains.monitors.rules import lifecycle
 from keepwell.domains.monitors.rules.beats import is_late, late_at
 from keepwell.domains.monitors.rules.judging import judge
 from keepwell.domains.monitors.rules.windows import suspended
-from keepwell.domains.monitors.service import BEATS, RESOURCE, Beat, MonitorService, MonitorSettings
+from keepwell.domains.monitors.service import RESOURCE, MonitorService, MonitorSettings
 from keepwell.domains.monitors.service.examining import Ask, Examined, examine
 from keepwell.domains.monitors.store import LOOKUP
 from keepwell.kernel.aggregate import Aggregate, CommandType
@@ -99,16 +99,11 @@ AGGREGATES: tuple[Aggregate, ...] = (
     ),
 )
 
-TALLIES = (BEATS,)
-"""What this room counts."""
-
 __all__ = [
     "AGGREGATES",
     "KIND",
     "RESOURCE",
-    "TALLIES",
     "Ask",
-    "Beat",
     "Examined",
     "Monitor",
     "MonitorService",

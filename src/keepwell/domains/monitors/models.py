@@ -15,6 +15,8 @@ Kind = Literal["http", "tcp", "dns", "tls", "heartbeat", "flow"]
 Priority = Literal["high", "normal", "low"]
 Suspension = Literal["deleted", "paused", "maintenance", "outside-service-hours"]
 """Why what is seen of a target is not held against it."""
+Noticing = Literal["off", "record", "incident"]
+"""What becomes of a latency or errors that are not as usual: nothing, a record of it, or an incident too."""
 
 Subject = Literal["status", "header", "body", "json", "json-length", "latency", "certificate-days", "record"]
 """What an assertion is about: `latency` in milliseconds, `certificate-days` the days until it expires, `record` the records
@@ -157,7 +159,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """All that somebody says of a monitor.
 
     It is down after `retries` further checks, `retry_interval_s` apart, that failed like the first, in at least `quorum` of its
-    regions (None: most of them). `service_hours`: outside of them nothing is held against it; none: they are always.
+    regions (None: most of them). `service_hours`: outside of them nothing is held against it; none: they are always. `anomalies`:
+    what becomes of a latency or errors that are not as usual.
     """
 
     name: str
@@ -185,6 +188,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     runbook: str = ""
     group: str = ""
     tags: tuple[str, ...] = ()
+    anomalies: Noticing = "record"
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -257,6 +261,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     runbook: str | UnsetType = UNSET
     group: str | UnsetType = UNSET
     tags: tuple[str, ...] | UnsetType = UNSET
+    anomalies: Noticing | UnsetType = UNSET
 
 
 class ChangeMonitor(Command, frozen=True):
@@ -393,6 +398,7 @@ class MonitorView(msgspec.Struct, frozen=True, kw_only=True):
     runbook: str
     group: str
     tags: tuple[str, ...]
+    anomalies: Noticing
     paused: bool
     imported_from: str | None
     created_at: datetime

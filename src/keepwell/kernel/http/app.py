@@ -19,7 +19,7 @@ from keepwell.kernel.http.exchange import Exchange, InFlight
 from keepwell.kernel.http.origins import Origins, preflight
 from keepwell.kernel.http.rates import RateLimits
 from keepwell.kernel.http.render import problem, send_answer
-from keepwell.kernel.http.routing import Paths
+from keepwell.kernel.http.routing import Paths, Secrets
 from keepwell.kernel.http.socket import NOWHERE, OpenSocket, Socket
 from keepwell.kernel.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, Refusal, Refused
 
@@ -119,6 +119,7 @@ class Door:
 
         for resource in _resources(self.endpoints, operation):
             self._paths.add(resource.path, resource)
+        self._secrets = Secrets((each.path, each.conceals) for each in self.endpoints if each.conceals is not None)
         self._sockets = Paths[OpenSocket]()
         for socket in sockets:
             self._sockets.add(socket.path, OpenSocket(socket, kernel, credentials, limits.rates))
@@ -174,7 +175,7 @@ class Door:
         exchange.close = b"expect" in exchange.headers  # a body we never asked for may or may not follow
         path: str = scope["path"]
         shape = next((shape for prefix, shape in self._shapes if path == prefix or path.startswith(prefix + "/")), problem)
-        answer = shape(refusal, address(scope), exchange.request_id)
+        answer = shape(refusal, self._secrets.concealed(path) or address(scope), exchange.request_id)
         answer.headers.update(headers or {})
         await send_answer(answer, exchange.send)
 

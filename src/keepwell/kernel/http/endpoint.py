@@ -76,6 +76,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     `body_limit` is in bytes; None: the door's usual one. `media` is the content type of answers that are not JSON, `takes` that
     of bodies.
     `uploads` are the content types of bodies that the handler takes from `Call.stream` as they come in, in place of `body`.
+    `conceals` names the parameter of the path that is a credential: no problem tells it.
     `door` is what journal and access records call the way in. `pairs`: parameters may be repeated and carry modifiers, so the
     handler reads them itself from `Call.pairs`; `query` then only describes them, and so does `body` where the operation takes a
     `FORM`. `streams`: the answer goes on until its caller leaves; its body is closed (`aclose`) then, whether it was begun or
@@ -110,6 +111,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     media: str = "application/json"
     takes: str = "application/json"
     uploads: tuple[str, ...] = ()
+    conceals: str | None = None
     door: str = "http"
     pairs: bool = False
     streams: bool = False

@@ -4,7 +4,7 @@ Fixed segments win over parameters: `/v1/responses/bulk` is itself, not the resp
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -74,6 +74,29 @@ class Paths(Generic[Found]):
             values.append(segment)
             node = parameter
         return None if node.value is None else (node.value, dict(zip(node.names, values, strict=True)))
+
+
+class Secrets:
+    """Paths that hold a credential: what begins like one is told with the parameter's name in its place, and ends there."""
+
+    def __init__(self, templates: Iterable[tuple[str, str]]) -> None:
+        """Templates, each with the name of its secret parameter."""
+        self._beginnings: list[list[str]] = []
+        for template, name in templates:
+            before, parameter, _ = template.partition(f"{{{name}}}")
+            self._beginnings.append((before + parameter).split("/"))
+
+    def concealed(self, path: str) -> str | None:
+        """How a path that holds a secret is told, also where nothing is at it; None: it holds none."""
+        segments = path.split("/")
+        for beginning in self._beginnings:
+            if len(segments) >= len(beginning) and all(map(_fits, beginning, segments)):
+                return "/".join(beginning)
+        return None
+
+
+def _fits(declared: str, given: str) -> bool:
+    return declared == given or _PARAMETER.fullmatch(declared) is not None
 
 
 def path_id(path: Mapping[str, str]) -> UUID:

@@ -1,5 +1,6 @@
 """Which addresses may be asked: none by which a clinic could look into the operator's own networks."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _NAT64 = ip_network("64:ff9b::/96")
@@ -8,6 +9,7 @@ _CARRIER = ip_network("100.64.0.0/10")
 _SITE_LOCAL = ip_network("fec0::/10")
 
 
+@lru_cache(maxsize=20_000)
 def parsed(text: str) -> IPv4Address | IPv6Address | None:
     """The address a text is, without brackets; None if it is a name."""
     try:

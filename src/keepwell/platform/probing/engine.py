@@ -4,9 +4,10 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from functools import lru_cache
 from ipaddress import ip_network
-from urllib.parse import SplitResult, urljoin, urlsplit
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from keepwell.platform.probing.resolver import Address, NoAddressError, Resolver
 from keepwell.platform.probing.sockets import connect, secure
 from keepwell.platform.probing.steadiness import Steadiness
 from keepwell.platform.probing.transfers import Transfers
+from keepwell.platform.probing.ways import Ways
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -27,6 +29,8 @@ _PLAIN_HEADERS = {"accept", "accept-encoding", "accept-language", "content-type"
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 """A name, or an address. Other characters, such as %, are not read alike by all who read addresses."""
+_DOUBTFUL = ("dns-failed", "unreachable", "timed-out")
+"""What may have failed on our side of the network."""
 _CANARY_SECONDS = 3.0
 _FRESH_SECONDS = 5.0
 
@@ -34,8 +38,9 @@ _FRESH_SECONDS = 5.0
 class ProberSettings(msgspec.Struct, frozen=True):
     """`at_once` and `per_target` bound what is under way, in all and to one host and port.
 
-    `canaries` are `host:port` that answer as long as our own network works; without any, it is taken to work. `name_servers` and
-    `authority` (a file of certificates) replace those of the machine. `allowed` are networks that may always be asked.
+    `canaries` are `host:port` that answer as long as our own network works; without any, it works where there is a way to a
+    target. `name_servers` and `authority` (a file of certificates) replace those of the machine. `allowed` are networks that may
+    always be asked.
     """
 
     at_once: int = 500
@@ -57,15 +62,21 @@ class Prober:
         self._transfers: Transfers | None = None
         self._all = asyncio.Semaphore(self.settings.at_once)
         self._targets: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        self._ways = Ways()
+        self._watching: asyncio.Task[None] | None = None
         self._egress = (float("-inf"), True)
         self._looking = asyncio.Lock()
 
     async def open(self) -> None:
         """Makes ready, in the event loop it is used in."""
         self._transfers = Transfers()
+        self._watching = asyncio.create_task(self._ways.watch(), name="ways")
 
     async def close(self) -> None:
         """Cuts off what is under way."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._transfers is not None:
             transfers, self._transfers = self._transfers, None
             transfers.close()
@@ -73,15 +84,19 @@ class Prober:
     async def probe(self, probe: Probe, *, private: bool = False) -> Observation:
         """Asks once, in all within the probe's own time, counted from when its turn came. `private`: any address is allowed."""
         self._steadiness.steady()
-        async with AsyncExitStack() as turn:
-            await turn.enter_async_context(_Turn(self._targets, _target(probe), self.settings.per_target))
-            await turn.enter_async_context(self._all)
+        async with _Turn(self._targets, _target(probe), self.settings.per_target), self._all:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(probe.timeout_s):
-                    return await self._ask(probe, private=private)
+                    seen = await self._ask(probe, private=private)
             except TimeoutError:
-                return Observation(error="timed-out", total_ms=_since(started))
+                seen = Observation(error="timed-out", total_ms=_since(started))
+        return seen if seen.error not in _DOUBTFUL or self._led(probe, started) else replace(seen, error="no-route")
+
+    def _led(self, probe: Probe, since: float) -> bool:
+        """Whether there was a way to where a probe went first."""
+        places, forwarding = self._resolver.asked(_host(probe))
+        return self._ways.led(places, since) and (not forwarding or self._ways.ran(since, loopback=False))
 
     async def egress(self, since: float = float("-inf")) -> bool:
         """Whether our own network and clock work: one canary that answers is enough. Looked at anew after some seconds, or where
@@ -166,18 +181,17 @@ class Prober:
         return Observation(error="too-many-redirects", total_ms=spent)
 
     async def _exchanged(self, probe: HttpProbe, seconds: float, *, private: bool) -> Observation:
-        url = _split(probe.url)
-        if url is None:
+        place = _place(probe.url)
+        if place is None:
             return Observation(error="unusable-request")
         started = time.monotonic()
-        host = url.hostname or ""
-        found = await self._addresses(host, seconds, private=private)
+        found = await self._addresses(place.host, seconds, private=private)
         dns_ms = _since(started)
         if isinstance(found, Observation):
             return replace(found, dns_ms=dns_ms, total_ms=dns_ms)
         if self._transfers is None:
             raise RuntimeError("the prober is not open")
-        target = Target(url, host, url.port or _PORTS[url.scheme], found, max(0.001, seconds - dns_ms / 1000))
+        target = Target(place.url, place.host, place.port, found, max(0.001, seconds - dns_ms / 1000))
         seen = await exchange(self._transfers, probe, target, self.settings.authority)
         return replace(seen, dns_ms=dns_ms, total_ms=seen.total_ms + dns_ms)
 
@@ -227,22 +241,47 @@ class _Turn:
 def _target(probe: Probe) -> str:
     match probe:
         case HttpProbe():
-            url = _split(probe.url)
-            return f"{url.hostname}:{url.port or _PORTS[url.scheme]}" if url is not None else ""
+            place = _place(probe.url)
+            return f"{place.host}:{place.port}" if place is not None else ""
         case DnsProbe():
             return f"dns:{probe.server or probe.name}"
         case TcpProbe() | TlsProbe():
             return f"{probe.host.lower()}:{probe.port}"
 
 
-def _split(text: str) -> SplitResult | None:
-    """The parts of an address we can ask at; None for any other text."""
+def _host(probe: Probe) -> str:
+    """Whom a probe asks first; nobody: whoever looks names up."""
+    match probe:
+        case HttpProbe():
+            place = _place(probe.url)
+            return place.host if place is not None else ""
+        case DnsProbe():
+            return urlsplit(f"//{probe.server or ''}").hostname or ""
+        case TcpProbe() | TlsProbe():
+            return probe.host
+
+
+class _Place(NamedTuple):
+    """An address we can ask at, written as one writes it, and its parts."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+
+@lru_cache(maxsize=20_000)
+def _place(text: str) -> _Place | None:
+    """What a text says; None for any that is not an address we can ask at."""
     try:
         url = urlsplit(text)
-        usable = url.scheme in _PORTS and bool(_HOST.fullmatch(url.hostname or "")) and url.port != 0 and url.username is None
+        host, port = url.hostname or "", url.port
     except ValueError:
         return None
-    return url if usable and text.isascii() and text.isprintable() and " " not in text else None
+    usable = url.scheme in _PORTS and bool(_HOST.fullmatch(host)) and port != 0 and url.username is None
+    if not usable or not text.isascii() or not text.isprintable() or " " in text:
+        return None
+    return _Place(url.geturl(), url.scheme, host, port or _PORTS[url.scheme])
 
 
 def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
@@ -256,9 +295,9 @@ def _redirected(probe: HttpProbe, status: int, location: str) -> HttpProbe:
     return there
 
 
-def _origin(text: str) -> tuple[str, str | None, int | None] | None:
-    url = _split(text)
-    return None if url is None else (url.scheme, url.hostname, url.port or _PORTS[url.scheme])
+def _origin(text: str) -> tuple[str, str, int] | None:
+    place = _place(text)
+    return None if place is None else (place.scheme, place.host, place.port)
 
 
 def _since(instant: float) -> float:

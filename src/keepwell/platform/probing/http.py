@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import SplitResult
 
 import msgspec
 import pycurl
@@ -40,7 +39,7 @@ _AGENT = "Keepwell-Monitor/1"
 class Target(msgspec.Struct, frozen=True):
     """Where a request goes: an address that was looked up and looked at, and for how many seconds it may take."""
 
-    url: SplitResult
+    url: str
     host: str
     port: int
     addresses: Sequence[Address]
@@ -171,7 +170,7 @@ def _expiry(chain: Sequence[Sequence[tuple[str, str]]]) -> datetime | None:
 
 def _prepare(curl: Any, probe: HttpProbe, target: Target, came: Exchange, authority: str | None) -> None:
     options: dict[int, Any] = {
-        pycurl.URL: target.url.geturl(),
+        pycurl.URL: target.url,
         pycurl.CUSTOMREQUEST: probe.method,
         pycurl.HTTPHEADER: _lines(probe),
         pycurl.RESOLVE: _resolved(target),
@@ -192,12 +191,20 @@ def _prepare(curl: Any, probe: HttpProbe, target: Target, came: Exchange, author
         options[pycurl.NOBODY] = 1
     if probe.body:
         options |= {pycurl.POSTFIELDS: probe.body, pycurl.POSTFIELDSIZE: len(probe.body)}
-    if target.url.scheme == "https":
+    if target.url.startswith("https:"):
         options |= _secured(probe, authority)
     if probe.basic is not None:
         options |= {pycurl.HTTPAUTH: pycurl.HTTPAUTH_BASIC, pycurl.USERNAME: probe.basic[0], pycurl.PASSWORD: probe.basic[1]}
     for option, value in options.items():
         curl.setopt(option, value)
+    _kept_apart(curl)
+
+
+def _kept_apart(curl: Any) -> None:
+    """What libcurl keeps of names is this transfer's own. It looks through all that it keeps at every transfer."""
+    names = pycurl.CurlShare()
+    names.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
+    curl.setopt(pycurl.SHARE, names)
 
 
 def _secured(probe: HttpProbe, authority: str | None) -> dict[int, Any]:

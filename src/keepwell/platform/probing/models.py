@@ -13,6 +13,7 @@ Fault = Literal[
     "dns-failed",
     "forbidden-address",
     "refused",
+    "no-route",
     "unreachable",
     "timed-out",
     "reset",
@@ -21,7 +22,7 @@ Fault = Literal[
     "not-http",
     "unusable-request",
 ]
-"""Why there is no answer."""
+"""Why there is no answer. `no-route`: this machine itself knows no way there, which says nothing of the target."""
 
 RecordType = Literal["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"]
 

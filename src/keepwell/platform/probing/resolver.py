@@ -63,6 +63,17 @@ class Resolver:
         async with asyncio.timeout(seconds):
             return await asyncio.shield(asking)
 
+    def asked(self, host: str) -> tuple[tuple[Address, ...], bool]:
+        """Where packets go on behalf of a host: to its addresses, as far as they are known without asking; else to name servers,
+        and whether those pass questions on to others.
+        """
+        literal, name = parsed(host), host.rstrip(".").lower()
+        known = (literal,) if literal is not None else self._of_hosts(name) or self._kept(name)
+        if known:
+            return known, False
+        servers = [parsed(str(getattr(each, "address", each))) for each in self._own().nameservers]
+        return tuple(each for each in servers if each is not None), not self._servers
+
     async def records(self, name: str, record: str, server: str | None, seconds: float) -> tuple[str, ...]:
         """The texts of the records of a name, sorted; none if it has none of this type.
 

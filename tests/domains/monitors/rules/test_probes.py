@@ -54,6 +54,14 @@ def test_a_monitor_that_asks_once_asks_by_its_kind():
         probe_of(FLOW)
 
 
+@pytest.mark.parametrize("before", ["", "https://", "tls://"])
+def test_a_target_may_be_written_as_an_address_of_its_kind(before: str):
+    assert probe_of(monitor(kind="tls", target=f"{before}clinic.example:8443", timeout_s=3)) == TlsProbe(
+        "clinic.example", 8443, 3
+    )
+    assert probe_of(monitor(kind="tcp", target="tcp://clinic.example:5432", timeout_s=3)) == TcpProbe("clinic.example", 5432, 3)
+
+
 def test_secrets_are_put_into_the_request():
     said = monitor(target="https://portal.clinic.example/{{pin}}", secrets=SECRETS, http=Http(body="{{ pin }} {{other}}"))
     assert probe_of(said) == HttpProbe(

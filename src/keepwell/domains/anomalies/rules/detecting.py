@@ -30,6 +30,10 @@ class Detector(msgspec.Struct):
     most: float = 0.0
     alarmed: float = 0.0
 
+    def usual(self, local: datetime) -> Usual:
+        """What is usual at this time of the week, by all that was told so far."""
+        return self.seasons.usual(local)
+
     def observe(self, local: datetime, value: float) -> Reading:
         """Judges a finite value by those before it, then learns it. `local` is its instant as the clinic's clock shows it."""
         now = self.recent.add(value, self.sense.recent)

@@ -46,6 +46,10 @@ class _Checks:
         await self._service.hasten()
         return answer(outcome, 202, f"/v1/monitors/{call.id}/results")
 
+    async def beat(self, call: Call) -> Answer:
+        await self._service.beat(call.path["token"], call.origin)
+        return Answer(204)
+
     async def results(self, call: Call) -> Answer:
         query: ResultQuery = call.query
         since, until = self._between(query.since, query.until, _DAY)
@@ -120,7 +124,10 @@ class _Checks:
         text = query.window or _USUAL_WINDOW
         found = window_of(text, query.until or now)
         if found is None:
-            raise _invalid("window", "Use a number of minutes, hours or days up to 731d, such as 90m, 24h or 30d.")
+            raise _invalid(
+                "window",
+                "Use a number of minutes, hours, days or weeks up to 731d, such as 90m, 24h or 30d, or a duration such as PT24H.",
+            )
         return text, *found
 
 
@@ -184,6 +191,17 @@ def endpoints(service: CheckService) -> tuple[Endpoint, ...]:
         compressed=True,
         example=examples.REQUEST,
     )
+    beat = Endpoint(
+        "POST",
+        "/v1/heartbeats/{token}",
+        checks.beat,
+        "Say that what a heartbeat stands for has happened",
+        _TAG,
+        answers={204: None},
+        public=True,
+        idempotent=False,
+        conceals="token",
+    )
     described = (
         ("results", checks.results, "List what came of checks, each, or by minute, hour or day", ResultQuery, ResultList),
         (
@@ -218,7 +236,7 @@ def endpoints(service: CheckService) -> tuple[Endpoint, ...]:
         )
         for what, handler, summary, query, shape in described
     )
-    return (request, *reads, *_fleet(checks))
+    return (request, beat, *reads, *_fleet(checks))
 
 
 def _fleet(checks: _Checks) -> tuple[Endpoint, ...]:

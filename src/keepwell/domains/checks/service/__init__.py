@@ -1,12 +1,14 @@
 """Checks, for those who ask for one and look at what came of them, and for what takes in signs of life."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
+from keepwell.domains.checks.models import Settled
 from keepwell.domains.checks.service.configurations import Configurations
 from keepwell.domains.checks.service.fleet import Fleet
 from keepwell.domains.checks.service.judging import Judge
@@ -33,13 +35,34 @@ class CheckService:
         self.scheduler = Scheduler(self.store, self.configurations, self.judge, self.teller, kernel.clock)
         self.reader = CheckReader(kernel)
         self.fleet = Fleet(monitors, self.reader)
+        self._heartbeats = monitors.heartbeats
 
     async def hasten(self) -> None:
         """Puts what was asked for before the workers at once. Where that fails, a scheduler does it a moment later."""
         with suppress(DatabaseUnavailable, asyncpg.PostgresError, OSError, TimeoutError):
             await self.scheduler.tick()
 
-    async def beat(self, tenant: UUID, id_: UUID, at: datetime, _origin: Origin) -> None:
+    async def settled(
+        self, since: Mapping[tuple[UUID, UUID], datetime], width: timedelta, patience: timedelta, most: int
+    ) -> dict[tuple[UUID, UUID], Settled]:
+        """By clinic and monitor, what came of checks since an instant of each, for who follows them: in at most so many
+        stretches of `width`, up to where nothing will be added. A check older than `patience` is not waited for.
+
+        Raises:
+            DatabaseUnavailable: it has to be asked again.
+        """
+        return await self.store.settled(since, width, patience, most)
+
+    async def beat(self, token: str, origin: Origin) -> None:
+        """Takes a sign of life from whoever knows a heartbeat's token.
+
+        Raises:
+            Refused: `not-found`: no monitor is known by it.
+            Refused, DatabaseUnavailable: the database is out of reach: it has to be sent again.
+        """
+        await self.keep_beat(*await self._heartbeats.find(token, origin), self.clock.now())
+
+    async def keep_beat(self, tenant: UUID, id_: UUID, at: datetime) -> None:
         """Keeps a sign of life of a heartbeat; of one that is paused or deleted it counts for nothing.
 
         Raises:

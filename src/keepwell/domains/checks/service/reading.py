@@ -17,6 +17,14 @@ from keepwell.kernel.problems import NOT_FOUND, Refusal
 
 Found = TypeVar("Found")
 Width = Literal["minute", "hour", "day"]
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_LONGEST_WINDOW = timedelta(days=731)
 _READ, _SEARCH = Permission(RESOURCE, "r"), Permission(RESOURCE, "s")
 
 
@@ -112,10 +120,17 @@ class CheckReader:
 
 
 def window_of(text: str, now: datetime) -> tuple[datetime, datetime] | None:
-    """The stretch of time up to now that a text such as `24h`, `30d` or `90m` names; None: none, or over two years."""
-    units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdecimal() or not number.isascii() or not 0 < int(number[:9]) < 10**6:
+    """The stretch of time up to now that a text such as `24h`, `30d` or `90m` names, or a duration of ISO 8601 such as `PT24H`;
+    None: none, or over two years.
+    """
+    number, unit = text[:-1], text[-1:].lower()
+    try:
+        if text[:1] in ("P", "p"):
+            length = msgspec.convert(text, timedelta)
+        elif number.isdecimal() and number.isascii():
+            length = int(number[:9]) * _UNITS[unit]
+        else:
+            return None
+    except (msgspec.ValidationError, KeyError, OverflowError):
         return None
-    length = int(number[:9]) * units[unit]
-    return (now - length, now) if length <= timedelta(days=731) else None
+    return (now - length, now) if timedelta() < length <= _LONGEST_WINDOW else None

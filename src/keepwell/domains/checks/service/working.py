@@ -29,7 +29,7 @@ RETRIES = Counter("keepwell_check_retries", "Attempts that failed and are made a
 DELAY = Histogram("keepwell_check_delay_seconds", "From due to begun.", buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 60))
 SECONDS = Histogram("keepwell_check_seconds", "How long looks at targets took.", buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30))
 SATURATION = Gauge("keepwell_check_saturation", "Which part of what this worker can do at once it does.")
-OWN_OUTAGE = "own-outage"
+OWN_OUTAGE, NO_ROUTE = "own-outage", "no-route"
 _AWAY = (DatabaseUnavailable, Refused, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _AGAIN_SECONDS = 0.5
 _log = structlog.stdlib.get_logger("keepwell.worker")
@@ -128,12 +128,16 @@ class CheckWorker:
         return _result(run, status, reason, finding)
 
     async def _said(self, run: Run, monitor: Monitor, finding: Finding, began: float) -> tuple[str, str | None]:
-        """What a finding says. One that is bad says nothing if our own network was away at any time since the look began."""
+        """What a finding says. One that is bad says nothing if at any time since the look began our own network was away, or
+        had no way there.
+        """
         reason = suspended(monitor, run.scheduled_at)
         if reason is not None:
             return "suspended", reason
         if finding.up:
             return "up", None
+        if finding.reason == NO_ROUTE:
+            return "suspended", NO_ROUTE
         if not await self._egress(began):
             self._away_at = time.monotonic()
         return ("suspended", OWN_OUTAGE) if self._away_at >= began else ("down", finding.reason)

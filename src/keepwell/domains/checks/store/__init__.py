@@ -4,8 +4,8 @@ Every call is one statement that commits by itself. What is due is told by the d
 workers, unless another clock is given.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,9 @@ from keepwell.domains.checks.models import (
     MonitorState,
     Result,
     Run,
+    Settled,
     Standing,
+    Stretch,
     Transition,
     Vote,
 )
@@ -29,6 +31,7 @@ _DECIDE = (
     "SELECT tenant_id, monitor_id FROM check_decide($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
     " $18, $19, $20, $21, $22)"
 )
+_SETTLED = "SELECT * FROM check_settled($1, $2, $3, $4, $5, $6, $7)"
 
 
 def _row(snapshot: Snapshot, _blind: object) -> tuple[UUID, datetime]:
@@ -120,6 +123,16 @@ class CheckStore:
             *([getattr(transition, name) for _, transition in made] for name in _TRANSITION),
         )
         return {(row["tenant_id"], row["monitor_id"]) for row in await self._rows(_DECIDE, self._at, *columns)}
+
+    async def settled(
+        self, since: Mapping[tuple[UUID, UUID], datetime], width: timedelta, patience: timedelta, most: int
+    ) -> dict[tuple[UUID, UUID], Settled]:
+        """What came of monitors' checks since an instant of each, in stretches of `width`, at most so many. Nobody waits longer
+        than `patience` for a check to be made.
+        """
+        columns = [tenant for tenant, _ in since], [monitor for _, monitor in since], list(since.values())
+        rows = await self._rows(_SETTLED, self._at, *columns, width, patience, most)
+        return {(row["tenant_id"], row["monitor_id"]): _settled(row) for row in rows}
 
     async def unjudged(self, most: int) -> list[tuple[UUID, UUID]]:
         """Clinic and monitor of which results were stored and not judged."""
@@ -241,3 +254,8 @@ def _standing(row: Any) -> Standing:
         row["parent_down"],
         tuple(Vote(*vote) for vote in zip(*columns, strict=True)),
     )
+
+
+def _settled(row: Any) -> Settled:
+    columns = (row["v_at"] or (), row["v_attempts"] or (), row["v_failed"] or (), row["v_average"] or ())
+    return Settled(row["version"], row["until"], tuple(Stretch(*each) for each in zip(*columns, strict=True)))

@@ -19,7 +19,6 @@ from keepwell.domains.monitors.routes.bodies import ImportBody, MadeMonitor, Mon
 from keepwell.domains.monitors.service import Made, MonitorService
 from keepwell.kernel import Outcome
 from keepwell.kernel.http import Answer, Call, Endpoint, Part, answer, page_of
-from keepwell.kernel.problems import NOT_FOUND
 from keepwell.kit.ids import new_id
 
 _TAG = "Monitors"
@@ -68,10 +67,6 @@ class _Monitors:
         report = await self._service.importer.run(call.actor, call.origin, body.system, body.files, dry_run=body.dry_run)
         return Answer(200, report)
 
-    async def beat(self, call: Call) -> Answer:
-        await self._service.heartbeats.beat(call.path["token"], call.origin)
-        return Answer(204)
-
 
 def _told(made: Made) -> Outcome:
     """What came of it, and the token where there is one."""
@@ -83,7 +78,7 @@ def _told(made: Made) -> Outcome:
 def endpoints(service: MonitorService) -> tuple[Endpoint, ...]:
     """Every route of the room."""
     monitors = _Monitors(service)
-    return (*_keeping(monitors), *_actions(monitors), *_beating(monitors))
+    return (*_keeping(monitors), *_actions(monitors), *_rest(monitors))
 
 
 def _keeping(monitors: _Monitors) -> tuple[Endpoint, ...]:
@@ -173,7 +168,7 @@ def _actions(monitors: _Monitors) -> tuple[Endpoint, ...]:
     )
 
 
-def _beating(monitors: _Monitors) -> tuple[Endpoint, ...]:
+def _rest(monitors: _Monitors) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             "POST",
@@ -200,16 +195,5 @@ def _beating(monitors: _Monitors) -> tuple[Endpoint, ...]:
             etag=True,
             compressed=False,
             example=examples.ROTATE,
-        ),
-        Endpoint(
-            "POST",
-            "/v1/heartbeats/{token}",
-            monitors.beat,
-            "Say that what a heartbeat stands for has happened",
-            _TAG,
-            answers={204: None},
-            problems=(NOT_FOUND,),
-            public=True,
-            idempotent=False,
         ),
     )

@@ -1,6 +1,6 @@
 """What requests about monitors carry, and the lists they get."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from keepwell.domains.monitors.models import (
     Kind,
     Maintenance,
     MonitorView,
+    Noticing,
     Priority,
     Recurring,
     Secrets,
@@ -25,19 +26,19 @@ from keepwell.domains.monitors.models import (
 )
 from keepwell.domains.monitors.rules.importing import System
 
-_USUAL_TIMEOUT_S, _USUAL_RETRY_S = 10.0, 30
+_USUAL_TIMEOUT_S, _USUAL_RETRY_S, _USUAL_GRACE_S = 10.0, 30, 60
 Text = Annotated[str, Meta(max_length=2_000)]
 
 
 class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to watch. `target` is an address for `http` and `flow`, a host and port for `tcp` and `tls`, a name for `dns`, and
     empty for `heartbeat`. Without `timeout_s` it is 10 seconds or the interval, whichever is less; without `retry_interval_s`, 30
-    or the interval. Without `quorum`, most regions have to agree.
+    or the interval. Without `quorum`, most regions have to agree. A heartbeat that says no more is waited for every `interval_s`.
     """
 
     name: Text
     kind: Kind = "http"
-    target: Text = ""
+    target: Text | None = ""
     interval_s: int = 60
     timeout_s: float | None = None
     retries: int = 2
@@ -60,10 +61,13 @@ class NewMonitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     runbook: Text = ""
     group: Text = ""
     tags: tuple[Text, ...] = ()
+    anomalies: Noticing = "record"
 
     def configuration(self) -> Configuration:
         """All that is said, and what is usual where nothing is."""
-        said = {name: getattr(self, name) for name in self.__struct_fields__}
+        said: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__} | {"target": self.target or ""}
+        if self.kind == "heartbeat" and self.heartbeat is None:
+            said["heartbeat"] = Heartbeat(self.interval_s, grace_s=min(_USUAL_GRACE_S, max(self.interval_s, 0)))
         if self.timeout_s is None:
             said["timeout_s"] = min(_USUAL_TIMEOUT_S, float(max(self.interval_s, 1)))
         if self.retry_interval_s is None:

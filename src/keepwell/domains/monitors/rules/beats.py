@@ -34,8 +34,8 @@ def faults(heartbeat: Heartbeat, pointer: str) -> Iterator[Fault]:
     """What is wrong with how beats are expected."""
     if (heartbeat.period_s is None) == (heartbeat.cron is None):
         yield Fault(pointer, "ambiguous", "Say either period_s or cron.")
-    if heartbeat.period_s is not None and not 5 <= heartbeat.period_s <= LONGEST.total_seconds():
-        yield Fault(f"{pointer}/period_s", "range", f"Use 5 to {int(LONGEST.total_seconds())} seconds.")
+    if heartbeat.period_s is not None and not 1 <= heartbeat.period_s <= LONGEST.total_seconds():
+        yield Fault(f"{pointer}/period_s", "range", f"Use 1 to {int(LONGEST.total_seconds())} seconds.")
     if not 0 <= heartbeat.grace_s <= LONGEST.total_seconds():
         yield Fault(f"{pointer}/grace_s", "range", f"Use 0 to {int(LONGEST.total_seconds())} seconds.")
     yield from timing_faults(heartbeat.cron or "0 0 * * *", heartbeat.time_zone, pointer)

@@ -8,7 +8,7 @@ import msgspec
 from keepwell.domains.monitors.models import Extract, Http, Monitor, Step
 from keepwell.domains.monitors.rules import paths, patterns, templates
 from keepwell.domains.monitors.rules.requests import step_url
-from keepwell.domains.monitors.rules.targets import socket_place, tls_place
+from keepwell.domains.monitors.rules.targets import tcp_place, tls_place
 from keepwell.platform.probing import DnsProbe, HttpProbe, Observation, Probe, TcpProbe, TlsProbe
 
 _LONGEST = 4_000
@@ -25,7 +25,7 @@ def probe_of(monitor: Monitor) -> Probe:
             known = monitor.secrets.variables
             return _request(monitor, _address(monitor.target, known), monitor.http, known)
         case "tcp":
-            place = socket_place(monitor.target)
+            place = tcp_place(monitor.target)
             hears = any(each.on == "body" for each in monitor.assertions)
             return TcpProbe(place.host, place.port, monitor.timeout_s, (monitor.tcp.send or "").encode(), hears)
         case "tls":
@@ -70,7 +70,8 @@ def _request(monitor: Monitor, url: str, http: Http, values: Mapping[str, str]) 
         verify=filled.verify,
         timeout_s=monitor.timeout_s,
     )
-    return _proving(monitor, probe, values) if _origin(url) == _origin(monitor.target) else probe
+    ours = url == monitor.target or _origin(url) == _origin(monitor.target)
+    return _proving(monitor, probe, values) if ours else probe
 
 
 def _proving(monitor: Monitor, probe: HttpProbe, values: Mapping[str, str]) -> HttpProbe:

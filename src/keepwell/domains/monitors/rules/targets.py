@@ -62,9 +62,14 @@ def socket_place(text: str, usual_port: int | None = None) -> Place:
     return _checked(host, port if port is not None else usual_port or 0)
 
 
+def tcp_place(text: str) -> Place:
+    """As `socket_place`; `tcp://` may stand before it."""
+    return socket_place(text.removeprefix("tcp://"))
+
+
 def tls_place(text: str) -> Place:
-    """As `socket_place`: without a port, that of HTTPS."""
-    return socket_place(text, _TLS_PORT)
+    """As `socket_place`: without a port, that of HTTPS. `https://` or `tls://` may stand before it."""
+    return socket_place(text.removeprefix("https://").removeprefix("tls://").removesuffix("/"), _TLS_PORT)
 
 
 def dns_name(text: str) -> str:

@@ -11,6 +11,7 @@ from keepwell.domains.monitors.rules.targets import (
     dns_name,
     is_closed,
     socket_place,
+    tcp_place,
     tls_place,
     web_place,
 )
@@ -19,7 +20,7 @@ from keepwell.kernel.problems import Fault
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NAME_LIMIT, _GROUP_LIMIT, _TAG_LIMIT = 200, 100, 50
 _MOST = {"regions": 20, "assertions": 50, "steps": 20, "maintenance": 50, "service_hours": 50, "tags": 20}
-SHORTEST_S, LONGEST_S = 5, 7 * 86_400
+SHORTEST_S, LONGEST_S = 1, 7 * 86_400
 _CLOSED = "Private, loopback and link-local addresses, and names that only a network knows, are closed to this clinic's monitors."
 
 
@@ -85,7 +86,7 @@ def _host(configuration: Configuration) -> str | None:
         case "http" | "flow":
             return web_place(target).host
         case "tcp":
-            return socket_place(target).host
+            return tcp_place(target).host
         case "tls":
             return tls_place(target).host
         case "dns":

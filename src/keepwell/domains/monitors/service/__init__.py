@@ -1,9 +1,9 @@
-"""What this room does besides deciding: keeping monitors, taking heartbeats, importing what other programs watch."""
+"""What this room does besides deciding: keeping monitors, telling whose a heartbeat is, importing what other programs watch."""
 
 import msgspec
 
 from keepwell.domains.monitors.rules.lifecycle import RESOURCE
-from keepwell.domains.monitors.service.beating import BEATS, Beat, Heartbeats
+from keepwell.domains.monitors.service.beating import Heartbeats
 from keepwell.domains.monitors.service.importing import Importer
 from keepwell.domains.monitors.service.keeping import Keeper, Made
 from keepwell.domains.tenants import TenantService
@@ -27,4 +27,4 @@ class MonitorService:
         self.importer = Importer(kernel, self.keeper)
 
 
-__all__ = ["BEATS", "RESOURCE", "Beat", "Made", "MonitorService", "MonitorSettings"]
+__all__ = ["RESOURCE", "Made", "MonitorService", "MonitorSettings"]

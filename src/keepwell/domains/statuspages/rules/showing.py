@@ -32,7 +32,7 @@ def public_page(
     """The page at an instant. `changes` are each monitor's since the oldest day shown, in order, and the one before them."""
     components = tuple(
         _component(each, statuses.get(each.monitor), changes.get(each.monitor, ()), page.time_zone, now)
-        for each in page.components
+        for each in _in_groups(page.components)
     )
     outages = [one for each in page.components for one in _outages(each.name, changes.get(each.monitor, ()), now)]
     outages.sort(key=lambda outage: (outage.began_at, outage.component), reverse=True)
@@ -45,6 +45,12 @@ def public_page(
         components,
         tuple(outages),
     )
+
+
+def _in_groups(components: Sequence[Component]) -> list[Component]:
+    """What is of one group side by side, the groups in the order in which each first comes."""
+    places = {each.group: place for place, each in reversed(list(enumerate(components)))}
+    return sorted(components, key=lambda each: places[each.group])
 
 
 def _component(
