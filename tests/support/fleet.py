@@ -44,7 +44,8 @@ class Target:
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
-        server = await asyncio.start_server(self._answer, "0.0.0.0", 0)  # noqa: S104 - all of 127.0.0.0/8
+        # A backlog for all who ask at once: whoever finds it full would wait for a second, and call the target down.
+        server = await asyncio.start_server(self._answer, "0.0.0.0", 0, backlog=4096)  # noqa: S104 - all of 127.0.0.0/8
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield

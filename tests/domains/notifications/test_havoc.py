@@ -117,7 +117,8 @@ async def have(watch: Watch, desk: Clinic, hook: Receiver, monitors: int, interv
             await desk.planned(2 * outages.total())
             await desk.all_told()
     statuses = dict(await watch.rows("SELECT status, sum(instants) FROM check_result GROUP BY status"))
-    print(fleet.kills, statuses, outages.total(), len(hook.taken))  # noqa: T201 - shown with -s
+    reasons = await watch.rows("SELECT status, reason, count(*) FROM check_result WHERE status <> 'up' GROUP BY 1, 2")
+    print(fleet.kills, statuses, reasons, outages.total(), len(hook.taken))  # noqa: T201 - shown with -s
     assert await watch.value(GAPS, float(interval)) == 0
     assert set(statuses) <= {"up", "down", "missed"}
     assert await watch.value("SELECT count(*) FROM check_result WHERE status = 'missed' AND reason IS NULL") == 0
