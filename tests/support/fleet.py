@@ -74,7 +74,9 @@ def _ended(process: "subprocess.Popen[bytes]") -> None:
 async def add(watch: Watch, count: int, port: int, interval: int) -> None:
     """Monitors that are due every so many seconds, each at an address of its own."""
     places = [f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}:{port}" for number in range(2**8 + 1, 2**8 + 1 + count)]
-    commands = [CreateMonitor(new_id(), configuration(target=place, interval_s=interval), private=True) for place in places]
+    commands = [
+        CreateMonitor(new_id(), configuration(target=place, interval_s=interval, timeout_s=5.0), private=True) for place in places
+    ]
     outcomes = await watch.service.reader.kernel.execute(
         [Envelope(command, operator(watch.tenant), ORIGIN) for command in commands]
     )

@@ -104,7 +104,11 @@ async def have(watch: Watch, desk: Clinic, hook: Receiver, monitors: int, interv
         for _ in range(10):
             one = await failing.enter_async_context(receiver("127.200.0.1"))
             id_ = new_id()
-            await watch.do(CreateMonitor(id_, configuration(target=f"{one.host}:{one.port}", interval_s=interval), private=True))
+            await watch.do(
+                CreateMonitor(
+                    id_, configuration(target=f"{one.host}:{one.port}", interval_s=interval, timeout_s=5.0), private=True
+                )
+            )
             targets[id_] = one
         await add(watch, monitors, target.port, interval)
         with ExitStack() as stack:
