@@ -38,8 +38,8 @@ class Rules(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     after_s: int = 0
     quiet_hours: QuietHours | None = None
-    group_after: int = 5
-    group_window_s: int = 60
+    group_after: int = 10
+    group_window_s: int = 30
 
 
 class Channel(msgspec.Struct, frozen=True):
